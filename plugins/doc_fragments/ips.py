@@ -1,0 +1,91 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Connection options of the modules that talk to the CLC Intrusion Prevention Service."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Documentation fragment intrusion.response.ips."""
+
+    DOCUMENTATION = r"""
+options:
+  ips_url:
+    description:
+      - Base URL of the Intrusion Prevention Service API.
+      - When not set, the environment variable E(IPS_API_URL) is used.
+    type: str
+    default: https://api.client-security.ctl.io/ips/api
+  clc_url:
+    description:
+      - Root of the CenturyLink Cloud v2 API, where the login takes place; with or without C(/v2) at the end.
+      - When not set, the environment variable E(CLC_V2_API_URL) is used.
+    type: str
+    default: https://api.ctl.io
+  token:
+    description:
+      - A CLC v2 bearer token. Wins over O(username) and O(password), and needs O(account_alias).
+      - When not set, the environment variable E(CLC_V2_API_TOKEN) is used.
+    type: str
+  username:
+    description:
+      - User name for the CLC v2 login.
+      - When not set, the environment variable E(CLC_V2_API_USERNAME) is used.
+    type: str
+  password:
+    description:
+      - Password for the CLC v2 login.
+      - When not set, the environment variable E(CLC_V2_API_PASSWD) is used, then E(CLC_V2_API_PASSWORD).
+    type: str
+  account_alias:
+    description:
+      - Alias of the account that owns the server.
+      - When not set, the environment variable E(CLC_ACCT_ALIAS) is used, then the home account of the user who logs in.
+    type: str
+  validate_certs:
+    description:
+      - Whether to verify TLS certificates. Only switch this off in a laboratory.
+      - When not set, the environment variable E(IPS_VALIDATE_CERTS) is used.
+    type: bool
+    default: true
+  ca_path:
+    description:
+      - A file of CA certificates in PEM form, or a directory of them, to trust instead of those of the system.
+      - When not set, the environment variable E(IPS_CA_PATH) is used.
+    type: path
+  allow_http:
+    description:
+      - Allow plain C(http) addresses outside loopback, which send credentials in clear text.
+    type: bool
+    default: false
+  use_proxy:
+    description:
+      - Whether to go through the proxy that the environment names (E(HTTPS_PROXY), E(NO_PROXY)).
+    type: bool
+    default: true
+  timeout:
+    description:
+      - How many seconds one request may take.
+      - A call with all its retries takes at most O(timeout) times (O(retries) + 1) seconds.
+      - When not set, the environment variable E(IPS_TIMEOUT) is used.
+    type: float
+    default: 30.0
+  retries:
+    description:
+      - How often a request is repeated when that is harmless. Installing and removing an agent is repeated only when the
+        request certainly did not arrive, or when the service asked for it.
+      - When not set, the environment variable E(IPS_RETRIES) is used.
+    type: int
+    default: 3
+  state_dir:
+    description:
+      - Directory on the machine where the module runs, for the login's token (so that a fleet needs one login) and
+        for receipts of what was done to which agent. Its records are readable by their owner only.
+      - V(none) keeps nothing.
+      - When not set, the environment variable E(INTRUSION_RESPONSE_STATE_DIR) is used.
+    type: path
+    default: ~/.local/state/intrusion.response
+requirements:
+  - requests
+"""

@@ -1,0 +1,33 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a caller hands to a module's logic, whoever the caller is: an Ansible module, an action plugin or a service."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Call:
+    """One invocation.
+
+    Attributes:
+        params: validated options, defaults and environment variables already applied.
+        check_mode: predict only; nothing may be written.
+        environ: the environment, for values that add to an option instead of replacing it.
+        warnings: messages for the user, collected on the way.
+    """
+
+    params: Mapping[str, Any]
+    check_mode: bool = False
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, message: str) -> None:
+        """Collect a warning, once."""
+        if message not in self.warnings:
+            self.warnings.append(message)

@@ -1,0 +1,166 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one exception tree: every failure a user can meet, each with a stable code."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Optional
+
+
+class IntrusionResponseError(Exception):
+    """Base of all failures. The code is part of the interface and does not change between releases.
+
+    Args:
+        message: one line, without secrets.
+        http_status: status of the answer that led here, if there was one.
+        hint: what the reader can do about it.
+        changed: whether something was, or may have been, written before the failure.
+    """
+
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+    #: Whether the request that failed may nevertheless have taken effect.
+    outcome_unknown: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        http_status: Optional[int] = None,
+        hint: Optional[str] = None,
+        changed: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.http_status = http_status
+        self.hint = hint
+        self.changed = changed
+
+    def as_result(self) -> dict[str, Any]:
+        """Return the failure as module return values: msg, code, http_status, retryable, hint, changed."""
+        return {
+            "msg": self.message if self.hint is None else f"{self.message} {self.hint}",
+            "code": self.code,
+            "http_status": self.http_status,
+            "retryable": self.retryable,
+            "hint": self.hint,
+            "changed": self.changed,
+        }
+
+
+class InvalidInput(IntrusionResponseError):
+    """An option has a value that no service would accept; nothing was sent."""
+
+    code = "invalid_input"
+
+
+class ProtectedAddress(IntrusionResponseError):
+    """The guard refused to block this address; nothing was sent."""
+
+    code = "protected_address"
+
+
+class Unreachable(IntrusionResponseError):
+    """No connection could be made, so nothing was sent."""
+
+    code = "unreachable"
+    retryable = True
+
+
+class CertificateRejected(IntrusionResponseError):
+    """The TLS certificate of the service did not pass verification; nothing was sent."""
+
+    code = "certificate_rejected"
+
+
+class TimeoutUnknown(IntrusionResponseError):
+    """The request was sent, but no complete answer came back: it may have taken effect."""
+
+    code = "timeout_unknown"
+    retryable = True
+    outcome_unknown = True
+
+
+class BadResponse(IntrusionResponseError):
+    """The answer is not what the service is documented to send."""
+
+    code = "bad_response"
+    retryable = True
+    outcome_unknown = True
+
+
+class RedirectRefused(IntrusionResponseError):
+    """The service answered with a redirect, which is never followed."""
+
+    code = "redirect_refused"
+
+
+class AuthFailed(IntrusionResponseError):
+    """The credentials were missing or not accepted."""
+
+    code = "auth_failed"
+
+
+class NotPermitted(IntrusionResponseError):
+    """The credentials are good, but not for this."""
+
+    code = "not_permitted"
+
+
+class Rejected(IntrusionResponseError):
+    """The service refused the request (a 4xx answer)."""
+
+    code = "rejected"
+
+
+class NotFound(Rejected):
+    """The service knows no such thing."""
+
+    code = "not_found"
+
+
+class RateLimited(IntrusionResponseError):
+    """The service asked for a pause longer than the time there is."""
+
+    code = "rate_limited"
+    retryable = True
+
+
+class ServerFault(IntrusionResponseError):
+    """The service failed (a 5xx answer): the request may have taken effect."""
+
+    code = "server_fault"
+    retryable = True
+    outcome_unknown = True
+
+
+class ListingTruncated(IntrusionResponseError):
+    """The firewall says it holds more entries than it listed, so nothing can be concluded from the listing."""
+
+    code = "listing_truncated"
+
+
+class NotListedAfterWrite(IntrusionResponseError):
+    """The firewall accepted an entry that is not in its blacklist afterwards."""
+
+    code = "not_listed_after_write"
+
+
+class StoredDifferently(IntrusionResponseError):
+    """The service stored something else than what was sent."""
+
+    code = "stored_differently"
+
+
+class NotVerified(IntrusionResponseError):
+    """A write was accepted, but did not show within the time given."""
+
+    code = "not_verified"
+    retryable = True
+
+
+class ReadOnlyViolation(IntrusionResponseError):
+    """A write was attempted through a read-only transport: a defect, caught by the second lock of check mode."""
+
+    code = "read_only"

@@ -1,0 +1,115 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Connection options, each written once: argument specification, environment variables and documentation follow this table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from .errors import InvalidInput
+
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One connection option.
+
+    Attributes:
+        name: as written in a task.
+        type: an Ansible argument type.
+        default: value when neither the task nor the environment gives one.
+        env: environment variables that may give the value, the first that is set wins.
+        required: whether there must be a value in the end.
+        secret: whether the value must never be shown.
+    """
+
+    name: str
+    type: str = "str"
+    default: Any = None
+    env: tuple[str, ...] = ()
+    required: bool = False
+    secret: bool = False
+
+
+STATE_DIR_ENV = "INTRUSION_RESPONSE_STATE_DIR"
+NEVER_BLOCK_ENV = "INTRUSION_RESPONSE_NEVER_BLOCK"
+
+IPS_CONNECTION = (
+    Option("ips_url", default="https://api.client-security.ctl.io/ips/api", env=("IPS_API_URL",)),
+    Option("clc_url", default="https://api.ctl.io", env=("CLC_V2_API_URL",)),
+    Option("token", env=("CLC_V2_API_TOKEN",), secret=True),
+    Option("username", env=("CLC_V2_API_USERNAME",)),
+    Option("password", env=("CLC_V2_API_PASSWD", "CLC_V2_API_PASSWORD"), secret=True),
+    Option("account_alias", env=("CLC_ACCT_ALIAS",)),
+    Option("validate_certs", "bool", True, env=("IPS_VALIDATE_CERTS",)),
+    Option("ca_path", "path", env=("IPS_CA_PATH",)),
+    Option("allow_http", "bool", False),
+    Option("use_proxy", "bool", True),
+    Option("timeout", "float", 30.0, env=("IPS_TIMEOUT",)),
+    Option("retries", "int", 3, env=("IPS_RETRIES",)),
+    Option("state_dir", "path", "~/.local/state/intrusion.response", env=(STATE_DIR_ENV,)),
+)
+
+COS_CONNECTION = (
+    Option("api_url", env=("COS_API_URL",), required=True),
+    Option("username", env=("COS_USERNAME",)),
+    Option("password", env=("COS_PASSWORD",), secret=True),
+    Option("validate_certs", "bool", True, env=("COS_VALIDATE_CERTS",)),
+    Option("ca_path", "path", env=("COS_CA_PATH",)),
+    Option("allow_http", "bool", False),
+    Option("use_proxy", "bool", False),
+    Option("timeout", "float", 10.0, env=("COS_TIMEOUT",)),
+    Option("retries", "int", 3, env=("COS_RETRIES",)),
+)
+
+
+def refuse_control_characters(name: str, value: str) -> str:
+    """Return value, or raise InvalidInput when it holds control characters or line separators."""
+    if CONTROL_CHARACTERS.search(value):
+        raise InvalidInput(f"{name} must not contain control characters or line breaks.")
+    return value
+
+
+def path_name(name: str, value: Optional[str]) -> str:
+    """Return a name that becomes a URL path segment, or raise InvalidInput.
+
+    Names keep their case: hosts of "IPS Anywhere" are lower-case FQDNs, CLC servers upper-case.
+    """
+    value = refuse_control_characters(name, (value or "").strip())
+    if not value:
+        raise InvalidInput(f"{name} must not be empty.")
+    if value in (".", "..") or re.search(r"[\s/\\?#%]", value) or len(value) > 255:
+        raise InvalidInput(
+            f"{name} must be a plain name of at most 255 characters, such as VA1ACMEWEB01 or web01.example.com, "
+            f"without spaces and without any of / \\ ? # %; got {value[:80]!r}."
+        )
+    return value
+
+
+def integer_between(name: str, value: Any, low: int, high: int) -> int:
+    """Return value as an integer, or raise InvalidInput naming the option and the accepted range."""
+    try:
+        number = int(str(value).strip())
+    except ValueError:
+        number = low - 1
+    if not low <= number <= high:
+        raise InvalidInput(f"{name} must be an integer from {low} to {high}; got {str(value)[:80]!r}.")
+    return number
+
+
+def check_connection(params: Mapping[str, Any]) -> None:
+    """Raise InvalidInput for connection settings that cannot work, whichever API they are for."""
+    if not 0 < params["timeout"] <= 3600:
+        raise InvalidInput(f"timeout must be more than 0 and at most 3600 seconds; got {params['timeout']}.")
+    integer_between("retries", params["retries"], 0, 20)
+    for name in ("username", "password", "token"):
+        value = params.get(name)
+        if value is not None and CONTROL_CHARACTERS.search(value):
+            raise InvalidInput(f"{name} must not contain control characters or line breaks (is there a trailing newline?).")
+    if params.get("password") and not params.get("username"):
+        raise InvalidInput("password is set, but username is not.")

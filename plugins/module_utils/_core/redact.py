@@ -1,0 +1,42 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeping secrets out of everything that is shown."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Optional
+from urllib.parse import quote, urlsplit
+
+MASK = "********"
+
+
+class Redactor:
+    """Replaces known secrets, also in their URL-encoded form, in texts that come from outside."""
+
+    def __init__(self, secrets: Iterable[Optional[str]] = ()) -> None:
+        self._secrets: list[str] = []
+        for secret in secrets:
+            self.add(secret)
+
+    def add(self, secret: Optional[str]) -> None:
+        """Learn a secret; very short ones are left out, since masking them would only garble texts."""
+        if secret and len(secret) >= 4:
+            self._secrets.extend({secret, quote(secret, safe="")} - set(self._secrets))
+            self._secrets.sort(key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        """Return text with every known secret replaced."""
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        return text
+
+
+def mask_url(url: str) -> str:
+    """Return scheme, host and a short digest of a URL whose path is a secret: it still shows that it changed."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    digest = hashlib.sha256(url.encode()).hexdigest()[:8]
+    return f"{parts.scheme}://{host}/{MASK}#{digest}"

@@ -1,0 +1,129 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state directory: small JSON records of what this machine did and was given, readable by its owner only."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Callable, Optional
+
+Warn = Callable[[str], None]
+
+
+class StateDir:
+    """Records of one kind each in a file of their own, replaced atomically.
+
+    Trouble with the directory is never an error: a record that cannot be read counts as not there, a record that cannot be
+    written is not kept, and either is said once in a warning. Records of another user are not trusted.
+
+    Args:
+        path: directory, made with mode 0700 when needed; None keeps nothing.
+        warn: takes the warnings.
+    """
+
+    def __init__(self, path: Optional[str], warn: Warn) -> None:
+        self._path = path
+        self._warn = warn
+
+    @classmethod
+    def from_option(cls, value: Optional[str], warn: Warn) -> StateDir:
+        """Make one from the option state_dir, where "none" or nothing switches it off."""
+        if not value or value.strip().lower() == "none":
+            return cls(None, warn)
+        return cls(os.path.abspath(os.path.expanduser(value)), warn)
+
+    def read(self, kind: str, key: tuple[str, ...]) -> Optional[dict[str, Any]]:
+        """Return the record, or None when there is none or it cannot be used."""
+        if self._path is None:
+            return None
+        path = _file(self._path, kind, key)
+        try:
+            with open(path, encoding="utf-8") as stream:
+                owner = os.fstat(stream.fileno()).st_uid
+                if owner != os.geteuid():
+                    raise ValueError("it belongs to another user")
+                record = json.load(stream)
+            if not isinstance(record, dict) or record.get("key") != list(key) or not isinstance(record.get("value"), dict):
+                raise ValueError("it is not a record of this kind")
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError) as error:
+            self._warn(f"Ignoring {path}: {_reason(error)}.")
+            return None
+        value: dict[str, Any] = record["value"]
+        return value
+
+    def write(self, kind: str, key: tuple[str, ...], value: dict[str, Any]) -> None:
+        """Keep the record, replacing an earlier one."""
+        if self._path is None:
+            return
+        path = _file(self._path, kind, key)
+        temporary = None
+        try:
+            _make_directory(self._path, os.path.dirname(path))
+            descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                json.dump({"key": list(key), "value": value}, stream)
+            os.replace(temporary, path)
+            temporary = None
+        except OSError as error:
+            self._warn(f"Cannot write {path}: {_reason(error)}.")
+        finally:
+            if temporary is not None:
+                _unlink(temporary)
+
+    def remove(self, kind: str, key: tuple[str, ...]) -> None:
+        """Forget the record, if there is one."""
+        if self._path is not None:
+            _unlink(_file(self._path, kind, key))
+
+    @contextmanager
+    def lock(self, kind: str, key: tuple[str, ...]) -> Iterator[None]:
+        """Hold the record's lock against every other process on this machine; without a usable directory, hold nothing."""
+        descriptor = None
+        if self._path is not None:
+            path = _file(self._path, kind, key)[: -len("json")] + "lock"
+            try:
+                _make_directory(self._path, os.path.dirname(path))
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            except OSError as error:
+                self._warn(f"Cannot lock {path}: {_reason(error)}.")
+        try:
+            yield
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+def _make_directory(root: str, path: str) -> None:
+    """Make both; the root may be a directory of the user's, whose mode is left alone."""
+    os.makedirs(root, mode=0o700, exist_ok=True)
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    if os.stat(path).st_mode & 0o077:
+        os.chmod(path, 0o700)
+
+
+def _file(root: str, kind: str, key: tuple[str, ...]) -> str:
+    digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+    return os.path.join(root, kind, f"{digest}.json")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    if isinstance(error, json.JSONDecodeError):
+        return "it is not valid JSON"
+    return str(error) if type(error) is ValueError else type(error).__name__
+
+
+def _unlink(path: str) -> None:
+    with suppress(OSError):
+        os.unlink(path)

@@ -1,0 +1,166 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The blacklist of a cOS Core firewall in one normal form.
+
+The same value has several spellings on the wire: all services are "", "-", all_services or nothing; an empty text is "" or "-";
+ttl is a decimal string or a number (REST guide 15.00, ch. 5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, NamedTuple, Optional
+
+from .._core.errors import BadResponse, InvalidInput, ListingTruncated
+from .._core.options import refuse_control_characters
+
+ALL_SERVICES = "all_services"
+OWNED = "REST"
+DEFAULT_TTL = 300
+LONGEST_TTL = 2**31 - 1
+
+Key = tuple[str, str]
+
+
+class Entry(NamedTuple):
+    """One blacklist entry: ttl in seconds or None when the listed one is no number, texts "" when empty."""
+
+    host: str
+    service: str
+    ttl: Optional[int]
+    alert_type: str
+    rule_name: str
+    description: str
+
+    @classmethod
+    def from_wire(cls, raw: Mapping[str, Any]) -> Entry:
+        """Normalise one element of blacklist_hosts."""
+        return cls(
+            host=normal_host(raw.get("host")),
+            service=normal_service(raw.get("service")),
+            ttl=normal_ttl(raw.get("ttl")),
+            alert_type=str(raw.get("alert_type") or ""),
+            rule_name=normal_text(raw.get("rule_name")),
+            description=normal_text(raw.get("description")),
+        )
+
+    @property
+    def key(self) -> Key:
+        """What identifies an entry among those of the API."""
+        return self.host, self.service
+
+    @property
+    def owned(self) -> bool:
+        """Whether it came in through the API, which alone can change it."""
+        return self.alert_type == OWNED
+
+    def covers(self, host: str) -> bool:
+        """Whether it blocks this address, as a host or as part of a network."""
+        if self.host == host:
+            return True
+        if "/" not in self.host:
+            return False
+        try:
+            return IPv4Address(host) in IPv4Network(self.host, strict=False)
+        except ValueError:
+            return False
+
+
+class Listing:
+    """A complete listing: the entries in the firewall's order, normalised, and as they came."""
+
+    def __init__(self, entries: Sequence[Entry], raw: Sequence[Mapping[str, Any]] = ()) -> None:
+        self.entries = tuple(entries)
+        self.raw = tuple(raw)
+
+    @classmethod
+    def from_wire(cls, answer: Mapping[str, Any]) -> Listing:
+        """Normalise the answer to an unfiltered GET.
+
+        Raises:
+            BadResponse: there is no list of entries in it.
+            ListingTruncated: it counts more entries than it lists. With a filter the count means nothing, so none is used.
+        """
+        raw = answer.get("blacklist_hosts")
+        if not isinstance(raw, list) or not all(isinstance(element, dict) for element in raw):
+            raise BadResponse("The firewall's answer holds no list of blacklist entries.")
+        count = answer.get("blacklist_count")
+        if isinstance(count, int) and count > len(raw):
+            raise ListingTruncated(
+                f"The firewall says that its blacklist has {count} entries, but listed only {len(raw)}: "
+                "what is on it cannot be told, so nothing was done."
+            )
+        return cls([Entry.from_wire(element) for element in raw], raw)
+
+    def owned(self, key: Key) -> list[Entry]:
+        """Return the API's entries of this host and service; more than one on firewalls that keep duplicates."""
+        return [entry for entry in self.entries if entry.host == key[0] and entry.service == key[1] and entry.owned]
+
+    def owned_services(self, host: str) -> list[str]:
+        """Return the services for which the API's entries block this host."""
+        return list(dict.fromkeys(entry.service for entry in self.entries if entry.host == host and entry.owned))
+
+    def foreign(self, host: str) -> list[Entry]:
+        """Return the entries of other sources that block this host."""
+        return [entry for entry in self.entries if not entry.owned and entry.covers(host)]
+
+
+def parse_host(name: str, value: str) -> str:
+    """Return the one IPv4 address that the API takes; raises InvalidInput for everything else."""
+    value = value.strip()
+    kind = "what was given is none"
+    if "/" in value or re.fullmatch(r"[\d.]+\s*-\s*[\d.]+", value):
+        kind = "networks and ranges are not accepted by the API"
+    elif ":" in value:
+        kind = "IPv6 is not accepted by the API"
+    elif re.fullmatch(r"\d+(\.\d+){3}", value):
+        if any(len(part) > 1 and part.startswith("0") for part in value.split(".")):
+            kind = "leading zeros are ambiguous"
+        else:
+            try:
+                return str(IPv4Address(value))
+            except ValueError:
+                kind = "each of its numbers goes from 0 to 255"
+    raise InvalidInput(f"{name} must be one IPv4 address such as 203.0.113.5; {kind}. Got {value[:80]!r}.")
+
+
+def parse_service(name: str, value: str) -> str:
+    """Return the normal form of a service name; which names there are is known to the firewall only."""
+    return normal_service(refuse_control_characters(name, value).strip())
+
+
+def parse_text(name: str, value: Optional[str]) -> Optional[str]:
+    """Return a free text, in which "-" means empty as on the wire; None when not given."""
+    return None if value is None else normal_text(refuse_control_characters(name, value))
+
+
+def normal_host(value: Any) -> str:
+    """Return a listed host; what is no plain address (a network of another source) is kept as text."""
+    text = "" if value is None else str(value).strip()
+    try:
+        return str(IPv4Address(text))
+    except ValueError:
+        return text
+
+
+def normal_service(value: Any) -> str:
+    """Return the service name, all_services for each of its spellings."""
+    return ALL_SERVICES if value in (None, "", "-", ALL_SERVICES) else str(value)
+
+
+def normal_text(value: Any) -> str:
+    """Return the text, "" for each spelling of an empty one."""
+    return "" if value in (None, "", "-") else str(value)
+
+
+def normal_ttl(value: Any) -> Optional[int]:
+    """Return seconds, or None for what is no whole number."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -1,0 +1,150 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The REST API of Clavister cOS Core: URLs, bodies and answers of the blacklist and of the device itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Optional
+from urllib.parse import quote, urlencode
+
+from .._core.call import Call
+from .._core.errors import (
+    AuthFailed,
+    BadResponse,
+    IntrusionResponseError,
+    InvalidInput,
+    NotFound,
+    NotPermitted,
+    RateLimited,
+    Rejected,
+    ServerFault,
+    Unreachable,
+)
+from .._core.http import Endpoint, Reply, Transport
+from .._core.options import check_connection
+from .._core.redact import Redactor
+
+BLACKLIST = "/api/oper/blacklist"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+class CosClient:
+    """One firewall.
+
+    Bodies are form encoded with spaces as %20, and a DELETE carries its parameters in the query, with the form's content
+    type all the same (REST guide 15.00, chapters 1 and 5). Every answer is a JSON object with the member "error".
+    """
+
+    def __init__(self, endpoint: Endpoint, transport: Transport, redactor: Redactor) -> None:
+        self.endpoint = endpoint
+        self._transport = transport
+        self._redact = redactor
+
+    @classmethod
+    def from_call(cls, call: Call) -> CosClient:
+        """Make one from connection options; raises InvalidInput for settings that cannot work."""
+        params = call.params
+        check_connection(params)
+        if ":" in (params["username"] or ""):
+            raise InvalidInput("username must not contain a colon, which HTTP Basic authentication cannot carry.")
+        endpoint = Endpoint.from_options("api_url", params)
+        redactor = Redactor([params["password"]])
+        auth = (params["username"], params["password"] or "") if params["username"] else None
+        return cls(endpoint, Transport(endpoint, redactor=redactor, auth=auth, read_only=call.check_mode), redactor)
+
+    def __enter__(self) -> CosClient:
+        return self
+
+    def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException], tb: Optional[TracebackType]) -> None:
+        self._transport.close()
+
+    @property
+    def attempts(self) -> int:
+        """How often a write may be sent when the listing shows that it had no effect."""
+        return self.endpoint.retries + 1
+
+    def wait(self, attempt: int) -> None:
+        """Pause before repetition number attempt (from 0) of a write."""
+        self._transport.wait(attempt)
+
+    def blacklist(self) -> dict[str, Any]:
+        """Return the answer that lists the whole blacklist, with blacklist_count and blacklist_hosts."""
+        return self._call("GET", BLACKLIST)
+
+    def add(self, fields: Mapping[str, str]) -> dict[str, Any]:
+        """Add an entry; fields are host and, only where the device's default is not wanted, the others.
+
+        The answer is not retried when it is lost: whether to send again is for the caller, who can read the blacklist.
+        """
+        answer = self._call("POST", BLACKLIST, body=_encode(fields).encode(), headers=FORM)
+        if not isinstance(answer.get("blacklist_entry"), dict):
+            raise BadResponse(f"POST {BLACKLIST}: the answer does not confirm an entry.")
+        return answer
+
+    def remove(self, fields: Mapping[str, str]) -> None:
+        """Remove the entry of exactly this host and service (all services when left out)."""
+        self._call("DELETE", BLACKLIST, query=_encode(fields), headers=FORM)
+
+    def about(self) -> dict[str, Any]:
+        """Return version, vendor, product, model and device_name of the device."""
+        return self._call("GET", "/api/about")
+
+    def high_availability(self) -> dict[str, Any]:
+        """Return whether high availability is enabled, and its status."""
+        return self._call("GET", "/api/oper/ha")
+
+    def _call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        try:
+            reply = self._transport.send(method, path, **request)
+        except Unreachable as error:
+            error.hint = (
+                "Check the address, and that the firewall's REST management object is enabled on that interface "
+                "and accepts connections from this machine."
+            )
+            raise
+        return self._answer(f"{method} {path}", reply)
+
+    def _answer(self, place: str, reply: Reply) -> dict[str, Any]:
+        try:
+            answer = reply.json()
+        except ValueError:
+            answer = None
+        if isinstance(answer, dict) and answer.get("error") is False and reply.status < 400:
+            return answer
+        code = reply.status
+        text = ""
+        if isinstance(answer, dict) and answer.get("error"):
+            try:
+                code = code if code >= 400 else int(answer.get("error_code") or 0)
+            except (TypeError, ValueError):
+                code = 0
+            text = f": {self._redact(str(answer.get('error_message', '')))[:200]}"
+        elif code < 400:
+            raise BadResponse(f"{place}: the answer is not what a cOS Core firewall sends.", http_status=code)
+        raise _failure(place, code, text, reply.status)
+
+
+def _failure(place: str, code: int, text: str, http_status: int) -> IntrusionResponseError:
+    said = f"{place} was answered with {code}{text}"
+    if code == 401:
+        return AuthFailed(f"{said}.", http_status=http_status, hint="Credentials are needed, or were rejected.")
+    if code == 403:
+        return NotPermitted(
+            f"{said}.",
+            http_status=http_status,
+            hint="The user or the REST management object may have read-only access, or an administrator is logged in.",
+        )
+    if code == 404:
+        return NotFound(f"{said}.", http_status=http_status)
+    if code == 429:
+        return RateLimited(f"{said}.", http_status=http_status)
+    if code >= 500:
+        return ServerFault(f"{said}.", http_status=http_status)
+    return Rejected(f"{said}.", http_status=http_status)
+
+
+def _encode(fields: Mapping[str, str]) -> str:
+    return urlencode(fields, quote_via=quote, safe="")

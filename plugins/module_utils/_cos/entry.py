@@ -1,0 +1,127 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One blacklist entry as a resource: read, compare what is listed with what is wanted, plan, apply, and report what is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from .._core.errors import IntrusionResponseError
+from .._core.plan import Plan
+from .apply import Firewall, Warn, Writer, read, remove
+from .blacklist import Entry, Key, Listing
+from .wanted import Wanted
+
+
+@dataclass(frozen=True)
+class Write:
+    """Operation: write the entry, over an existing one when there is one."""
+
+    entry: Entry
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Operation: remove the entry of this key."""
+
+    key: Key
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was done or is predicted."""
+
+    plan: Plan[Any]
+    action: str
+    entry: Optional[Entry]
+    foreign: list[Entry]
+
+    def result(self) -> dict[str, Any]:
+        """Return the module's return values."""
+        return {
+            "changed": self.plan.changed,
+            "action": self.action,
+            "entry": self.entry and self.entry._asdict(),
+            "foreign_entries": [entry._asdict() for entry in self.foreign],
+            "protected": None,
+            "diff": self.plan.diff,
+        }
+
+
+def plan_present(wanted: Wanted, listing: Listing) -> Plan[Write]:
+    """Compare; the running ttl is part of the diff only where it is the reason for the change."""
+    owned = listing.owned(wanted.key)
+    if not owned:
+        entry = wanted.over(None)
+        return Plan({}, _shown(entry), (Write(entry, ("missing",)),))
+    existing = owned[0]
+    reasons = tuple(dict.fromkeys(name for entry in owned for name in wanted.differences(entry)))
+    entry = wanted.over(existing)
+    with_ttl = "ttl" in reasons or "renewal" in reasons
+    before, after = _shown(existing, with_ttl), _shown(entry, with_ttl)
+    return Plan(before, after, (Write(entry, reasons),)) if reasons else Plan(before, before)
+
+
+def plan_absent(wanted: Wanted, listing: Listing) -> Plan[Remove]:
+    """Compare; only the API's own entries count."""
+    services = listing.owned_services(wanted.host)
+    if not wanted.every_service:
+        services = [service for service in services if service == wanted.service]
+    if not services:
+        return Plan({}, {})
+    operations = tuple(Remove((wanted.host, service)) for service in services)
+    entries = [_shown(listing.owned(operation.key)[0], False) for operation in operations]
+    before = entries[0] if len(entries) == 1 else {"entries": entries}
+    return Plan(before, {}, operations)
+
+
+def ensure_present(firewall: Firewall, wanted: Wanted, *, check_mode: bool, warn: Warn) -> Outcome:
+    """Bring the entry to the wanted state and report what is listed afterwards.
+
+    Raises:
+        NotListedAfterWrite, StoredDifferently, and whatever the client raises; changed is set where something was written.
+    """
+    listing = read(firewall)
+    plan = plan_present(wanted, listing)
+    owned = listing.owned(wanted.key)
+    for entry in owned:
+        if entry.ttl is None:
+            warn(f"The firewall lists a ttl for {entry.host} that is no number; it was not compared.")
+    if not plan.operations:
+        return Outcome(plan, "unchanged", owned[0], listing.foreign(wanted.host))
+    operation = plan.operations[0]
+    action = "added" if not owned else "updated" if set(operation.reasons) - {"renewal"} else "renewed"
+    if check_mode:
+        return Outcome(plan, action, operation.entry, listing.foreign(wanted.host))
+    entry, listing = Writer(firewall, wanted, operation.entry, owned[0] if owned else None, warn).write()
+    return Outcome(plan, action, entry, listing.foreign(wanted.host))
+
+
+def ensure_absent(firewall: Firewall, wanted: Wanted, *, check_mode: bool, warn: Warn) -> Outcome:
+    """Remove the entry, or those of every service, and warn when the host is still blocked by others."""
+    listing = read(firewall)
+    plan = plan_absent(wanted, listing)
+    changed = False
+    if not check_mode:
+        for operation in plan.operations:
+            try:
+                listing = remove(firewall, operation.key, listing)
+            except IntrusionResponseError as error:
+                error.changed = error.changed or changed
+                raise
+            changed = True
+    foreign = listing.foreign(wanted.host)
+    if foreign:
+        sources = ", ".join(sorted({entry.alert_type or "unknown" for entry in foreign}))
+        warn(f"{wanted.host} is still blocked by entries of the firewall's own features ({sources}), which the API cannot remove.")
+    return Outcome(plan, "removed" if plan.changed else "unchanged", None, foreign)
+
+
+def _shown(entry: Entry, with_ttl: bool = True) -> dict[str, Any]:
+    shown = entry._asdict()
+    if not with_ttl:
+        del shown["ttl"]
+    return shown

@@ -1,0 +1,91 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading the blacklist and the device for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any, Callable, Optional, Protocol
+
+from .._core.errors import NotFound
+from .._core.options import refuse_control_characters
+from .blacklist import Entry, Listing, parse_host, parse_service
+
+
+class Device(Protocol):
+    """What reading needs of a client."""
+
+    def blacklist(self) -> dict[str, Any]: ...
+    def about(self) -> dict[str, Any]: ...
+    def high_availability(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which entries to show; the filtering is done here, since with a filter the API's own count means nothing."""
+
+    hosts: tuple[str, ...] = ()
+    service: Optional[str] = None
+    alert_type: Optional[str] = None
+    ttl_meaning: str = "remaining"
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Filter:
+        """Validate module options; raises InvalidInput."""
+        alert_type = params["alert_type"]
+        return cls(
+            hosts=tuple(parse_host("hosts", host) for host in params["hosts"]),
+            service=None if params["service"] is None else parse_service("service", params["service"]),
+            alert_type=None if alert_type in (None, "", "ALL") else refuse_control_characters("alert_type", alert_type),
+            ttl_meaning=params["ttl_meaning"],
+        )
+
+    def shows(self, entry: Entry) -> bool:
+        """Whether the entry passes."""
+        return (
+            (self.service is None or entry.service == self.service)
+            and (self.alert_type is None or entry.alert_type == self.alert_type)
+            and (not self.hosts or any(entry.covers(host) for host in self.hosts))
+        )
+
+
+def listing(client: Device, wanted: Filter, warn: Callable[[str], None]) -> dict[str, Any]:
+    """Return entries, raw and total as module return values."""
+    found = Listing.from_wire(client.blacklist())
+    now = datetime.now(timezone.utc)
+    shown = [(entry, raw) for entry, raw in zip(found.entries, found.raw) if wanted.shows(entry)]
+    if any(entry.ttl is None for entry, _raw in shown):
+        warn("The firewall lists a ttl that is no number; it is returned as null.")
+    return {
+        "changed": False,
+        "entries": [{**entry._asdict(), "expires_at": _expiry(entry, now, wanted.ttl_meaning)} for entry, _raw in shown],
+        "raw": [raw for _entry, raw in shown],
+        "total": len(found.entries),
+    }
+
+
+def device(client: Device) -> dict[str, Any]:
+    """Return device and high_availability as module return values."""
+    about = client.about()
+    try:
+        answer = client.high_availability()
+    except NotFound:
+        high_availability = None
+    else:
+        status = answer.get("status")
+        active = status.get("active") if isinstance(status, dict) else None
+        high_availability = {"enabled": answer.get("enabled"), "active": active}
+    names = ("vendor", "product", "version", "model", "device_name")
+    return {"device": {name: about.get(name) for name in names}, "high_availability": high_availability}
+
+
+def _expiry(entry: Entry, now: datetime, meaning: str) -> Optional[str]:
+    if meaning != "remaining" or entry.ttl is None:
+        return None
+    try:
+        return (now + timedelta(seconds=entry.ttl)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except OverflowError:
+        return None

@@ -1,0 +1,197 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The agent as a resource. The API has no operation that reads it, so every decision names the evidence it rests on."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Callable, Optional, Protocol
+
+from .._core.errors import IntrusionResponseError, InvalidInput, NotVerified
+from .._core.options import integer_between, path_name
+from .._core.plan import Plan
+from .._core.state import StateDir
+
+RECEIPTS = "receipts"
+POLL = 1.0
+
+#: What a task may say; "installed" only where somebody who can know said so.
+WORDS = {
+    ("host", True): "installed",
+    ("host", False): "not_installed",
+    ("answer", True): "installed",
+    ("answer", False): "not_installed",
+    ("receipt", True): "install_accepted",
+    ("receipt", False): "uninstall_accepted",
+    ("api", True): "registered",
+    ("none", None): "unknown",
+}
+
+Warn = Callable[[str], None]
+
+
+class Service(Protocol):
+    """What the resource needs of a client."""
+
+    url: str
+    state: StateDir
+
+    @property
+    def account_alias(self) -> str: ...
+    def install(self, server_name: str) -> bool: ...
+    def uninstall(self, server_name: str) -> bool: ...
+    def destinations(self, server_name: str) -> list[dict[str, Any]]: ...
+    def check_server(self, server_name: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A validated request for one server's agent; times in seconds."""
+
+    server_name: str
+    state: str = "present"
+    installed: Optional[bool] = None
+    agent_path: Optional[str] = None
+    detection: tuple[str, ...] = ("receipt", "api")
+    check_server: bool = False
+    wait: bool = False
+    wait_timeout: int = 600
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Wanted:
+        """Validate module options; raises InvalidInput before anything is sent."""
+        if params["wait"] and not params["agent_path"]:
+            raise InvalidInput("wait needs agent_path: the service cannot be asked whether an agent is there.")
+        return cls(
+            server_name=path_name("server_name", params["server_name"]),
+            state=params["state"],
+            installed=params["installed"],
+            agent_path=params["agent_path"],
+            detection=tuple(params["detection"]),
+            check_server=params["check_server"],
+            wait=params["wait"],
+            wait_timeout=integer_between("wait_timeout", params["wait_timeout"], 1, 86400),
+        )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of the agent, and from where: source is host, receipt, api, answer or none."""
+
+    source: str
+    present: Optional[bool] = None
+
+    @property
+    def word(self) -> str:
+        """The state as returned."""
+        return WORDS[self.source, self.present]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was done or is predicted."""
+
+    server_name: str
+    account_alias: Optional[str]
+    plan: Plan[str]
+    evidence: str
+
+    def result(self) -> dict[str, Any]:
+        """Return the module's return values."""
+        agent = {
+            "server_name": self.server_name,
+            "account_alias": self.account_alias,
+            "state": self.plan.after["state"],
+            "evidence": self.evidence,
+        }
+        return {"changed": self.plan.changed, "agent": agent, "diff": self.plan.diff}
+
+
+def plan_agent(wanted: Wanted, evidence: Evidence) -> Plan[str]:
+    """Compare: act unless the evidence says that there is nothing to do. The operations are "install" and "uninstall"."""
+    before = {"server_name": wanted.server_name, "state": evidence.word}
+    if evidence.present == (wanted.state == "present"):
+        return Plan(before, before)
+    if wanted.state == "present":
+        return Plan(before, {**before, "state": "install_accepted"}, ("install",))
+    return Plan(before, {**before, "state": "uninstall_accepted"}, ("uninstall",))
+
+
+def gather(service: Service, wanted: Wanted) -> Evidence:
+    """Return the first evidence that speaks, in the order of the options."""
+    seen = wanted.installed
+    if seen is None and wanted.agent_path is not None:
+        seen = os.path.exists(wanted.agent_path)
+    if seen is not None:
+        return Evidence("host", seen)
+    for source in wanted.detection:
+        if source == "receipt":
+            receipt = service.state.read(RECEIPTS, _receipt_key(service, wanted))
+            if receipt is not None and receipt.get("state") in ("present", "absent"):
+                return Evidence("receipt", receipt["state"] == "present")
+        elif service.destinations(wanted.server_name):
+            return Evidence("api", True)
+    return Evidence("none")
+
+
+def ensure(service: Service, wanted: Wanted, *, check_mode: bool, warn: Warn) -> Outcome:
+    """Bring the agent to the wanted state, as far as the service can be made to.
+
+    Raises:
+        NotVerified: the agent did not appear at, or go from, agent_path in time; and whatever the client raises.
+    """
+    evidence = gather(service, wanted)
+    plan = plan_agent(wanted, evidence)
+    alias = None
+    if plan.changed or evidence.source != "host":
+        alias = service.account_alias
+    if not plan.changed:
+        return Outcome(wanted.server_name, alias, plan, evidence.source)
+    if wanted.check_server:
+        service.check_server(wanted.server_name)
+    if check_mode:
+        return Outcome(wanted.server_name, alias, plan, evidence.source)
+    installing = wanted.state == "present"
+    act = service.install if installing else service.uninstall
+    try:
+        acted = act(wanted.server_name)
+    except IntrusionResponseError as error:
+        if error.outcome_unknown:
+            error.changed = True
+            error.hint = "The service may have taken the request. Look at the host before running the task again."
+        raise
+    service.state.write(RECEIPTS, _receipt_key(service, wanted), {"state": wanted.state, "at": int(time.time())})
+    if not acted:
+        if evidence.present is not None:
+            warn(
+                f"The service answered that the agent of {wanted.server_name} is {'there' if installing else 'not there'} already, "
+                f"against the evidence ({evidence.source})."
+            )
+        answered = plan_agent(wanted, Evidence("answer", installing))
+        return Outcome(wanted.server_name, alias, answered, "answer")
+    if wanted.wait:
+        _wait(wanted.agent_path or "", installing, wanted)
+        seen = Evidence("host", installing)
+        return Outcome(wanted.server_name, alias, Plan(plan.before, {**plan.after, "state": seen.word}, plan.operations), "host")
+    return Outcome(wanted.server_name, alias, plan, evidence.source)
+
+
+def _wait(path: str, installing: bool, wanted: Wanted) -> None:
+    end = time.monotonic() + wanted.wait_timeout
+    while os.path.exists(path) != installing:
+        if time.monotonic() >= end:
+            verb, became = ("install", "appear at") if installing else ("removal", "go from")
+            raise NotVerified(
+                f"The service accepted the {verb} of the agent of {wanted.server_name}, but it did not {became} "
+                f"{path} within {wanted.wait_timeout} s.",
+                changed=True,
+            )
+        time.sleep(POLL)
+
+
+def _receipt_key(service: Service, wanted: Wanted) -> tuple[str, ...]:
+    return service.url, service.account_alias.upper(), wanted.server_name.upper()

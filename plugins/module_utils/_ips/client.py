@@ -1,0 +1,201 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The REST API of the CLC Intrusion Prevention Service: five operations, and Get Server of the CLC v2 API.
+
+Written as the released CLC Go client speaks it: app/ with its slash, "notifications" in the plural, the destinations as a bare
+JSON array, and the body of the DELETE that removes an agent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from types import TracebackType
+from typing import Any, Optional, Union
+from urllib.parse import quote
+
+from .._core.call import Call
+from .._core.errors import (
+    AuthFailed,
+    BadResponse,
+    IntrusionResponseError,
+    NotFound,
+    NotPermitted,
+    RateLimited,
+    Rejected,
+    ServerFault,
+)
+from .._core.http import Endpoint, Reply, Transport
+from .._core.options import check_connection, path_name
+from .._core.redact import Redactor
+from .._core.state import StateDir
+from .login import GivenToken, PasswordLogin, clc_endpoint, login_from_params
+
+ALREADY = re.compile(r"already|\bexists\b", re.IGNORECASE)
+MISSING = re.compile(r"not\s+(be\s+)?(found|installed|exist)|no\s+(such|agent|policy)|does(n't| not)\s+exist|unknown", re.IGNORECASE)
+
+
+class IpsClient:
+    """One account's view of the service."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        servers: Transport,
+        login: Union[GivenToken, PasswordLogin],
+        state: StateDir,
+        redactor: Redactor,
+    ) -> None:
+        self.state = state
+        self.url = transport.endpoint.url
+        self._transport = transport
+        self._servers = servers
+        self._login = login
+        self._redact = redactor
+
+    @classmethod
+    def from_call(cls, call: Call) -> IpsClient:
+        """Make one from connection options; raises InvalidInput for settings that cannot work."""
+        params = call.params
+        check_connection(params)
+        if params["account_alias"]:
+            path_name("account_alias", params["account_alias"])
+        redactor = Redactor([params["token"], params["password"]])
+        endpoint = Endpoint.from_options("ips_url", params)
+        state = StateDir.from_option(params["state_dir"], call.warn)
+        clc = clc_endpoint(params)
+        login = login_from_params(params, clc, state, redactor)
+        transport = Transport(endpoint, redactor=redactor, read_only=call.check_mode)
+        return cls(transport, Transport(clc, redactor=redactor, read_only=True), login, state, redactor)
+
+    def __enter__(self) -> IpsClient:
+        return self
+
+    def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException], tb: Optional[TracebackType]) -> None:
+        self._transport.close()
+        self._servers.close()
+
+    @property
+    def account_alias(self) -> str:
+        """The account acted on; may log in to learn the home account."""
+        return self._login.account_alias
+
+    def install(self, server_name: str) -> bool:
+        """Ask for an agent; return False when the service says that there is one already.
+
+        Sent again only when it certainly did not arrive: what a second installation does is not documented.
+        """
+        return self._agent("POST", server_name)
+
+    def uninstall(self, server_name: str) -> bool:
+        """Ask for the agent's removal; return False when the service says that there is none."""
+        return self._agent("DELETE", server_name)
+
+    def destinations(self, server_name: str) -> list[dict[str, Any]]:
+        """Return the destinations as they come; [], null, an empty answer and 404 all mean none."""
+        place, path = self._notifications("GET", server_name)
+        reply = self._send("GET", path)
+        if reply.status in (204, 404) or (reply.status == 200 and not reply.body.strip()):
+            return []
+        self._expect_success(place, reply)
+        try:
+            answer = reply.json()
+        except ValueError:
+            answer = ""
+        if answer is None:
+            return []
+        if not isinstance(answer, list) or not all(isinstance(element, dict) for element in answer):
+            raise BadResponse(f"{place}: the answer is no list of destinations.", http_status=reply.status)
+        return answer
+
+    def replace_destinations(self, server_name: str, destinations: list[dict[str, Any]]) -> None:
+        """Replace the whole list, which repeats without harm."""
+        place, path = self._notifications("PUT", server_name)
+        self._expect_success(place, self._send("PUT", path, body=json.dumps(destinations).encode(), repeatable=True))
+
+    def delete_destinations(self, server_name: str) -> None:
+        """Remove all destinations; having none (404) is as good."""
+        place, path = self._notifications("DELETE", server_name)
+        reply = self._send("DELETE", path, repeatable=True)
+        if reply.status != 404:
+            self._expect_success(place, reply)
+
+    def check_server(self, server_name: str) -> None:
+        """Raise NotFound when the CLC v2 API knows no such server in the account."""
+        path = f"/v2/servers/{quote(self.account_alias, safe='')}/{quote(server_name, safe='')}"
+        reply = self._send("GET", path, transport=self._servers)
+        if reply.status == 404:
+            raise NotFound(
+                f"CLC knows no server {server_name} in account {self.account_alias}.",
+                http_status=404,
+                hint="Servers outside CenturyLink Cloud need check_server: false.",
+            )
+        self._expect_success(f"GET {path}", reply)
+
+    def wait(self, attempt: int) -> None:
+        """Pause before repetition number attempt (from 0) of a look."""
+        self._transport.wait(attempt)
+
+    def _agent(self, method: str, server_name: str) -> bool:
+        body = json.dumps({"hostName": server_name, "accountAlias": self.account_alias}).encode()
+        reply = self._send(method, "/app/", body=body)
+        if method == "POST" and (reply.status == 409 or (reply.status == 400 and ALREADY.search(reply.text))):
+            return False
+        if method == "DELETE" and (reply.status == 404 or (reply.status == 400 and MISSING.search(reply.text))):
+            return False
+        self._expect_success(f"{method} /app/", reply)
+        return True
+
+    def _notifications(self, method: str, server_name: str) -> tuple[str, str]:
+        path = f"/notifications/{quote(self.account_alias, safe='')}/{quote(server_name, safe='')}"
+        return f"{method} {path}", path
+
+    def _send(self, method: str, path: str, *, transport: Optional[Transport] = None, **request: Any) -> Reply:
+        transport = transport or self._transport
+        while True:
+            headers = {
+                "Authorization": f"Bearer {self._login.token()}",
+                "Content-Type": "application/json",
+                "Accept": "application/json, text/plain",
+            }
+            reply = transport.send(method, path, headers=headers, **request)
+            if reply.status not in (401, 403) or not self._login.renew(reply.status):
+                return reply
+
+    def _expect_success(self, place: str, reply: Reply) -> None:
+        if 200 <= reply.status < 300:
+            return
+        text = self._redact(error_text(reply))[:300]
+        said = f"{place} was answered with {reply.status}" + (f": {text}" if text else "")
+        raise _failure(said, reply.status)
+
+
+def _failure(said: str, status: int) -> IntrusionResponseError:
+    if status == 401:
+        return AuthFailed(f"{said}.", http_status=status, hint="The token is missing, expired or revoked.")
+    if status == 403:
+        return NotPermitted(f"{said}.", http_status=status, hint="The user may not act on this account; check account_alias.")
+    if status == 404:
+        return NotFound(f"{said}.", http_status=status, hint="Check ips_url.")
+    if status == 429:
+        return RateLimited(f"{said}.", http_status=status)
+    if status >= 500:
+        return ServerFault(f"{said}.", http_status=status)
+    return Rejected(f"{said}.", http_status=status)
+
+
+def error_text(reply: Reply) -> str:
+    """Return the message of an error, which may come as JSON (message, modelState, error, a list of those), as text or not at all."""
+    try:
+        answer = reply.json()
+    except ValueError:
+        text = reply.text
+        return "" if "<" in text[:200] else " ".join(text.split()).rstrip(".")
+    elements = answer if isinstance(answer, list) else [answer]
+    found = []
+    for element in elements:
+        named = isinstance(element, dict)
+        said = next((element[name] for name in ("message", "modelState", "error") if element.get(name)), "") if named else element
+        found.append(said if isinstance(said, str) else json.dumps(said))
+    return " ".join("; ".join(text for text in found if text).split()).rstrip(".")

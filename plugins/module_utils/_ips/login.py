@@ -1,0 +1,153 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The CLC v2 login: one bearer token for a user, shared by every process of this machine for as long as it lives."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, Optional, Union
+
+from .._core.errors import AuthFailed, BadResponse, InvalidInput, ServerFault
+from .._core.http import Endpoint, Transport
+from .._core.redact import Redactor
+from .._core.state import StateDir
+
+LOGIN = "/v2/authentication/login"
+#: Tokens can be used for two weeks (APIDocs, authentication overview); CLC's Java SDK takes a new one after ten days.
+TOKEN_LIFE = 10 * 86400
+#: A refused token younger than this was not refused for its age.
+YOUNG = 60
+
+NO_CREDENTIALS = (
+    "Credentials are missing: set token and account_alias, or username and password "
+    "(environment: CLC_V2_API_TOKEN and CLC_ACCT_ALIAS, or CLC_V2_API_USERNAME and CLC_V2_API_PASSWD)."
+)
+
+
+class GivenToken:
+    """A token that the user supplied; nothing can be done when it is refused."""
+
+    def __init__(self, token: str, account_alias: str) -> None:
+        self._token = token
+        self.account_alias = account_alias
+
+    def token(self) -> str:
+        """Return the token."""
+        return self._token
+
+    def renew(self, _status: int) -> bool:
+        """Return that there is no other token to try."""
+        return False
+
+
+class PasswordLogin:
+    """A token obtained with user name and password, from the state directory while it lives."""
+
+    def __init__(
+        self, endpoint: Endpoint, username: str, password: str, account_alias: Optional[str], state: StateDir, redactor: Redactor
+    ) -> None:
+        self._endpoint = endpoint
+        self._username = username
+        self._password = password
+        self._account_alias = account_alias
+        self._state = state
+        self._redact = redactor
+        self._key = (endpoint.url, username)
+        self._session: Optional[dict[str, Any]] = None
+        self._renewed = False
+
+    @property
+    def account_alias(self) -> str:
+        """The alias to act on: the given one, else the user's home account."""
+        return self._account_alias or str(self._current()["account_alias"])
+
+    def token(self) -> str:
+        """Return a token, logging in when there is none yet."""
+        return str(self._current()["token"])
+
+    def renew(self, status: int) -> bool:
+        """Take a new token after this one was refused with status; return whether there is a new one to try.
+
+        The service may refuse a worn-out token with 403 as well as 401. A young token refused with 403 lacks permission.
+        """
+        session = self._current()
+        if self._renewed or (status == 403 and abs(time.time() - session["obtained"]) < YOUNG):
+            return False
+        self._renewed = True
+        self._session = self._shared(refused=session["token"])
+        return True
+
+    def _current(self) -> dict[str, Any]:
+        if self._session is None:
+            self._session = self._shared()
+        return self._session
+
+    def _shared(self, refused: Optional[str] = None) -> dict[str, Any]:
+        """Return the kept session; the lock makes one process log in while the others wait for its token."""
+        if refused is None:
+            kept = self._kept(refused)
+            if kept is not None:
+                return kept
+        with self._state.lock("tokens", self._key):
+            kept = self._kept(refused)
+            if kept is None:
+                kept = self._login()
+                self._state.write("tokens", self._key, kept)
+            return kept
+
+    def _kept(self, refused: Optional[str]) -> Optional[dict[str, Any]]:
+        kept = self._state.read("tokens", self._key)
+        if kept is None or not isinstance(kept.get("obtained"), (int, float)):
+            return None
+        usable = isinstance(kept.get("token"), str) and kept["token"] and isinstance(kept.get("account_alias"), str)
+        if not usable or kept["token"] == refused or not 0 <= time.time() - kept["obtained"] < TOKEN_LIFE:
+            return None
+        self._redact.add(kept["token"])
+        return kept
+
+    def _login(self) -> dict[str, Any]:
+        body = json.dumps({"username": self._username, "password": self._password}).encode()
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        with Transport(self._endpoint, redactor=self._redact) as transport:
+            reply = transport.send("POST", LOGIN, body=body, headers=headers, write=False, repeatable=True)
+        if reply.status in (400, 401, 403):
+            raise AuthFailed(
+                "The CLC login did not accept the user name or the password.",
+                http_status=reply.status,
+                hint="It was tried once only, since repeated failures may lock the user out.",
+            )
+        if reply.status >= 500:
+            raise ServerFault(f"POST {LOGIN} was answered with {reply.status}.", http_status=reply.status)
+        try:
+            answer = reply.json()
+            token, alias = answer["bearerToken"], answer["accountAlias"]
+            usable = reply.status < 300 and all(isinstance(value, str) and value for value in (token, alias))
+        except (ValueError, KeyError, TypeError):
+            usable = False
+        if not usable:
+            raise BadResponse(f"POST {LOGIN}: the answer is not what the CLC login sends.", http_status=reply.status)
+        self._redact.add(token)
+        return {"token": token, "account_alias": alias, "obtained": time.time()}
+
+
+def clc_endpoint(params: Mapping[str, Any]) -> Endpoint:
+    """Return the root of the CLC v2 API; two generations of CLC's own modules wrote it with and without /v2."""
+    root = params["clc_url"].strip().rstrip("/")
+    return Endpoint.from_options("clc_url", {**params, "clc_url": root[: -len("/v2")] if root.endswith("/v2") else root})
+
+
+def login_from_params(
+    params: Mapping[str, Any], endpoint: Endpoint, state: StateDir, redactor: Redactor
+) -> Union[GivenToken, PasswordLogin]:
+    """Make the login that the connection options describe; raises InvalidInput when they describe none."""
+    alias = params["account_alias"]
+    if params["token"]:
+        if not alias:
+            raise InvalidInput("account_alias is needed together with token (environment: CLC_ACCT_ALIAS).")
+        return GivenToken(params["token"], alias)
+    if not (params["username"] and params["password"]):
+        raise InvalidInput(NO_CREDENTIALS)
+    return PasswordLogin(endpoint, params["username"], params["password"], alias, state, redactor)

@@ -1,0 +1,213 @@
+#!/usr/bin/python
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Block an address on a Clavister cOS Core firewall, or take it off the blacklist again."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cos_blacklist_entry
+short_description: Block an IPv4 address on a Clavister cOS Core firewall
+version_added: 1.0.0
+description:
+  - Puts one source IPv4 address on the blacklist of a Clavister cOS Core firewall (NetWall), for a time and with a reason, or
+    takes it off again.
+  - An entry is identified by O(host) and O(service), exactly. Only entries that came in through the REST API can be changed or
+    removed; those of the firewall's own features are left alone, and reported.
+  - An entry runs off by itself. That its time is running is never a change.
+  - After every write the blacklist is read back, and what is reported is what is there.
+author:
+  - intrusion.response contributors (@intrusion-response)
+extends_documentation_fragment:
+  - intrusion.response.attributes
+  - intrusion.response.attributes.actiongroup_cos
+  - intrusion.response.cos
+  - intrusion.response.guard
+options:
+  host:
+    description:
+      - The address to block, one IPv4 address. The API takes no networks, ranges, names or IPv6 addresses.
+    type: str
+    required: true
+  service:
+    description:
+      - Name of a Service object in the firewall's configuration, to block only that service. Case matters.
+    type: str
+    default: all_services
+  state:
+    description:
+      - Whether the address should be on the blacklist.
+    type: str
+    choices: [present, absent]
+    default: present
+  ttl:
+    description:
+      - How many seconds the entry lives. The firewall's default for a new entry is 300.
+      - An entry that would live longer than this is shortened. One that has less left is not a difference; see O(renew_below).
+    type: int
+  renew_below:
+    description:
+      - Start the entry's time again when fewer seconds than this are left. Must not be more than O(ttl).
+      - Firewalls may list the time an entry was given rather than the time it has left. On those an entry is not renewed,
+        but added again once it has run off.
+    type: int
+  rule_name:
+    description:
+      - Free text that is stored and listed with the entry. When not given, the text of an existing entry is left alone.
+    type: str
+  description:
+    description:
+      - Free text that is stored and listed with the entry. When not given, the text of an existing entry is left alone.
+    type: str
+  close_established:
+    description:
+      - Also close the connections that the address has open already.
+      - This is done when an entry is written. It is not stored, so it has no effect when nothing needs to be written.
+    type: bool
+  every_service:
+    description:
+      - With O(state=absent), remove the entries of the address for every service, not only the one for O(service).
+    type: bool
+    default: false
+  text_mismatch:
+    description:
+      - What to do when the firewall stored O(rule_name) or O(description) differently than it was sent, for example
+        shortened. V(warn) goes on, and since the difference stays, every run then writes again.
+    type: str
+    choices: [fail, warn]
+    default: fail
+notes:
+  - For cOS Core on NetWall and its virtual editions. NetShield runs cOS Stream, which does not have this API.
+  - The firewall needs a REST management object (RemoteMgmtREST) with read/write access that accepts this machine's address.
+  - Whether a high availability cluster copies the blacklist to its peer is not documented. Name both peers.
+  - A host on the firewall's whitelist is never added; the module then fails with V(not_listed_after_write).
+seealso:
+  - module: intrusion.response.cos_blacklist_entry_info
+"""
+
+EXAMPLES = r"""
+- name: Block an attacker for an hour
+  intrusion.response.cos_blacklist_entry:
+    api_url: https://192.0.2.1
+    username: blocker
+    password: "{{ cos_password }}"
+    host: 203.0.113.5
+    ttl: 3600
+    rule_name: Invalid Traversal
+    description: port scan
+    close_established: true
+
+- name: Keep the attacker blocked, renewing when less than ten minutes are left
+  intrusion.response.cos_blacklist_entry:
+    api_url: https://192.0.2.1
+    host: 203.0.113.5
+    ttl: 3600
+    renew_below: 600
+
+- name: Let the address in again, for all services
+  intrusion.response.cos_blacklist_entry:
+    api_url: https://192.0.2.1
+    host: 203.0.113.5
+    state: absent
+    every_service: true
+
+# Ad hoc, with COS_API_URL, COS_USERNAME and COS_PASSWORD in the environment:
+#   ansible localhost -m intrusion.response.cos_blacklist_entry -a "host=203.0.113.5 ttl=600 description='port scan'"
+#
+# In an AWX job template, launch the playbook intrusion.response.block with the extra variable addresses; see the README.
+"""
+
+RETURN = r"""
+action:
+  description: What was done, or would be done in check mode. One of V(added), V(renewed), V(updated), V(removed) and V(unchanged).
+  returned: success
+  type: str
+  sample: added
+entry:
+  description: The entry as the firewall lists it after the task, predicted in check mode. Null when there is none.
+  returned: success
+  type: dict
+  contains:
+    host:
+      description: The blocked address.
+      type: str
+      sample: 203.0.113.5
+    service:
+      description: The blocked service.
+      type: str
+      sample: all_services
+    ttl:
+      description: Seconds as listed, null when the firewall lists something else than a number.
+      type: int
+      sample: 600
+    alert_type:
+      description: Always V(REST), the mark of entries that came in through the API.
+      type: str
+      sample: REST
+    rule_name:
+      description: Free text.
+      type: str
+      sample: ""
+    description:
+      description: Free text.
+      type: str
+      sample: port scan
+foreign_entries:
+  description: Entries of the firewall's own features that block the same address, in the same shape. The API cannot remove them.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+protected:
+  description: Why the address is protected, when O(allow_protected) overrode that, otherwise null.
+  returned: success
+  type: str
+  sample: null
+"""
+
+from ansible_collections.intrusion.response.plugins.module_utils._core.call import Call
+from ansible_collections.intrusion.response.plugins.module_utils._core.module import connection_spec, run_module
+from ansible_collections.intrusion.response.plugins.module_utils._core.options import COS_CONNECTION
+from ansible_collections.intrusion.response.plugins.module_utils._cos import entry, guard
+from ansible_collections.intrusion.response.plugins.module_utils._cos.client import CosClient
+from ansible_collections.intrusion.response.plugins.module_utils._cos.wanted import Wanted
+
+ARGUMENT_SPEC = {
+    "host": {"type": "str", "required": True},
+    "service": {"type": "str", "default": "all_services"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "ttl": {"type": "int"},
+    "renew_below": {"type": "int"},
+    "rule_name": {"type": "str"},
+    "description": {"type": "str"},
+    "close_established": {"type": "bool"},
+    "every_service": {"type": "bool", "default": False},
+    "text_mismatch": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
+    "never_block": {"type": "list", "elements": "str", "default": []},
+    "allow_protected": {"type": "bool", "default": False},
+    **connection_spec(COS_CONNECTION),
+}
+
+
+def run(call: Call) -> dict:
+    """Bring one blacklist entry to the wanted state."""
+    wanted = Wanted.from_params(call.params)
+    with CosClient.from_call(call) as client:
+        if wanted.state == "absent":
+            return entry.ensure_absent(client, wanted, check_mode=call.check_mode, warn=call.warn).result()
+        overridden = guard.Guard.from_call(call, client.endpoint).check(wanted.host)
+        if overridden is not None:
+            call.warn(f"{wanted.host} is protected ({overridden}); allow_protected overrides that.")
+        outcome = entry.ensure_present(client, wanted, check_mode=call.check_mode, warn=call.warn)
+        return {**outcome.result(), "protected": overridden}
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    run_module(run, ARGUMENT_SPEC)
+
+
+if __name__ == "__main__":
+    main()

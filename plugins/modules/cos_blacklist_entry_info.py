@@ -1,0 +1,193 @@
+#!/usr/bin/python
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""List the blacklist of a Clavister cOS Core firewall."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cos_blacklist_entry_info
+short_description: List the blacklist of a Clavister cOS Core firewall
+version_added: 1.0.0
+description:
+  - Lists the blacklist of a Clavister cOS Core firewall (NetWall), as the firewall gives it and in one normal form.
+author:
+  - intrusion.response contributors (@intrusion-response)
+extends_documentation_fragment:
+  - intrusion.response.attributes.info
+  - intrusion.response.attributes.actiongroup_cos
+  - intrusion.response.cos
+options:
+  hosts:
+    description:
+      - List only the entries that block one of these IPv4 addresses, also as part of a network.
+      - Entries of all hosts are listed when this is empty.
+    type: list
+    elements: str
+    default: []
+  service:
+    description:
+      - List only the entries for this service. V(all_services) is a service of its own, not a wildcard.
+    type: str
+  alert_type:
+    description:
+      - List only the entries of this source. V(REST) are those that came in through the API; the names of the others are the
+        firewall's. V(ALL) lists every source, as does leaving this out.
+    type: str
+  ttl_meaning:
+    description:
+      - Whether the firewall lists the time that an entry has left (V(remaining)) or the time that it was given
+        (V(configured)). It is not documented; V(remaining) is the likely reading, and RV(entries[].expires_at) depends on it.
+    type: str
+    choices: [remaining, configured]
+    default: remaining
+  gather_device:
+    description:
+      - Also read what firewall this is and the state of its high availability.
+    type: bool
+    default: false
+seealso:
+  - module: intrusion.response.cos_blacklist_entry
+"""
+
+EXAMPLES = r"""
+- name: List what came in through the API
+  intrusion.response.cos_blacklist_entry_info:
+    api_url: https://192.0.2.1
+    username: audit
+    password: "{{ cos_password }}"
+    alert_type: REST
+  register: blacklist
+
+- name: Is this address blocked, and by whom?
+  intrusion.response.cos_blacklist_entry_info:
+    api_url: https://192.0.2.1
+    hosts: [203.0.113.5]
+
+# Ad hoc, with COS_API_URL, COS_USERNAME and COS_PASSWORD in the environment:
+#   ansible localhost -m intrusion.response.cos_blacklist_entry_info
+#
+# In an AWX job template, launch the playbook intrusion.response.report; see the README.
+"""
+
+RETURN = r"""
+entries:
+  description: The entries in normal form, in the firewall's order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The blocked address. Other sources than the API may block networks.
+      type: str
+      sample: 203.0.113.5
+    service:
+      description: The blocked service.
+      type: str
+      sample: all_services
+    ttl:
+      description: Seconds as listed, null when the firewall lists something else than a number.
+      type: int
+      sample: 600
+    alert_type:
+      description: Where the entry came from. V(REST) is the API.
+      type: str
+      sample: REST
+    rule_name:
+      description: Free text.
+      type: str
+      sample: ""
+    description:
+      description: Free text.
+      type: str
+      sample: port scan
+    expires_at:
+      description: When the entry runs off, in UTC. Null when that cannot be told, see O(ttl_meaning).
+      type: str
+      sample: "2026-11-22T03:10:00Z"
+raw:
+  description: The same entries exactly as the firewall gave them.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"host": "203.0.113.5", "service": "", "ttl": "600", "alert_type": "REST", "rule_name": "-", "description": "port scan"}]
+total:
+  description: How many entries the firewall listed, before the filters.
+  returned: success
+  type: int
+  sample: 12
+device:
+  description: What firewall this is.
+  returned: when O(gather_device=true)
+  type: dict
+  contains:
+    vendor:
+      description: Vendor name.
+      type: str
+      sample: Clavister
+    product:
+      description: Product name.
+      type: str
+      sample: cOS Core
+    version:
+      description: Version.
+      type: str
+      sample: 15.00.00.15-12345
+    model:
+      description: Model.
+      type: str
+      sample: NetWall 200
+    device_name:
+      description: Name of the device.
+      type: str
+      sample: fw1
+high_availability:
+  description: State of high availability. Null when the firewall gives none.
+  returned: when O(gather_device=true)
+  type: dict
+  contains:
+    enabled:
+      description: Whether the firewall is part of a cluster.
+      type: bool
+      sample: true
+    active:
+      description: Whether this peer is the active one. Null outside a cluster.
+      type: bool
+      sample: true
+"""
+
+from ansible_collections.intrusion.response.plugins.module_utils._core.call import Call
+from ansible_collections.intrusion.response.plugins.module_utils._core.module import connection_spec, run_module
+from ansible_collections.intrusion.response.plugins.module_utils._core.options import COS_CONNECTION
+from ansible_collections.intrusion.response.plugins.module_utils._cos import report
+from ansible_collections.intrusion.response.plugins.module_utils._cos.client import CosClient
+
+ARGUMENT_SPEC = {
+    "hosts": {"type": "list", "elements": "str", "default": []},
+    "service": {"type": "str"},
+    "alert_type": {"type": "str"},
+    "ttl_meaning": {"type": "str", "choices": ["remaining", "configured"], "default": "remaining"},
+    "gather_device": {"type": "bool", "default": False},
+    **connection_spec(COS_CONNECTION),
+}
+
+
+def run(call: Call) -> dict:
+    """List the blacklist."""
+    wanted = report.Filter.from_params(call.params)
+    with CosClient.from_call(call) as client:
+        result = report.listing(client, wanted, warn=call.warn)
+        if call.params["gather_device"]:
+            result.update(report.device(client))
+        return result
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    run_module(run, ARGUMENT_SPEC)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+#!/usr/bin/python
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Set where the events of a server go."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ips_notification
+short_description: Set where the CLC Intrusion Prevention Service sends the events of a server
+version_added: 1.0.0
+description:
+  - Adds, updates and removes the notification destinations of a server in the CenturyLink Cloud (CLC) Intrusion Prevention
+    Service (IPS).
+  - The destinations are read once and written at most once. Their order does not matter.
+  - Destinations that the task does not name are kept, unless O(purge) is set.
+author:
+  - intrusion.response contributors (@intrusion-response)
+extends_documentation_fragment:
+  - intrusion.response.attributes
+  - intrusion.response.attributes.actiongroup_ips
+  - intrusion.response.ips
+options:
+  server_name:
+    description:
+      - Name of the server as the service knows it, such as V(VA1ACMEWEB01). Case does not matter to the module, and is kept.
+    type: str
+    required: true
+    aliases: [host_name]
+  state:
+    description:
+      - V(present) adds the destinations, or updates them where only the facility of a syslog server differs.
+      - V(absent) removes the destinations that are named, or all of them when none is named.
+    type: str
+    choices: [present, absent]
+    default: present
+  destinations:
+    description:
+      - The destinations.
+      - A webhook and a Slack channel are identified by their URL, an e-mail destination by its address, a syslog server by its
+        address and port.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      type:
+        description:
+          - Kind of destination.
+        type: str
+        required: true
+        choices: [syslog, email, webhook, slack]
+      url:
+        description:
+          - Where to post, for O(destinations[].type=webhook) and O(destinations[].type=slack), which need it.
+          - It is treated as a secret. Results and diffs show scheme, host and a short digest.
+        type: str
+      email_address:
+        description:
+          - One address, for O(destinations[].type=email), which needs it.
+        type: str
+      syslog:
+        description:
+          - The syslog server, for O(destinations[].type=syslog), which needs it.
+        type: dict
+        suboptions:
+          ip_address:
+            description:
+              - IP address of the server.
+            type: str
+            required: true
+          udp_port:
+            description:
+              - UDP port, from V(1) to V(65535).
+            type: int
+            required: true
+          facility:
+            description:
+              - Facility, as a number from V(16) to V(23) or a name from V(local0) to V(local7).
+            type: str
+            required: true
+  purge:
+    description:
+      - With O(state=present), remove every destination that is not named. An empty list of O(destinations) then removes all.
+    type: bool
+    default: false
+  check_server:
+    description:
+      - First ask the CLC v2 API whether there is such a server, since the service may accept a mistyped name silently.
+      - Not for servers outside CenturyLink Cloud.
+    type: bool
+    default: false
+  verify_timeout:
+    description:
+      - How many seconds to wait until the service shows what was written, since it may queue writes. V(0) does not look.
+    type: int
+    default: 30
+notes:
+  - The service was documented to take one syslog server and one webhook for each server. More than one of either is sent as
+    asked, with a warning.
+seealso:
+  - module: intrusion.response.ips_notification_info
+  - module: intrusion.response.ips_agent
+"""
+
+EXAMPLES = r"""
+- name: Send events to a webhook and to the log server
+  intrusion.response.ips_notification:
+    server_name: VA1ACMEWEB01
+    destinations:
+      - type: webhook
+        url: "{{ ips_webhook_url }}"
+      - type: syslog
+        syslog:
+          ip_address: 192.0.2.10
+          udp_port: 514
+          facility: local0
+
+- name: These and no others
+  intrusion.response.ips_notification:
+    server_name: VA1ACMEWEB01
+    purge: true
+    destinations:
+      - type: email
+        email_address: secops@example.com
+
+- name: Stop one mail
+  intrusion.response.ips_notification:
+    server_name: VA1ACMEWEB01
+    state: absent
+    destinations:
+      - type: email
+        email_address: secops@example.com
+
+- name: Stop everything
+  intrusion.response.ips_notification:
+    server_name: VA1ACMEWEB01
+    state: absent
+
+# Ad hoc, with the credentials in the environment:
+#   ansible localhost -m intrusion.response.ips_notification \
+#     -a '{"server_name": "VA1ACMEWEB01", "destinations": [{"type": "email", "email_address": "secops@example.com"}]}'
+#
+# In an AWX job template, a survey variable can carry the address while a credential sets CLC_V2_API_USERNAME and
+# CLC_V2_API_PASSWD in the environment; see the collection's README.
+"""
+
+RETURN = r"""
+server_name:
+  description: The server's name, as given.
+  returned: success
+  type: str
+  sample: VA1ACMEWEB01
+account_alias:
+  description: The account that owns the server.
+  returned: success
+  type: str
+  sample: ACME
+destinations:
+  description: All destinations of the server after the task, as read back. In check mode, and without reading back, as predicted.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    type:
+      description: Kind of destination. One that the module does not know is returned as the service names it.
+      type: str
+      sample: webhook
+    url:
+      description: Scheme, host and a short digest of the URL.
+      returned: for webhook and slack
+      type: str
+      sample: https://hooks.example.com/********#5d41402a
+    email_address:
+      description: The address.
+      returned: for email
+      type: str
+      sample: secops@example.com
+    syslog:
+      description: The syslog server.
+      returned: for syslog
+      type: dict
+      contains:
+        ip_address:
+          description: IP address of the server.
+          type: str
+          sample: 192.0.2.10
+        udp_port:
+          description: UDP port.
+          type: int
+          sample: 514
+        facility:
+          description: Facility number.
+          type: int
+          sample: 16
+"""
+
+from ansible_collections.intrusion.response.plugins.module_utils._core.call import Call
+from ansible_collections.intrusion.response.plugins.module_utils._core.module import connection_spec, run_module
+from ansible_collections.intrusion.response.plugins.module_utils._core.options import IPS_CONNECTION
+from ansible_collections.intrusion.response.plugins.module_utils._ips import notification
+from ansible_collections.intrusion.response.plugins.module_utils._ips.client import IpsClient
+
+DESTINATION_SPEC = {
+    "type": {"type": "str", "required": True, "choices": ["syslog", "email", "webhook", "slack"]},
+    "url": {"type": "str", "no_log": True},
+    "email_address": {"type": "str"},
+    "syslog": {
+        "type": "dict",
+        "options": {
+            "ip_address": {"type": "str", "required": True},
+            "udp_port": {"type": "int", "required": True},
+            "facility": {"type": "str", "required": True},
+        },
+    },
+}
+ARGUMENT_SPEC = {
+    "server_name": {"type": "str", "required": True, "aliases": ["host_name"]},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "destinations": {"type": "list", "elements": "dict", "options": DESTINATION_SPEC, "default": []},
+    "purge": {"type": "bool", "default": False},
+    "check_server": {"type": "bool", "default": False},
+    "verify_timeout": {"type": "int", "default": 30},
+    **connection_spec(IPS_CONNECTION),
+}
+
+
+def run(call: Call) -> dict:
+    """Bring the destinations of a server to the wanted state."""
+    wanted = notification.Wanted.from_params(call.params, call.warn)
+    with IpsClient.from_call(call) as client:
+        return notification.ensure(client, wanted, check_mode=call.check_mode).result()
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    run_module(run, ARGUMENT_SPEC)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of a blacklist entry on every firewall that the documents allow for: each switch moved alone, and pairs of them."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+from ansible_collections.intrusion.response.plugins.module_utils._core.errors import IntrusionResponseError
+
+from emulator.switches import deviations
+
+HOST = "203.0.113.5"
+DEVIATIONS = [pair for pair in deviations() if pair[0].startswith("cos.")]
+#: Deviations under which a block cannot be made, and the code of the failure.
+REFUSALS = {
+    ("cos.access", "read_only"): "not_permitted",
+    ("cos.list_cap", "2"): "listing_truncated",
+    ("cos.text_limit", "truncate:8"): "stored_differently",
+    ("cos.text_limit", "reject:8"): "rejected",
+    ("cos.capacity", "2:400"): "rejected",
+    ("cos.capacity", "2:500"): "server_fault",
+    ("cos.capacity", "2:silent"): "not_listed_after_write",
+}
+LIVABLE = [pair for pair in DEVIATIONS if pair not in REFUSALS]
+PAIRS = [pair for pair in itertools.combinations(LIVABLE, 2) if pair[0][0] != pair[1][0]]
+SAMPLE = random.Random(20261122).sample(PAIRS, 80)
+
+
+def name(switches) -> str:
+    return "+".join(f"{switch}={value}" for switch, value in switches)
+
+
+def life(door, switches) -> None:
+    """Predict, block, repeat, change, shorten, renew, and take off again."""
+    door.emulator.switch_many(dict(switches))
+    request = {"host": HOST, "ttl": 600, "description": "port scan & more", "rule_name": "Invalid Traversal"}
+
+    predicted = door.entry(check=True, **request)
+    assert not door.writes("cos")
+    done = door.entry(**request)
+    assert predicted == done
+    assert done["changed"] and done["action"] == "added" and done["entry"]["ttl"] in (599, 600)
+    (held,) = door.owned(HOST)
+    assert (held["description"], held["rule_name"], held["service"]) == ("port scan & more", "Invalid Traversal", "all_services")
+
+    door.emulator.clear_journal()
+    door.emulator.advance(5)
+    again = door.entry(**request)
+    assert not again["changed"] and again["action"] == "unchanged" and not door.writes("cos")
+    assert not door.entry(host=HOST)["changed"], "what is not given is never a difference"
+
+    changed = door.entry(host=HOST, description="reviewed")
+    assert changed["action"] == "updated"
+    (held,) = door.owned(HOST)
+    assert held["description"] == "reviewed"
+    assert held["rule_name"] == "Invalid Traversal", "what was not given must survive a rewrite"
+    assert not door.entry(host=HOST, description="reviewed")["changed"]
+
+    shortened = door.entry(host=HOST, ttl=60)
+    assert shortened["action"] == "updated" and shortened["entry"]["ttl"] <= 62
+    assert not door.entry(host=HOST, ttl=60)["changed"]
+
+    door.emulator.advance(40)
+    door.emulator.clear_journal()
+    renewed = door.entry(host=HOST, ttl=60, renew_below=30)
+    if ("cos.ttl_in_list", "configured") in switches:
+        assert renewed["action"] == "unchanged" and not door.writes("cos")
+    else:
+        assert renewed["action"] == "renewed" and renewed["entry"]["ttl"] >= 58
+    assert not door.entry(host=HOST, ttl=60, renew_below=30)["changed"]
+    assert len(door.owned(HOST)) == 1
+
+    assert not door.entry(host=HOST, service="http-all", state="absent")["changed"], "another service is another entry"
+    predicted = door.entry(check=True, host=HOST, state="absent")
+    removed = door.entry(host=HOST, state="absent")
+    assert predicted == removed and removed["action"] == "removed"
+    assert not door.owned(HOST)
+    door.emulator.clear_journal()
+    assert not door.entry(host=HOST, state="absent")["changed"] and not door.writes("cos")
+
+
+@pytest.mark.parametrize("switches", [(), *[(pair,) for pair in LIVABLE], *SAMPLE], ids=name)
+def test_life(door, switches) -> None:
+    life(door, switches)
+
+
+@pytest.mark.parametrize("switch", REFUSALS, ids=lambda pair: name([pair]))
+def test_refusal_is_typed_and_truthful(door, switch) -> None:
+    door.emulator.switch_many(dict([switch]))
+    if switch[0] == "cos.list_cap":
+        door.emulator.seed(
+            {"firewalls": {"fw1": {"entries": [{"host": f"192.0.2.{number}", "ttl": 900, "alert_type": "IDP"} for number in (1, 2, 3)]}}}
+        )
+    with pytest.raises(IntrusionResponseError) as caught:
+        door.entry(host=HOST, ttl=600, description="a long description")
+    assert caught.value.code == REFUSALS[switch]
+    assert caught.value.changed == ((switch[0] in ("cos.text_limit",) and bool(door.owned(HOST))) or switch[1] == "2:silent")
+    assert "\n" not in caught.value.as_result()["msg"]
+
+
+def test_every_deviation_is_in_the_suite() -> None:
+    assert set(LIVABLE) | set(REFUSALS) == set(DEVIATIONS)
+
+
+@pytest.mark.parametrize("value", ["silent", "400"])
+def test_whitelisted_host(door, value: str) -> None:
+    door.emulator.switch("cos.whitelist", value)
+    with pytest.raises(IntrusionResponseError) as caught:
+        door.entry(host="192.0.2.250", ttl=600)
+    assert caught.value.code == ("not_listed_after_write" if value == "silent" else "rejected")
+    assert not door.owned("192.0.2.250")
+
+
+def test_a_refused_change_leaves_the_address_blocked(door) -> None:
+    door.entry(host=HOST, ttl=600, description="short")
+    door.emulator.switch_many({"cos.text_limit": "reject:8"})
+    with pytest.raises(IntrusionResponseError) as caught:
+        door.entry(host=HOST, description="far too long for this firewall")
+    assert caught.value.code == "rejected" and caught.value.changed
+    assert "in place again" in caught.value.hint
+    (held,) = door.owned(HOST)
+    assert held["description"] == "short"
+
+
+def test_text_mismatch_warn_goes_on(door) -> None:
+    door.emulator.switch("cos.text_limit", "truncate:8")
+    result = door.entry(host=HOST, description="a long description", text_mismatch="warn")
+    assert result["changed"] and result["entry"]["description"] == "a long d"
+    assert any("description" in warning for warning in door.warnings)
+
+
+def test_foreign_entries_are_left_alone_and_reported(door) -> None:
+    result = door.entry(host="198.51.100.7", state="absent")
+    assert not result["changed"] and not door.writes("cos")
+    assert [entry["host"] for entry in result["foreign_entries"]] == ["198.51.100.0/24"]
+    assert any("still blocked" in warning for warning in door.warnings)
+
+    added = door.entry(host="192.0.2.66", service="http-all", ttl=60)
+    assert added["action"] == "added" and added["foreign_entries"]
+    removed = door.entry(host="192.0.2.66", service="http-all", state="absent")
+    assert removed["action"] == "removed" and removed["foreign_entries"]
+
+
+def test_every_service(door) -> None:
+    for service in ("all_services", "http-all", "ssh"):
+        door.entry(host=HOST, service=service, ttl=600)
+    predicted = door.entry(check=True, host=HOST, state="absent", every_service=True)
+    removed = door.entry(host=HOST, state="absent", every_service=True)
+    assert predicted == removed and removed["changed"] and not door.owned(HOST)
+    assert not door.entry(host=HOST, state="absent", every_service=True)["changed"]
+
+
+def test_close_established_is_an_action_never_a_difference(door) -> None:
+    door.entry(host=HOST, ttl=600, close_established=True)
+    assert "close_established=yes" in door.writes("cos")[0]["body"]
+    assert not door.entry(host=HOST, ttl=600, close_established=False)["changed"]
+
+
+def test_only_what_was_given_is_sent(door) -> None:
+    door.entry(host=HOST)
+    assert [request["body"] for request in door.writes("cos")] == [f"host={HOST}"]
+
+
+def test_an_entry_that_ran_off_is_added_again(door) -> None:
+    door.entry(host=HOST, ttl=60)
+    door.emulator.advance(61)
+    assert door.entry(host=HOST, ttl=60)["action"] == "added"
+
+
+def test_short_ttl_that_ran_off_before_it_could_be_read_is_no_failure(door) -> None:
+    door.emulator.fault(kind="delay_after", service="cos", method="POST", seconds=1.2)
+    assert door.entry(host=HOST, ttl=1)["changed"]
+
+
+def test_info(door) -> None:
+    door.entry(host=HOST, ttl=600, description="scan")
+    everything = door.run("cos_blacklist_entry_info", gather_device=True)
+    assert everything["total"] == 3 and len(everything["entries"]) == len(everything["raw"]) == 3
+    assert everything["device"]["product"] == "cOS Core" and everything["high_availability"] == {"enabled": False, "active": None}
+    (mine,) = door.run("cos_blacklist_entry_info", alert_type="REST")["entries"]
+    assert mine["host"] == HOST and mine["ttl"] in (599, 600) and mine["expires_at"].endswith("Z")
+    (network,) = door.run("cos_blacklist_entry_info", hosts=["198.51.100.9"])["entries"]
+    assert network["host"] == "198.51.100.0/24"
+    (other,) = door.run("cos_blacklist_entry_info", service="http-all", ttl_meaning="configured")["entries"]
+    assert other["expires_at"] is None
+    assert len(door.run("cos_blacklist_entry_info", alert_type="ALL")["entries"]) == 3
+    assert not door.writes("cos")[1:]
+
+
+def test_without_credentials(door) -> None:
+    door.emulator.switch("cos.auth", "none")
+    assert door.entry(host=HOST, username=None, password=None)["changed"]
+    assert "authorization" not in door.writes("cos")[0]["headers"]
+
+
+def test_wrong_credentials_are_tried_once(door) -> None:
+    with pytest.raises(IntrusionResponseError) as caught:
+        door.entry(host=HOST, password="wrong-password")
+    assert caught.value.code == "auth_failed"
+    assert len(door.emulator.journal("cos")) == 1

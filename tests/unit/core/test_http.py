@@ -1,0 +1,223 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The transport, against a small server of its own: what is sent, what is repeated, and what is never leaked."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from ansible_collections.intrusion.response.plugins.module_utils._core import http
+from ansible_collections.intrusion.response.plugins.module_utils._core.errors import (
+    BadResponse,
+    InvalidInput,
+    ReadOnlyViolation,
+    RedirectRefused,
+    TimeoutUnknown,
+    Unreachable,
+)
+from ansible_collections.intrusion.response.plugins.module_utils._core.http import Endpoint, Transport
+from ansible_collections.intrusion.response.plugins.module_utils._core.redact import Redactor, mask_url
+
+
+class Recorder(ThreadingHTTPServer):
+    """Answers with a list of (status, headers, body), the last of them for ever."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.answers: list[tuple[int, dict[str, str], bytes]] = [(200, {}, b"{}")]
+        self.connections = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def process_request(self, request, client_address) -> None:
+        self.connections += 1
+        super().process_request(request, client_address)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def handle_request(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.requests.append((self.command, self.path, dict(self.headers), body))
+        answers = self.server.answers
+        status, headers, text = answers.pop(0) if len(answers) > 1 else answers[0]
+        if status == 0:
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+            return
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(text)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_POST = do_PUT = do_DELETE = handle_request
+
+    def log_message(self, *_args) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
+    monkeypatch.setattr(http, "FIRST_PAUSE", 0.001)
+    with Recorder() as recorder:
+        thread = threading.Thread(target=recorder.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield recorder
+        recorder.shutdown()
+        thread.join()
+
+
+def transport(server: Recorder, *, retries: int = 2, use_proxy: bool = False, **options) -> Transport:
+    return Transport(Endpoint(server.url, "api_url", timeout=2, retries=retries, use_proxy=use_proxy), redactor=Redactor(), **options)
+
+
+def test_netrc_never_replaces_a_token(server: Recorder, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login intruder password netrc-password\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(netrc))
+    transport(server).send("GET", "/", headers={"Authorization": "Bearer the-token"})
+    transport(server, auth=("blocker", "pass:wörd")).send("GET", "/")
+    transport(server).send("GET", "/")
+    sent = [headers.get("Authorization") for _method, _path, headers, _body in server.requests]
+    assert sent == ["Bearer the-token", "Basic YmxvY2tlcjpwYXNzOnfDtnJk", None]
+
+
+def test_the_environment_is_ignored_unless_asked_for(server: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed.getsockname()[1]}")
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        assert transport(server).send("GET", "/").status == 200
+        with pytest.raises(Unreachable, match="proxy"):
+            transport(server, retries=0, use_proxy=True).send("GET", "/")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        assert transport(server, use_proxy=True).send("GET", "/").status == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed(server: Recorder, method: str, status: int) -> None:
+    server.answers = [(status, {"Location": "https://elsewhere.example.com/secret-path"}, b"")]
+    with pytest.raises(RedirectRefused) as caught:
+        transport(server).send(method, "/x", body=b"b", headers={"Authorization": "Bearer t"})
+    assert "https://elsewhere.example.com" in caught.value.message and "secret-path" not in caught.value.message
+    assert len(server.requests) == 1
+
+
+def test_the_second_lock(server: Recorder) -> None:
+    locked = transport(server, read_only=True)
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        with pytest.raises(ReadOnlyViolation):
+            locked.send(method, "/")
+    assert locked.send("GET", "/").status == 200
+    assert locked.send("POST", "/login", write=False).status == 200
+    assert [request[0] for request in server.requests] == ["GET", "POST"]
+
+
+@pytest.mark.parametrize(
+    ("method", "repeatable", "status", "headers", "times"),
+    [
+        ("GET", None, 500, {}, 3),
+        ("GET", None, 503, {}, 3),
+        ("GET", None, 429, {"Retry-After": "0"}, 3),
+        ("GET", None, 404, {}, 1),
+        ("GET", None, 400, {}, 1),
+        ("PUT", True, 502, {}, 3),
+        ("POST", None, 500, {}, 1),
+        ("POST", None, 503, {}, 1),
+        ("POST", None, 503, {"Retry-After": "0"}, 3),
+        ("POST", None, 429, {"Retry-After": "0"}, 3),
+        ("POST", None, 429, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 3),
+    ],
+)
+def test_what_is_sent_again(server: Recorder, method, repeatable, status, headers, times) -> None:
+    server.answers = [(status, headers, b"")]
+    try:
+        assert transport(server).send(method, "/", repeatable=repeatable).status == status
+    except http.RateLimited:
+        assert status == 429
+    assert len(server.requests) == times
+
+
+@pytest.mark.parametrize(("method", "times"), [("GET", 3), ("POST", 1)])
+def test_a_lost_answer_is_asked_for_again_only_where_harmless(server: Recorder, method: str, times: int) -> None:
+    server.answers = [(0, {}, b"")]
+    with pytest.raises(TimeoutUnknown):
+        transport(server).send(method, "/", body=b"x")
+    assert len(server.requests) == times
+
+
+def test_an_answer_cut_short_is_not_an_answer(server: Recorder) -> None:
+    server.answers = [(200, {"Content-Length": "100", "Connection": "close"}, b'{"error":false}')]
+    with pytest.raises(TimeoutUnknown):
+        transport(server, retries=0).send("GET", "/")
+
+
+def test_an_endless_answer_is_cut_off(server: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MAX_BODY", 1024)
+    server.answers = [(200, {}, b"x" * 2048)]
+    with pytest.raises(BadResponse):
+        transport(server, retries=0).send("GET", "/")
+
+
+def test_connections_are_kept(server: Recorder) -> None:
+    with transport(server) as kept:
+        for _ in range(5):
+            kept.send("GET", "/")
+    assert server.connections == 1
+
+
+def test_a_deeply_nested_answer_is_no_crash(server: Recorder) -> None:
+    server.answers = [(200, {}, b"[" * 200_000)]
+    with pytest.raises(ValueError, match=r"."):
+        transport(server).send("GET", "/").json()
+
+
+@pytest.mark.parametrize(
+    "url", ["", "192.0.2.1", "ftp://192.0.2.1", "https://", "https://192.0.2.1:0", "https://[::1", "https://a:b@c", "https://a/?q"]
+)
+def test_unusable_addresses(url: str) -> None:
+    with pytest.raises(InvalidInput, match="api_url"):
+        Endpoint(url, "api_url").check()
+
+
+@pytest.mark.parametrize(("url", "allowed"), [("http://127.0.0.1", True), ("http://localhost:80", True), ("http://192.0.2.1", False)])
+def test_plain_http(url: str, allowed: bool) -> None:
+    if allowed:
+        Endpoint(url, "api_url").check()
+    else:
+        with pytest.raises(InvalidInput, match="allow_http"):
+            Endpoint(url, "api_url").check()
+        Endpoint(url, "api_url", allow_http=True).check()
+
+
+def test_plain_http_to_a_name_that_only_looks_like_loopback() -> None:
+    with pytest.raises(InvalidInput, match="allow_http"):
+        Endpoint("http://127.0.0.1.example.com", "api_url").check()
+
+
+def test_redaction() -> None:
+    redact = Redactor(["s3cret word", None, "", "abc"])
+    assert redact("a s3cret word, s3cret%20word and abc") == "a ********, ******** and abc"
+
+
+def test_masked_urls_show_that_they_differ() -> None:
+    one, two = mask_url("https://u:p@hooks.example.com:8443/T/secret?x=1"), mask_url("https://hooks.example.com:8443/T/other")
+    assert one.startswith("https://hooks.example.com:8443/********#") and one != two
+    assert "secret" not in one and "u:p" not in one

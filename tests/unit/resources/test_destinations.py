@@ -1,0 +1,140 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Properties of the destinations: order-free, settled by one write, and careful with what others configured."""
+
+from __future__ import annotations
+
+from ansible_collections.intrusion.response.plugins.module_utils._core.redact import mask_url
+from ansible_collections.intrusion.response.plugins.module_utils._ips.notification import (
+    Destination,
+    Wanted,
+    ensure,
+    parse_destination,
+    plan_destinations,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+URLS = ("https://hooks.example.com/a", "https://hooks.example.com/b")
+destinations = st.one_of(
+    st.builds(Destination, st.sampled_from(("webhook", "slack")), st.sampled_from(URLS)),
+    st.builds(Destination, st.just("email"), st.sampled_from(("a@example.com", "A@example.com", "b@example.com"))),
+    st.builds(
+        Destination,
+        st.just("syslog"),
+        st.sampled_from(("192.0.2.1", "2001:db8::1")),
+        st.sampled_from((514, 515)),
+        st.integers(16, 23),
+    ),
+)
+unknown = st.just(Destination.from_wire({"typeCode": "PAGER", "number": "123", "intervalCode": "DAILY"}))
+
+
+def unique(found: list[Destination]) -> tuple[Destination, ...]:
+    return tuple({one.identity: one for one in found}.values())
+
+
+configured = st.lists(st.one_of(destinations, unknown), max_size=6).map(unique)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> Wanted:
+    state = draw(st.sampled_from(("present", "absent")))
+    purge = state == "present" and draw(st.booleans())
+    smallest = 0 if purge or state == "absent" else 1
+    named = draw(st.lists(destinations, min_size=smallest, max_size=4).map(unique))
+    return Wanted("server", named, state, purge)
+
+
+class Service:
+    """A service that shows unset properties in a way of its own, and in reverse."""
+
+    account_alias = "ACME"
+
+    def __init__(self, held: tuple[Destination, ...], filler: object) -> None:
+        self.held = [one.to_wire() for one in held]
+        self.filler = filler
+        self.writes = 0
+
+    def destinations(self, _server: str) -> list[dict]:
+        empty = {"url": self.filler, "emailAddress": self.filler, "intervalCode": "DAILY"}
+        return [{**empty, **one} if one["typeCode"] != "PAGER" else one for one in reversed(self.held)]
+
+    def replace_destinations(self, _server: str, wanted: list[dict]) -> None:
+        self.writes += 1
+        self.held = wanted
+
+    def delete_destinations(self, _server: str) -> None:
+        self.writes += 1
+        self.held = []
+
+    def check_server(self, _server: str) -> None:
+        raise AssertionError("not asked for")
+
+    def wait(self, _attempt: int) -> None:
+        raise AssertionError("there is nothing to wait for")
+
+
+@given(configured, requests(), st.sampled_from((None, "")))
+def test_settles_in_one_write(held: tuple[Destination, ...], wanted: Wanted, filler: object) -> None:
+    service = Service(held, filler)
+    predicted = ensure(service, wanted, check_mode=True).result()
+    assert service.writes == 0
+    done = ensure(service, wanted, check_mode=False).result()
+    assert done == predicted and service.writes == int(done["changed"])
+    again = ensure(service, wanted, check_mode=False).result()
+    assert not again["changed"] and again["destinations"] == done["destinations"]
+
+
+@given(configured, requests())
+def test_what_is_not_named_is_kept(held: tuple[Destination, ...], wanted: Wanted) -> None:
+    service = Service(held, None)
+    ensure(service, wanted, check_mode=False)
+    left = {Destination.from_wire(raw).identity for raw in service.held}
+    named = {one.identity for one in wanted.destinations}
+    if wanted.state == "present":
+        assert named <= left
+        assert left == named if wanted.purge else left == named | {one.identity for one in held}
+    else:
+        assert left == ({one.identity for one in held} - named if named else set())
+
+
+@given(configured, requests(), st.randoms())
+def test_order_never_matters(held: tuple[Destination, ...], wanted: Wanted, random) -> None:
+    shuffled, renamed = list(held), list(wanted.destinations)
+    random.shuffle(shuffled)
+    random.shuffle(renamed)
+    other = Wanted("server", tuple(renamed), wanted.state, wanted.purge)
+    assert plan_destinations(wanted, held) == plan_destinations(other, tuple(shuffled))
+
+
+@given(destinations)
+def test_round_trip_over_the_wire(one: Destination) -> None:
+    assert Destination.from_wire(one.to_wire()) == one
+    upper = {**one.to_wire(), "typeCode": one.type.title()}
+    assert Destination.from_wire(upper) == one
+
+
+def test_unknown_types_go_back_as_they_came_without_the_interval() -> None:
+    raw = {"typeCode": "PAGER", "number": "123", "intervalCode": "DAILY", "url": None}
+    assert Destination.from_wire(raw).to_wire() == {"typeCode": "PAGER", "number": "123"}
+
+
+def test_numbers_in_quotes_are_the_same() -> None:
+    wire = {"typeCode": "SYSLOG", "sysLogSettings": {"ipAddress": "192.0.2.1", "udpPort": "514", "facility": "16"}}
+    assert Destination.from_wire(wire) == Destination("syslog", "192.0.2.1", 514, 16)
+
+
+def test_facility_names() -> None:
+    for number, name in enumerate((f"local{n}" for n in range(8)), 16):
+        value = {"type": "syslog", "syslog": {"ip_address": "192.0.2.1", "udp_port": 514, "facility": name.upper()}}
+        assert parse_destination("d", value).facility == number
+
+
+def test_secret_urls_are_masked_but_their_change_shows() -> None:
+    before = (Destination("slack", URLS[0]),)
+    plan = plan_destinations(Wanted("server", (Destination("slack", URLS[1]),), purge=True), before)
+    assert plan.before != plan.after
+    assert plan.before == {"destinations": [{"type": "slack", "url": mask_url(URLS[0])}]}
+    assert "/a" not in str(plan.before) and "/b" not in str(plan.after)
