@@ -1,0 +1,98 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The demo succeeds, says so when a step misbehaves, and leaves nothing behind, however it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parents[1]
+STEPS = 8
+
+
+class Demo:
+    """One run of the demo, in a place and with a mark of its own."""
+
+    def __init__(self, place: Path, *arguments: str) -> None:
+        self.place = place
+        self.mark = f"DEMO_TEST_MARK={uuid.uuid4().hex}"
+        name, _equals, value = self.mark.partition("=")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "demo", *arguments],
+            env={**os.environ, "PYTHONPATH": str(TESTS), "TMPDIR": str(place), name: value},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )
+
+    def finish(self) -> tuple[int, str]:
+        """Wait for the end; return exit status and output."""
+        output, _none = self.process.communicate(timeout=300)
+        return self.process.returncode, output
+
+    def read_until(self, words: str) -> None:
+        for line in self.process.stdout:
+            if words in line:
+                return
+        raise AssertionError(f"the demo ended before it printed {words!r}")
+
+    def processes(self) -> list[str]:
+        """Return the commands of all processes that this run has started, whatever session they are in."""
+        found = []
+        for directory in Path("/proc").glob("[0-9]*"):
+            try:
+                if self.mark.encode() in (directory / "environ").read_bytes():
+                    found.append((directory / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+            except OSError:
+                continue  # it has ended, or belongs to somebody else
+        return found
+
+    def assert_nothing_left(self) -> None:
+        for _attempt in range(50):
+            if not self.processes():
+                break
+            time.sleep(0.1)
+        assert self.processes() == []
+        assert list(self.place.iterdir()) == []
+
+
+def test_it_succeeds(tmp_path):
+    demo = Demo(tmp_path)
+    status, output = demo.finish()
+    assert status == 0, output
+    assert len(re.findall(r"^    ok  ", output, re.MULTILINE)) == STEPS
+    assert "What happened" in output
+    assert "\x1b" not in output, "colour codes outside a terminal"
+    assert "canary" not in output, "a password of the seed"
+    demo.assert_nothing_left()
+
+
+def test_it_fails_when_a_step_misbehaves(tmp_path):
+    demo = Demo(tmp_path, "--install-delay", "3600")  # the services accept, but no agent ever appears
+    status, output = demo.finish()
+    assert status == 1, output
+    assert re.findall(r"^    ok  ", output, re.MULTILINE) == []
+    assert len(re.findall(r"^    failed  ", output, re.MULTILINE)) == 1
+    assert "What happened" not in output
+    assert "Traceback" not in output
+    demo.assert_nothing_left()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_stops_when_told(tmp_path, number):
+    demo = Demo(tmp_path)
+    demo.read_until("$ ansible-playbook")
+    assert len(demo.processes()) > 1
+    demo.process.send_signal(number)
+    status, output = demo.finish()
+    assert status == 128 + number, output
+    assert "Traceback" not in output
+    demo.assert_nothing_left()

@@ -1,0 +1,190 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the demo stands on: the emulated services, an inventory, credentials, and a way to run commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import ssl
+import subprocess
+import sys
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emulator.testing import EmulatorProcess
+from tools.shell import stop_group
+from tools.workspace import FOREIGN_VARIABLES
+
+from .receiver import Receiver
+
+BIN = Path(sys.executable).parent
+PATIENCE = 90  # seconds for one command, many times what it takes
+SERVERS = [f"VA1ACMEWEB{number:02}" for number in range(1, 9)]
+FIREWALLS = ["fw1", "fw2"]
+SEED = {"servers": [{"name": name, "alias": "ACME", "os": "redHat6_64Bit"} for name in SERVERS]}
+ANSIBLE_CFG = """\
+[defaults]
+forks = 8
+localhost_warning = false
+nocows = true
+retry_files_enabled = false
+[inventory]
+inventory_unparsed_warning = false
+"""
+
+
+class Misbehaviour(Exception):
+    """A step did not do what it should; the text says what, output is what the command printed."""
+
+    def __init__(self, message: str, output: str = "") -> None:
+        super().__init__(message)
+        self.output = output
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did."""
+
+    status: int
+    output: str
+
+    def recap(self) -> dict[str, dict[str, int]]:
+        """Return the play recap of ansible-playbook: counters of each host."""
+        lines = re.findall(r"^(\S+)\s+: (ok=\d+ .*)$", self.output, re.MULTILINE)
+        return {host: {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", text)} for host, text in lines}
+
+    def result(self) -> dict[str, Any]:
+        """Return the module's result that an ad hoc command printed."""
+        match = re.search(r"^\S+ \| \w+!? => (\{.*^\})", self.output, re.MULTILINE | re.DOTALL)
+        if match is None:
+            raise Misbehaviour("the command printed no result", self.output)
+        return json.loads(match[1])
+
+
+class Stage:
+    """Everything that the demo starts; as a context manager it stops all of it again.
+
+    Args:
+        place: an empty directory of its own.
+        arguments: more arguments for the emulator.
+    """
+
+    def __init__(self, place: Path, arguments: list[str]) -> None:
+        self.place = place
+        self.receiver = Receiver()
+        seed = place / "seed.json"
+        seed.write_text(json.dumps(SEED), encoding="utf-8")
+        self._emulator = EmulatorProcess(
+            "--firewalls", ",".join(FIREWALLS), "--agent-root", str(place / "servers"), "--seed", str(seed), *arguments
+        )
+        self._running: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Stage:
+        self._emulator.__enter__()
+        try:
+            self.ready = self._emulator.ready
+            self._tls = ssl.create_default_context(cafile=self.ready["ca_path"])
+            self._write_files()
+            self.receiver.__enter__()
+        except BaseException:
+            self._emulator.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._running is not None:
+            stop_group(self._running)  # type: ignore[arg-type]
+        self.receiver.__exit__()
+        self._emulator.stop()
+
+    def _write_files(self) -> None:
+        user, blocker = self.ready["users"][0], self.ready["firewall_users"][0]
+        urls = {firewall["name"]: firewall["api_url"] for firewall in self.ready["firewalls"]}
+        agent = self.place / "servers" / "{{ inventory_hostname }}" / "opt" / "ds_agent" / "ds_agent"
+        fleet = {
+            # The servers are directories of this machine: looking for the agent is real, reaching a server is not.
+            "ansible_connection": "local",
+            "protect_agent_path_linux": str(agent),
+            "protect_destinations": [
+                {"type": "webhook", "url": "{{ lookup('ansible.builtin.env', 'IPS_WEBHOOK_URL') }}"},
+                {"type": "email", "email_address": "secops@example.com"},
+                {"type": "syslog", "syslog": {"ip_address": "127.0.0.1", "udp_port": 5514, "facility": "local0"}},
+            ],
+        }
+        inventory = {
+            "fleet": {"hosts": {name: {} for name in SERVERS}, "vars": fleet},
+            "firewalls": {"hosts": {name: {"cos_api_url": url} for name, url in urls.items()}},
+        }
+        (self.place / "inventory.yml").write_text(json.dumps(inventory), encoding="utf-8")  # JSON is YAML
+        (self.place / "ansible.cfg").write_text(ANSIBLE_CFG, encoding="utf-8")
+        self.secrets = [user["password"], blocker["password"], self.receiver.path]
+        path = [part for part in os.environ.get("PATH", os.defpath).split(os.pathsep) if "shims" not in Path(part).parts]
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN_VARIABLES)}
+        self.environment = kept | {
+            "HOME": str(self.place),
+            "PATH": os.pathsep.join([str(BIN), *path]),
+            "ANSIBLE_CONFIG": str(self.place / "ansible.cfg"),
+            "ANSIBLE_NOCOLOR": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "INTRUSION_RESPONSE_STATE_DIR": str(self.place / "state"),
+            "CLC_V2_API_URL": self.ready["clc_url"],
+            "IPS_API_URL": self.ready["ips_url"],
+            "CLC_V2_API_USERNAME": user["username"],
+            "CLC_V2_API_PASSWD": user["password"],
+            "IPS_CA_PATH": self.ready["ca_path"],
+            "IPS_WEBHOOK_URL": self.receiver.url,
+            "COS_API_URL": urls[FIREWALLS[0]],
+            "COS_USERNAME": blocker["username"],
+            "COS_PASSWORD": blocker["password"],
+            "COS_CA_PATH": self.ready["ca_path"],
+        }
+
+    def run(self, command: str) -> Outcome:
+        """Run a command line as a user would type it, settings of the environment in front included."""
+        words = shlex.split(command)
+        environment = dict(self.environment)
+        while re.match(r"[A-Z_]+=", words[0]):
+            name, _equals, value = words.pop(0).partition("=")
+            environment[name] = value
+        self._running = process = subprocess.Popen(
+            words, cwd=self.place, env=environment, text=True, errors="replace",
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )
+        try:
+            output, _none = process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise Misbehaviour(f"no end after {PATIENCE} s: {command}") from None
+        finally:
+            stop_group(process)  # type: ignore[arg-type]
+            self._running = None
+        for secret in self.secrets:
+            if secret in output:
+                raise Misbehaviour("a secret was shown", output.replace(secret, "(the secret)"))
+        return Outcome(process.returncode, output)
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask the emulator's controls; nothing of this goes over the emulated APIs."""
+        request = urllib.request.Request(
+            f"{self.ready['control_url']}/{path}", method=method, data=None if body is None else json.dumps(body).encode()
+        )
+        with urllib.request.urlopen(request, context=self._tls, timeout=30) as answer:
+            return json.loads(answer.read())
+
+    def servers(self) -> dict[str, dict[str, Any]]:
+        """Return what the IPS holds: agent state and destinations of each server."""
+        return {server["name"]: server for server in self.control("GET", "state")["servers"]}
+
+    def blocked(self, firewall: str) -> list[dict[str, Any]]:
+        """Return the entries of a firewall's blacklist that came in through the API."""
+        entries = self.control("GET", "state")["firewalls"][firewall]["entries"]
+        return [entry for entry in entries if entry["alert_type"] == "REST"]
+
+    def writes(self) -> int:
+        """Return how many requests have changed something so far, or tried to."""
+        return len(self.control("GET", "journal?writes=true"))

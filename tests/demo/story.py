@@ -1,0 +1,160 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps of the demo. Each one is checked against what the emulated services really hold."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .screen import Screen
+from .stage import FIREWALLS, SERVERS, Misbehaviour, Outcome, Stage
+
+ATTACKER = "203.0.113.77"
+ATTACKED = SERVERS[0]
+OWN_NETWORK = "198.51.100.0/24"
+OWN_SERVER = "198.51.100.20"
+PLAYBOOK = "ansible-playbook -i inventory.yml intrusion.response."
+
+
+def expect(condition: bool, message: str, outcome: Outcome | None = None) -> None:
+    """Raise Misbehaviour unless the condition holds."""
+    if not condition:
+        raise Misbehaviour(message, outcome.output if outcome else "")
+
+
+class Story:
+    """The steps, in order."""
+
+    def __init__(self, stage: Stage, screen: Screen) -> None:
+        self.stage = stage
+        self.screen = screen
+        self.event: dict[str, Any] = {}
+
+    def run(self) -> None:
+        """Play all steps; Misbehaviour from the first that goes wrong."""
+        self.screen.line("")
+        self.screen.show(f"Emulated: the IPS with {len(SERVERS)} Linux servers, and two cOS Core firewalls, over HTTPS on loopback.")
+        self.screen.show("Credentials are in the environment, addresses in inventory.yml. What follows $ is what runs.")
+        for step in (self.onboard, self.again, self.destinations, self.attack, self.block, self.report, self.guard, self.unblock):
+            step()
+        self.screen.summary()
+
+    def _run(self, command: str, hosts: list[str]) -> Outcome:
+        """Run a playbook that must succeed on these hosts."""
+        self.screen.command(command)
+        outcome = self.stage.run(command)
+        expect(outcome.status == 0, f"exit status {outcome.status}", outcome)
+        recap = outcome.recap()
+        expect(set(hosts) <= set(recap), f"the recap lacks {sorted(set(hosts) - set(recap))}", outcome)
+        expect(all(not count["failed"] and not count["unreachable"] for count in recap.values()), "a host failed", outcome)
+        return outcome
+
+    def onboard(self) -> None:
+        with self.screen.step("Protect the fleet", "Install the agent on every server, and set where its events go."):
+            outcome = self._run(f"{PLAYBOOK}onboard", SERVERS)
+            changed = {host for host, count in outcome.recap().items() if count["changed"]}
+            expect(changed == set(SERVERS), f"changed on {sorted(changed)}", outcome)
+            held = self.stage.servers()
+            agents = [name for name in SERVERS if held[name]["agent"]["state"] == "installed"]
+            destinations = [name for name in SERVERS if len(held[name]["destinations"]) == 3]
+            expect(agents == SERVERS, f"the IPS has agents on {agents}", outcome)
+            expect(destinations == SERVERS, f"the IPS has destinations for {destinations}", outcome)
+            found = list((self.stage.place / "servers").glob("*/opt/ds_agent/ds_agent"))
+            expect(len(found) == len(SERVERS), f"{len(found)} servers have the agent's files", outcome)
+            self.screen.done(f"{len(SERVERS)} servers: agent accepted on {len(agents)}, destinations set on {len(destinations)}")
+
+    def again(self) -> None:
+        with self.screen.step("Protect it again", "Nothing may change: the agents are seen on the servers, the destinations are read."):
+            before = self.stage.writes()
+            outcome = self._run(f"{PLAYBOOK}onboard", SERVERS)
+            changes = sum(count["changed"] for count in outcome.recap().values())
+            expect(changes == 0, f"changed={changes}", outcome)
+            expect(self.stage.writes() == before, "something was written", outcome)
+            self.screen.done("changed=0, and not one write reached the service")
+
+    def destinations(self) -> None:
+        why = "Read back from the service. The webhook's URL is a secret: it is masked."
+        with self.screen.step("Where do the events of a server go?", why):
+            command = f"ansible localhost -m intrusion.response.ips_notification_info -a server_name={ATTACKED}"
+            self.screen.command(command)
+            outcome = self.stage.run(command)
+            expect(outcome.status == 0, f"exit status {outcome.status}", outcome)
+            listed = outcome.result()["destinations"]
+            expect(sorted(one["type"] for one in listed) == ["email", "syslog", "webhook"], "other destinations than were set", outcome)
+            self.screen.table(["type", "where"], [[one["type"], self._where(one)] for one in listed])
+            self.screen.done(f"{len(listed)} destinations")
+
+    @staticmethod
+    def _where(destination: dict[str, Any]) -> str:
+        syslog = destination.get("syslog")
+        if syslog:
+            return f"{syslog['ip_address']} port {syslog['udp_port']}/udp, facility {syslog['facility']}"
+        return destination.get("url") or destination["email_address"]
+
+    def attack(self) -> None:
+        with self.screen.step("An attack", f"{ATTACKED} is attacked. Its IPS sends an event to our webhook receiver."):
+            self.stage.control("POST", "events", {"server": ATTACKED, "event": {"sourceIP": ATTACKER}})
+            event = self.stage.receiver.next_event(timeout=20)
+            if event is None:
+                raise Misbehaviour("no event arrived at the webhook within 20 s")
+            expect(event["hostName"] == ATTACKED and event["sourceIP"] == ATTACKER, f"another event arrived: {event}")
+            self.event = event
+            target = f"{event['hostName']} port {event['destinationPort']}"
+            row = [event["reason"], event["sourceIP"], target, event["action"], event["severity"]]
+            self.screen.table(["rule", "source", "target", "action", "severity"], [row])
+            self.screen.done(f"event arrived: {event['reason']} from {event['sourceIP']}")
+
+    def block(self) -> None:
+        with self.screen.step("Block the source", "On both firewalls, for an hour, with the reason, closing what it has open."):
+            command = (
+                f"{PLAYBOOK}block -e addresses={self.event['sourceIP']} -e ttl=3600 "
+                f"-e \"rule_name='{self.event['reason']}'\" -e close_established=true"
+            )
+            outcome = self._run(command, FIREWALLS)
+            for name in FIREWALLS:
+                expect(outcome.recap()[name]["changed"] > 0, f"{name} reports no change", outcome)
+                entries = [(entry["host"], entry["rule_name"]) for entry in self.stage.blocked(name)]
+                expect(entries == [(ATTACKER, self.event["reason"])], f"{name} holds {entries}", outcome)
+            self.screen.done(f"{ATTACKER} is on the blacklist of {' and '.join(FIREWALLS)}")
+
+    def report(self) -> None:
+        with self.screen.step("What is blocked?", "A report reads only. Entries of the firewall's own features are listed, too."):
+            before = self.stage.writes()
+            outcome = self._run(f"{PLAYBOOK}report --limit firewalls", FIREWALLS)
+            listed = {name: self._listed(outcome, name) for name in FIREWALLS}
+            for name, lines in listed.items():
+                expect(any(ATTACKER in line for line in lines), f"the report does not name the attacker on {name}", outcome)
+            expect(self.stage.writes() == before, "a report wrote something", outcome)
+            expect(all(not count["changed"] for count in outcome.recap().values()), "a report changed something", outcome)
+            self.screen.table(["firewall", "entry"], [[name, line] for name, lines in listed.items() for line in lines])
+            self.screen.done(f"{ATTACKER} listed on {len(FIREWALLS)} firewalls, nothing written")
+
+    @staticmethod
+    def _listed(outcome: Outcome, firewall: str) -> list[str]:
+        """Return the lines with an address that the report prints for a firewall."""
+        shown = re.findall(rf"^ok: \[{firewall}\] => (\{{.*?^\}})", outcome.output, re.MULTILINE | re.DOTALL)
+        return re.findall(r'^ *"(\d+\.\d+\.\d+\.\d+.*)",?$', "\n".join(shown), re.MULTILINE)
+
+    def guard(self) -> None:
+        with self.screen.step("Do not lock yourself out", "The guard refuses our own address, and what we named as never to be blocked."):
+            before = self.stage.writes()
+            module = "ansible localhost -m intrusion.response.cos_blacklist_entry -a host="
+            for command in (f"{module}127.0.0.1", f"INTRUSION_RESPONSE_NEVER_BLOCK={OWN_NETWORK} {module}{OWN_SERVER}"):
+                self.screen.command(command)
+                outcome = self.stage.run(command)
+                result = outcome.result()
+                expect(outcome.status != 0, "it was not refused", outcome)
+                expect(result.get("code") == "protected_address", f"refused for another reason: {result.get('code')}", outcome)
+                self.screen.show(result["msg"])
+            expect(self.stage.writes() == before, "something was sent nevertheless")
+            self.screen.done("refused twice, nothing was sent")
+
+    def unblock(self) -> None:
+        with self.screen.step("Let it in again", "One command undoes the block on all firewalls."):
+            outcome = self._run(f"{PLAYBOOK}unblock -e addresses={ATTACKER}", FIREWALLS)
+            for name in FIREWALLS:
+                expect(outcome.recap()[name]["changed"] > 0, f"{name} reports no change", outcome)
+                expect(self.stage.blocked(name) == [], f"{name} still blocks it", outcome)
+            self.screen.done(f"{ATTACKER} is off the blacklist of {' and '.join(FIREWALLS)}")

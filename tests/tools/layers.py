@@ -1,0 +1,231 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run the test layers, cheap to dear, and end with a sum. All of them run, also after a failure."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+from . import environment, workspace
+from .shell import Shell
+from .workspace import CACHE, VENV_BIN, clean_environment
+
+CORES = {"2.16": ("2.16.19", "3.11"), "2.21": ("2.21.5", "3.13")}  # oldest and newest: release, Python
+OLDEST_MODULE_PYTHON = "3.9"
+MODULE_PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
+
+
+@functools.lru_cache
+def copy(name: str = "shared") -> Path:
+    """Return a clean copy of the collection, made once a run."""
+    return workspace.make_copy(CACHE / "copies" / name)
+
+
+def copy_environment() -> dict[str, str]:
+    """Return the environment for tools that look at the shared copy."""
+    return workspace.only_collections_below(copy().parents[2])
+
+
+def lint(shell: Shell) -> None:
+    """Python and YAML, without running anything."""
+    shell.check("ruff", "ruff", "check", "--output-format", "concise", ".")
+    shell.check("mypy", "mypy")
+    shell.check("yamllint", "yamllint", "--strict", ".")
+
+
+def unit(shell: Shell) -> None:
+    """Gates, resources and plans with hypothesis, clients over the switch matrix, the emulator itself."""
+    report = shell.log.with_suffix(".xml")
+    report.unlink(missing_ok=True)
+    status, output = shell.run("pytest", "-q", "-n", os.environ.get("PYTEST_WORKERS", "2"), f"--junit-xml={report}")
+    results = ElementTree.parse(report).getroot().find("testsuite") if report.is_file() else None
+    count = {name: int(results.get(name, 0)) if results is not None else 0 for name in ("tests", "failures", "errors", "skipped")}
+    bad = count["failures"] + count["errors"]
+    shell.passed += count["tests"] - bad - count["skipped"]
+    shell.skipped += ["unit tests, see the log"] * count["skipped"]
+    if status and not bad:
+        shell.record("pytest", False, output)
+    for number in range(bad):
+        shell.record(f"pytest, failure {number + 1}", False, output if number == 0 else "see above")
+
+
+def integration(shell: Shell) -> None:
+    """The integration targets: for real, and under --check without a single write."""
+    from . import integration as driver
+
+    shell.side_by_side({
+        "real": lambda leg: driver.for_real(leg, copy("real")),
+        "check": lambda leg: driver.as_roles(leg, copy(), check=True, label=" --check"),
+    })
+
+
+def cores(shell: Shell) -> None:
+    """The integration targets on the oldest and the newest ansible-core, and the modules under the oldest Python."""
+    from . import integration as driver
+
+    def with_core(leg: Shell, name: str) -> None:
+        release, version = CORES[name]
+        venv = core_venv(leg, f"core-{name}", version, [f"ansible-core=={release}", *module_requirements()])
+        if venv:
+            driver.for_real(leg, copy(f"core-{name}"), venv / "bin", label=f" on ansible-core {release}")
+
+    def with_oldest_python(leg: Shell) -> None:
+        venv = core_venv(leg, f"python-{OLDEST_MODULE_PYTHON}", OLDEST_MODULE_PYTHON, module_requirements())
+        if venv:
+            label = f" under Python {OLDEST_MODULE_PYTHON}"
+            driver.as_roles(leg, copy(), interpreter=venv / "bin" / "python", label=label)
+
+    legs: dict[str, Callable[[Shell], None]] = {name: functools.partial(with_core, name=name) for name in CORES}
+    shell.side_by_side({**legs, f"python-{OLDEST_MODULE_PYTHON}": with_oldest_python})
+
+
+def core_venv(shell: Shell, name: str, version: str, requirements: list[str]) -> Path | None:
+    """Make an environment on another Python, kept for the next time; None, and a word about it, where there is none."""
+    python = workspace.find_interpreter(version)
+    if python is None:
+        shell.skipped.append(f"{', '.join(requirements)}: there is no Python {version}")
+        return None
+    environment.ensure(CACHE / name, str(python), requirements, version.encode())
+    return CACHE / name
+
+
+def module_requirements() -> list[str]:
+    """Return what the modules need beside Ansible."""
+    return (environment.ROOT / "meta" / "ee-requirements.txt").read_text(encoding="utf-8").split()
+
+
+def molecule(shell: Shell) -> None:
+    """The stories of the role."""
+    scenarios = sorted(path.parent.name for path in environment.ROOT.glob("extensions/molecule/*/molecule.yml"))
+    if not scenarios:
+        shell.record("molecule", False, "no scenario below extensions/molecule")
+        return
+    env = clean_environment(ANSIBLE_COLLECTIONS_PATH=workspace.collections_path())
+    status, output = shell.run("molecule", "test", "--all", "--report", env=env)
+    if status:
+        shell.run("molecule", "destroy", "--all", env=env)
+    shell.record(f"molecule ({', '.join(scenarios)})", status == 0, output)
+
+
+def documentation(shell: Shell) -> None:
+    """Changelog, module documentation and the pages built from it."""
+    shell.check("changelog", "antsibull-changelog", "lint", cwd=copy(), env=copy_environment())
+    shell.check(
+        "documentation", "antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck",
+        "--validate-collection-refs", "self", ".", cwd=copy(), env=copy_environment(),
+    )
+    pages = CACHE / "pages"
+    shutil.rmtree(pages, ignore_errors=True)
+    pages.mkdir(parents=True)
+    if shell.check(
+        "pages", "antsibull-docs", "collection", "--use-current", "--squash-hierarchy", "--fail-on-error",
+        "--dest-dir", pages, "intrusion.response", cwd=copy(), env=copy_environment(),
+    ):
+        (pages / "conf.py").write_text(
+            'project = "intrusion.response"\nextensions = ["sphinx_antsibull_ext"]\n'
+            'html_theme = "basic"\nsuppress_warnings = ["ref.ref"]\n',
+            encoding="utf-8",
+        )
+        shell.check("pages, built", "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", pages, pages / "html")
+
+
+def ansible_lint(shell: Shell) -> None:
+    """ansible-lint, profile production."""
+    shell.check("ansible-lint", "ansible-lint", "--offline", "--strict", "--profile", "production", cwd=copy(), env=copy_environment())
+
+
+def sanity(shell: Shell) -> None:
+    """ansible-test sanity."""
+    env = copy_environment()
+    pythons = [str(python.parent) for python in workspace.interpreters(MODULE_PYTHONS).values()]
+    env["PATH"] = os.pathsep.join([env["PATH"], *pythons])
+    status, output = shell.run("ansible-test", "sanity", "--local", "--color", "no", cwd=copy(), env=env)
+    complaints = re.findall(r"^(?:ERROR|FATAL): .*$", output, re.MULTILINE)
+    shell.record("sanity", status == 0, "\n".join(complaints) or output)
+    shell.skipped += re.findall(r"^WARNING: Skipping (sanity test .*)\.$", output, re.MULTILINE)
+
+
+def artifact(shell: Shell) -> None:
+    """The artifact: built, installed into an empty place, run from there."""
+    from . import artifact as driver
+
+    driver.check(shell, copy())
+
+
+LAYERS: dict[str, Callable[[Shell], None]] = {
+    "lint": lint,
+    "unit": unit,
+    "integration": integration,
+    "cores": cores,
+    "molecule": molecule,
+    "documentation": documentation,
+    "artifact": artifact,
+    "ansible-lint": ansible_lint,
+    "sanity": sanity,
+}
+
+
+def run_layer(name: str) -> Shell:
+    """Run one layer and print one line about it, more if it failed."""
+    shell = Shell(name)
+    started = time.monotonic()
+    title = (LAYERS[name].__doc__ or "").strip().rstrip(".")
+    print(f"{name + ' ':.<16} {title} ...", flush=True)
+    try:
+        LAYERS[name](shell)
+    except Exception:  # a broken layer is a failed layer; the others still run
+        shell.record(name, False, traceback.format_exc())
+    seconds = time.monotonic() - started
+    words = [f"{shell.passed} passed"]
+    if shell.failed:
+        words.append(f"{len(shell.failed)} FAILED")
+    if shell.skipped:
+        words.append(f"{len(shell.skipped)} skipped")
+    print(f"{'':<16} {', '.join(words)} in {seconds:.0f} s", flush=True)
+    for reason in dict.fromkeys(shell.skipped):
+        print(f"{'':<16} skipped: {reason}")
+    if shell.failed:
+        print("\n".join(shell.tails))
+        print(f"The whole output: {shell.log.relative_to(environment.ROOT)}\n", flush=True)
+    return shell
+
+
+def main() -> int:
+    """Run the named layers, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("layers", nargs="*", metavar="LAYER", help=f"of {', '.join(LAYERS)}; default: all")
+    chosen = parser.parse_args().layers or list(LAYERS)
+    unknown = [name for name in chosen if name not in LAYERS]
+    if unknown:
+        parser.error(f"there is no layer {', '.join(unknown)}; the layers are {', '.join(LAYERS)}")
+    os.environ["PATH"] = os.pathsep.join([str(VENV_BIN), os.environ.get("PATH", os.defpath)])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    shutil.rmtree(workspace.HOME / ".local", ignore_errors=True)
+    workspace.make_home()
+    started = time.monotonic()
+    try:
+        shells = [run_layer(name) for name in chosen]
+    except KeyboardInterrupt:
+        print("\nInterrupted; everything that was started is stopped.", file=sys.stderr)
+        return 130
+    failed = sum(len(shell.failed) for shell in shells)
+    print(f"\nAll layers: {time.monotonic() - started:.0f} s" if len(chosen) > 1 else "")
+    print(f"{sum(shell.passed for shell in shells)} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run the commands of one test layer, keep their output in a log, and count."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from .environment import ROOT
+from .workspace import LOGS, clean_environment
+
+TAIL_LINES = 60
+_interrupted = threading.Event()
+
+
+class Shell:
+    """What a layer does and what came of it: `passed`, `failed` (names) and `skipped` (reasons)."""
+
+    def __init__(self, layer: str) -> None:
+        LOGS.mkdir(parents=True, exist_ok=True)
+        self.log = LOGS / f"{layer}.log"
+        self.log.write_text("", encoding="utf-8")
+        self.passed = 0
+        self.failed: list[str] = []
+        self.skipped: list[str] = []
+        self.tails: list[str] = []
+
+    def run(
+        self,
+        *command: str | os.PathLike[str],
+        cwd: Path = ROOT,
+        env: dict[str, str] | None = None,
+        timeout: float = 900,
+    ) -> tuple[int, str]:
+        """Run a command to its end; return its status and its output. Nothing that it started outlives it."""
+        if _interrupted.is_set():
+            raise InterruptedError("the run was interrupted")
+        with self.log.open("ab") as stream:
+            stream.write(f"\n$ {' '.join(map(str, command))}\n".encode())
+            stream.flush()
+            start = stream.tell()
+            process = subprocess.Popen(
+                [str(part) for part in command],
+                cwd=cwd, env=env or clean_environment(), stdin=subprocess.DEVNULL,
+                stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
+            )
+            try:
+                status = wait(process, timeout)
+            except subprocess.TimeoutExpired:
+                status = 124
+                stream.write(f"\nstopped after {timeout:.0f} s\n".encode())
+            finally:
+                stop_group(process)
+        with self.log.open("rb") as stream:
+            stream.seek(start)
+            return status, stream.read().decode(errors="replace")
+
+    def check(self, title: str, *command: str | os.PathLike[str], **options: object) -> bool:
+        """Run a command that must succeed, and count it as one test."""
+        status, output = self.run(*command, **options)  # type: ignore[arg-type]
+        return self.record(title, status == 0, output)
+
+    def record(self, title: str, success: bool, output: str = "") -> bool:
+        """Count one test; show the end of the output of one that failed."""
+        if success:
+            self.passed += 1
+        else:
+            self.failed.append(title)
+            self.tails.append(f"--- {title} ---\n" + "\n".join(output.rstrip().splitlines()[-TAIL_LINES:]))
+        return success
+
+    def side_by_side(self, legs: Mapping[str, Callable[[Shell], None]]) -> None:
+        """Run independent parts of a layer two at a time, each with a log of its own, and add up their counts."""
+
+        def run(leg: str) -> Shell:
+            shell = Shell(f"{self.log.stem}-{leg}")
+            try:
+                legs[leg](shell)
+            except Exception:  # a broken leg is a failed leg; the other one goes on
+                shell.record(leg, False, traceback.format_exc())
+            return shell
+
+        with ThreadPoolExecutor(2) as pool:
+            try:
+                shells = list(pool.map(run, legs))
+            except BaseException:
+                _interrupted.set()
+                raise
+            for leg, shell in zip(legs, shells):
+                self.passed += shell.passed
+                self.failed += shell.failed
+                self.skipped += shell.skipped
+                self.tails += shell.tails
+                with self.log.open("a", encoding="utf-8") as stream:
+                    stream.write(f"\n===== {leg} =====\n{shell.log.read_text(encoding='utf-8', errors='replace')}")
+
+
+def wait(process: subprocess.Popen[bytes], timeout: float) -> int:
+    """Wait for a process, but not beyond an interruption of the run."""
+    until = time.monotonic() + timeout
+    while True:
+        try:
+            return process.wait(min(0.5, max(0.0, until - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            if _interrupted.is_set() or time.monotonic() >= until:
+                raise
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes below a process, where /proc tells."""
+    children: dict[int, list[int]] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # the name, in parentheses, may itself hold spaces
+            parent = int(status.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(status.parent.name))
+    found = list(children.get(pid, []))
+    for child in found:
+        found.extend(children.get(child, []))
+    return found
+
+
+def stop_group(process: subprocess.Popen[bytes]) -> None:
+    """Stop a process, what is left of its session, and what it started in sessions of their own, as Ansible's workers are."""
+    strays = descendants(process.pid) if process.poll() is None else []
+    for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        for pid in strays:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+        until = time.monotonic() + patience
+        while time.monotonic() < until:
+            process.poll()
+            try:
+                os.killpg(process.pid, 0)
+            except (ProcessLookupError, PermissionError):
+                return
+            time.sleep(0.02)

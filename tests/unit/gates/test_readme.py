@@ -1,0 +1,91 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""README.md says what is so: settings, failure codes, contents, commands of make."""
+
+from __future__ import annotations
+
+import importlib
+import re
+
+import yaml
+
+from .conftest import FQCN, PACKAGE
+
+
+def section(text: str, title: str) -> str:
+    """Return a part of the page, from its heading to the next one of its rank or higher."""
+    rank, body = re.search(rf"^(#+) {re.escape(title)}\n(.*)", text, re.MULTILINE | re.DOTALL).groups()
+    return re.split(rf"^#{{1,{len(rank)}}} ", body, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """Return the cells of a table below its heading."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_sections_of_the_certification_template(tree):
+    headings = re.findall(r"^## (.+)$", tree["README.md"], re.MULTILINE)
+    wanted = [
+        "Description", "Requirements", "Installation", "Use cases", "Testing", "Contributing", "Support",
+        "Release notes and roadmap", "Related information", "License information",
+    ]
+    assert [heading for heading in headings if heading in wanted] == wanted
+    assert len(re.findall(r"^### ", section(tree["README.md"], "Use cases"), re.MULTILINE)) >= 3
+
+
+def test_the_two_commands_come_first(tree):
+    first = re.search(r"```shell\n(.*?)```", tree["README.md"], re.DOTALL)[1]
+    assert re.findall(r"^make \w+", first, re.MULTILINE) == ["make demo", "make test"]
+
+
+def test_commands_of_make_exist(tree):
+    targets = set(re.findall(r"^(\w+):.*## ", tree["Makefile"], re.MULTILINE))
+    for name in ("README.md", "CONTRIBUTING.md"):
+        named = set(re.findall(r"(?:^|`)make (\w+)", tree[name], re.MULTILINE))
+        assert named
+        assert named <= targets, name
+
+
+def test_settings_are_those_of_the_code(tree):
+    options = importlib.import_module(f"{PACKAGE}.module_utils._core.options")
+    expected = {(options.NEVER_BLOCK_ENV, "never_block")}
+    for option in (*options.COS_CONNECTION, *options.IPS_CONNECTION):
+        expected |= {(option.env[0], option.name)} if option.env else set()
+    table = section(tree["README.md"], "Connection settings")
+    assert {(variable.strip("`"), option.strip("`")) for variable, option, _meaning in rows(table)} == expected
+    for option in (*options.COS_CONNECTION, *options.IPS_CONNECTION):
+        for variable in option.env:
+            assert f"`{variable}`" in table
+
+
+def test_failure_codes_are_those_of_the_code(tree):
+    errors = importlib.import_module(f"{PACKAGE}.module_utils._core.errors")
+    codes = {
+        error.code for error in vars(errors).values()
+        if isinstance(error, type) and issubclass(error, errors.IntrusionResponseError) and error is not errors.IntrusionResponseError
+    }
+    codes |= set(re.findall(r'"code": "(\w+)"', tree["plugins/module_utils/_core/module.py"]))
+    listed = [code for code, _meaning in rows(section(tree["README.md"], "What a result tells")) for code in re.findall(r"`(\w+)`", code)]
+    assert sorted(listed) == sorted(codes)
+
+
+def test_content_is_complete(tree, modules):
+    table = {cell for row in rows(section(tree["README.md"], "Description")) for cell in re.findall(r"`([\w.]+)`", row[0])}
+    named = {name.removeprefix(f"{FQCN}.") for name in table}
+    roles = {name.split("/")[1] for name in tree if name.startswith("roles/")}
+    playbooks = {name.split("/")[1].removesuffix(".yml") for name in tree if re.fullmatch(r"playbooks/[^/]+\.yml", name)}
+    assert roles
+    assert playbooks
+    assert named == {*modules, *roles, *playbooks}
+
+
+def test_versions_of_ansible_core_are_those_that_are_tested(tree, root):
+    named = re.search(r"Tested with ansible-core ([\d., and]+\d)", tree["README.md"])[1]
+    pins = (root / "tests" / "requirements.txt").read_text(encoding="utf-8")
+    pinned = re.search(r"^ansible-core==(\d+\.\d+)", pins, re.MULTILINE)[1]
+    oldest = re.search(r">=(\d+\.\d+)", yaml.safe_load(tree["meta/runtime.yml"])["requires_ansible"])[1]
+    others = re.findall(r'"(\d\.\d+)": \("\d', tree["tests/tools/layers.py"])
+    assert sorted(re.findall(r"\d\.\d+", named)) == sorted({pinned, *others})
+    assert oldest in others
