@@ -165,6 +165,26 @@ protected:
   returned: success
   type: str
   sample: null
+code:
+  description: Code of the failure, such as V(unreachable). It stays the same between releases; the README lists all of them.
+  returned: failure
+  type: str
+  sample: unreachable
+http_status:
+  description: HTTP status of the answer that led to the failure. Null when there was none.
+  returned: failure
+  type: int
+  sample: 503
+retryable:
+  description: Whether the same task may succeed when it is run again.
+  returned: failure
+  type: bool
+  sample: true
+hint:
+  description: What can be done about the failure, which is also the end of C(msg). Null when there is nothing to add.
+  returned: failure
+  type: str
+  sample: Check the address, and that the service accepts connections from this machine.
 """
 
 from ansible_collections.intrusion.response.plugins.module_utils._core.call import Call
