@@ -97,7 +97,7 @@ class Stage:
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_unused: object) -> None:
         if self._running is not None:
             stop_group(self._running)  # type: ignore[arg-type]
         self.receiver.__exit__()

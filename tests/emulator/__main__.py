@@ -47,11 +47,11 @@ def _names(text: str) -> list[str]:
 
 def _world(options: argparse.Namespace) -> World:
     pairs = [text.partition("=") for text in options.switch]
-    if not all(sign for _, sign, _ in pairs):
+    if not all(sign for _unused, sign, _unused in pairs):
         raise ValueError("--switch takes NAME=VALUE")
     return World(
         _names(options.firewalls), seeds.read(options.seed) if options.seed else None,
-        {name: value for name, _, value in pairs}, options.agent_root,
+        {name: value for name, _unused, value in pairs}, options.agent_root,
         install_delay=options.install_delay, latency_ms=options.latency, smtp=options.smtp,
         delivery_attempts=options.delivery_attempts, delivery_pause=options.delivery_pause)
 

@@ -32,7 +32,7 @@ async def handle(world: World, req: Req) -> Reply:
 
 
 def _routes(world: World, query: dict[str, str]) -> dict[tuple[str, str], Callable[[Any], Any]]:
-    def select_journal(_: Any) -> Any:
+    def select_journal(_unused: Any) -> Any:
         writes = {"true": True, "false": False}.get(query.get("writes", "").lower())
         return world.journal.select(query.get("service"), query.get("firewall"), writes)
 
@@ -51,22 +51,22 @@ def _routes(world: World, query: dict[str, str]) -> dict[tuple[str, str], Callab
         return {"ok": True}
 
     return {
-        ("GET", "health"): lambda _: {"ok": True},
+        ("GET", "health"): lambda _unused: {"ok": True},
         ("POST", "reset"): lambda given: done(lambda: world.reset(given.get("seed"), given.get("switches"))),
         ("POST", "seed"): lambda given: done(lambda: world.seed(given)),
-        ("GET", "state"): lambda _: world.state(),
+        ("GET", "state"): lambda _unused: world.state(),
         ("GET", "journal"): select_journal,
-        ("DELETE", "journal"): lambda _: done(world.journal.clear),
-        ("GET", "switches"): lambda _: world.get_switches(),
+        ("DELETE", "journal"): lambda _unused: done(world.journal.clear),
+        ("GET", "switches"): lambda _unused: world.get_switches(),
         ("PATCH", "switches"): lambda given: done(lambda: world.set_switches(given, query.get("firewall"))),
-        ("GET", "settings"): lambda _: dict(world.settings),
+        ("GET", "settings"): lambda _unused: dict(world.settings),
         ("PATCH", "settings"): lambda given: done(lambda: world.set_settings(given)),
         ("POST", "faults"): lambda given: done(lambda: world.faults.add(given)),
-        ("DELETE", "faults"): lambda _: done(world.faults.clear),
-        ("GET", "clock"): lambda _: world.clock.as_dict(),
+        ("DELETE", "faults"): lambda _unused: done(world.faults.clear),
+        ("GET", "clock"): lambda _unused: world.clock.as_dict(),
         ("POST", "clock"): set_clock,
         ("POST", "tokens/revoke"): lambda given: {"revoked": world.revoke_tokens(given.get("username"))},
         ("POST", "events"): lambda given: world.raise_event(
             given["server"], given.get("alias"), **given.get("event", {})),
-        ("GET", "deliveries"): lambda _: world.delivery.settled(float(query.get("wait", 0))),
+        ("GET", "deliveries"): lambda _unused: world.delivery.settled(float(query.get("wait", 0))),
     }

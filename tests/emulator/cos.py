@@ -114,7 +114,7 @@ def _ttl(firewall: Firewall, given: dict[str, str]) -> int:
 
 def _text(firewall: Firewall, given: dict[str, str], name: str) -> str:
     text = given.get(name, "")
-    rule, _, limit = firewall.switches["text_limit"].partition(":")
+    rule, _unused, limit = firewall.switches["text_limit"].partition(":")
     if limit and len(text) > int(limit):
         if rule == "reject":
             raise _bad(f"{name} too long")
@@ -163,7 +163,7 @@ def _admit(firewall: Firewall, new: Entry) -> bool:
         if repost != "ignore":
             _renew(owned[0], new, repost == "renew_all", firewall.switches["renew_can_shorten"] == "yes")
         return True
-    limit, _, answer = firewall.switches["capacity"].partition(":")
+    limit, _unused, answer = firewall.switches["capacity"].partition(":")
     if answer and len(firewall.entries) >= int(limit):
         if answer != "silent":
             raise _Refused(int(answer), invented("Unable to allocate dynamic entry"))

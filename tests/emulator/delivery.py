@@ -112,7 +112,7 @@ class Delivery:
             datagram = events.syslog(event, settings["facility"] or 0)
             return settings["ipAddress"], settings["udpPort"], lambda: self._datagram(settings, datagram)
         if code == "EMAIL" and self._settings["smtp"]:
-            host, _, port = self._settings["smtp"].rpartition(":")
+            host, _unused, port = self._settings["smtp"].rpartition(":")
             return host, int(port), lambda: self._mail(host, int(port), _message(event, item))
         return None, None, None
 
@@ -140,7 +140,7 @@ class Delivery:
     async def _datagram(self, settings: dict[str, Any], datagram: bytes) -> str:
         loop = asyncio.get_running_loop()
         address = (settings["ipAddress"], settings["udpPort"])
-        transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=address)
+        transport, _unused = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=address)
         transport.sendto(datagram)
         transport.close()
         return "sent"

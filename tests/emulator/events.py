@@ -86,7 +86,7 @@ def syslog(event: Mapping[str, Any], facility: int) -> bytes:
     def extension(value: object) -> str:
         return str(value).replace("\\", "\\\\").replace("=", "\\=").replace("\n", "\\n")
 
-    bits, _, _ = str(event["flags"]).partition(" DF")
+    bits, _unused, _unused = str(event["flags"]).partition(" DF")
     fields = {
         "cn1": 1, "cn1Label": "Host ID", "dvchost": event["hostName"], "dmac": event["destinationMAC"],
         "smac": event["sourceMAC"], "TrendMicroDsFrameType": "IP", "src": event["sourceIP"],

@@ -183,7 +183,7 @@ class IpsApi:
 
     def _store(self, key: tuple[str, str], items: list[dict[str, Any]]) -> None:
         held = self.ips.destinations.setdefault(key, Destinations())
-        visibility, _, reads = self.ips.switches["write_visibility"].partition(":")
+        visibility, _unused, reads = self.ips.switches["write_visibility"].partition(":")
         if visibility == "delayed":
             held.stale = held.items if held.stale is None else held.stale
             held.stale_reads = int(reads or DEFAULT_STALE_READS)

@@ -80,7 +80,7 @@ class Emulator:
         }
 
     async def _serve(self, firewall: str | None, scheme: str, request: web.BaseRequest) -> web.StreamResponse:
-        path, _, query = request.raw_path.partition("?")
+        path, _unused, query = request.raw_path.partition("?")
         req = Req(request.method, path, query, request.headers, await request.read())
         try:
             if firewall is None and path.startswith(control.PREFIX):

@@ -128,7 +128,7 @@ class Settings:
     def set(self, given: Mapping[str, str]) -> None:
         """Apply checked assignments; those of other services are skipped."""
         for name, value in given.items():
-            service, _, short = name.partition(".")
+            service, _unused, short = name.partition(".")
             if service == self.service:
                 self._now[short] = value
 

@@ -196,5 +196,5 @@ class EmulatorProcess:
         finally:
             self._directory.cleanup()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_unused: object) -> None:
         self.stop()

@@ -66,7 +66,7 @@ def invented(text: str) -> str:
 
 def basic_credentials(header: str) -> tuple[str, str] | None:
     """User name and password of a Basic ``Authorization`` header, None if it is not one."""
-    scheme, _, value = header.partition(" ")
+    scheme, _unused, value = header.partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
@@ -78,5 +78,5 @@ def basic_credentials(header: str) -> tuple[str, str] | None:
 
 def bearer_token(header: str) -> str | None:
     """The token of a Bearer ``Authorization`` header, None if it is not one."""
-    scheme, _, value = header.partition(" ")
+    scheme, _unused, value = header.partition(" ")
     return value.strip() or None if scheme.lower() == "bearer" else None

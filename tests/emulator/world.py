@@ -20,8 +20,14 @@ from .journal import Journal
 from .state import Clc, Firewall, Ips, fold
 from .wire import Reply, Req
 
-SETTINGS: dict[str, Any] = {"latency_ms": 0.0, "install_delay": 0.0, "delivery_attempts": 5, "delivery_pause": 0.2,
-            "delivery_timeout": 5.0, "smtp": ""}
+SETTINGS: dict[str, Any] = {
+    "latency_ms": 0.0,
+    "install_delay": 0.0,
+    "delivery_attempts": 5,
+    "delivery_pause": 0.2,
+    "delivery_timeout": 5.0,
+    "smtp": "",
+}
 
 
 class World:
@@ -109,7 +115,7 @@ class World:
 
     def revoke_tokens(self, username: str | None = None) -> int:
         """Make tokens invalid, of one user or all; returns how many."""
-        gone = [token for token, (owner, _) in self.clc.tokens.items() if username in (None, owner)]
+        gone = [token for token, (owner, _unused) in self.clc.tokens.items() if username in (None, owner)]
         for token in gone:
             del self.clc.tokens[token]
         return len(gone)

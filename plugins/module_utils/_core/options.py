@@ -80,7 +80,7 @@ def path_name(name: str, value: Optional[str]) -> str:
 
     Names keep their case: hosts of "IPS Anywhere" are lower-case FQDNs, CLC servers upper-case.
     """
-    value = refuse_control_characters(name, (value or "").strip())
+    value = refuse_control_characters(name, value or "").strip()
     if not value:
         raise InvalidInput(f"{name} must not be empty.")
     if value in (".", "..") or re.search(r"[\s/\\?#%]", value) or len(value) > 255:

@@ -118,10 +118,10 @@ def _file(root: str, kind: str, key: tuple[str, ...]) -> str:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    if isinstance(error, json.JSONDecodeError):
+        return error.strerror or "it cannot be used"
+    if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError, RecursionError)):
         return "it is not valid JSON"
-    return str(error) if type(error) is ValueError else type(error).__name__
+    return str(error)
 
 
 def _unlink(path: str) -> None:

@@ -33,11 +33,20 @@ class Firewall(Protocol):
     """What the resource needs of a client."""
 
     @property
-    def attempts(self) -> int: ...
-    def wait(self, attempt: int) -> None: ...
-    def blacklist(self) -> dict[str, Any]: ...
-    def add(self, fields: Mapping[str, str]) -> dict[str, Any]: ...
-    def remove(self, fields: Mapping[str, str]) -> None: ...
+    def attempts(self) -> int:
+        """How often a write may be sent."""
+
+    def wait(self, attempt: int) -> None:
+        """Pause before repetition number attempt (from 0)."""
+
+    def blacklist(self) -> dict[str, Any]:
+        """Return the answer that lists the whole blacklist."""
+
+    def add(self, fields: Mapping[str, str]) -> dict[str, Any]:
+        """Add an entry."""
+
+    def remove(self, fields: Mapping[str, str]) -> None:
+        """Remove an entry."""
 
 
 def read(firewall: Firewall) -> Listing:

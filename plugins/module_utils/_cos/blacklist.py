@@ -110,7 +110,7 @@ class Listing:
 
 def parse_host(name: str, value: str) -> str:
     """Return the one IPv4 address that the API takes; raises InvalidInput for everything else."""
-    value = value.strip()
+    value = refuse_control_characters(name, value).strip()
     kind = "what was given is none"
     if "/" in value or re.fullmatch(r"[\d.]+\s*-\s*[\d.]+", value):
         kind = "networks and ranges are not accepted by the API"

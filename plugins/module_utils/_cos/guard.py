@@ -101,7 +101,7 @@ def route_to(host: str, port: int) -> tuple[frozenset[IPv4Address], frozenset[IP
         found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)
     except OSError:
         found = []
-    for *_, address in found:
+    for *_unused, address in found:
         theirs.add(IPv4Address(address[0]))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:

@@ -18,9 +18,14 @@ from .blacklist import Entry, Listing, parse_host, parse_service
 class Device(Protocol):
     """What reading needs of a client."""
 
-    def blacklist(self) -> dict[str, Any]: ...
-    def about(self) -> dict[str, Any]: ...
-    def high_availability(self) -> dict[str, Any]: ...
+    def blacklist(self) -> dict[str, Any]:
+        """Return the answer that lists the whole blacklist."""
+
+    def about(self) -> dict[str, Any]:
+        """Return what the device says of itself."""
+
+    def high_availability(self) -> dict[str, Any]:
+        """Return the state of high availability."""
 
 
 @dataclass(frozen=True)

@@ -41,11 +41,20 @@ class Service(Protocol):
     state: StateDir
 
     @property
-    def account_alias(self) -> str: ...
-    def install(self, server_name: str) -> bool: ...
-    def uninstall(self, server_name: str) -> bool: ...
-    def destinations(self, server_name: str) -> list[dict[str, Any]]: ...
-    def check_server(self, server_name: str) -> None: ...
+    def account_alias(self) -> str:
+        """The account acted on; asking for it may log in."""
+
+    def install(self, server_name: str) -> bool:
+        """Ask for an agent; return False when there is one already."""
+
+    def uninstall(self, server_name: str) -> bool:
+        """Ask for the agent's removal; return False when there is none."""
+
+    def destinations(self, server_name: str) -> list[dict[str, Any]]:
+        """Return the destinations as they come."""
+
+    def check_server(self, server_name: str) -> None:
+        """Raise NotFound for a server that the account does not have."""
 
 
 @dataclass(frozen=True)

@@ -35,12 +35,23 @@ class Service(Protocol):
     """What the resource needs of a client."""
 
     @property
-    def account_alias(self) -> str: ...
-    def destinations(self, server_name: str) -> list[dict[str, Any]]: ...
-    def replace_destinations(self, server_name: str, destinations: list[dict[str, Any]]) -> None: ...
-    def delete_destinations(self, server_name: str) -> None: ...
-    def check_server(self, server_name: str) -> None: ...
-    def wait(self, attempt: int) -> None: ...
+    def account_alias(self) -> str:
+        """The account acted on."""
+
+    def destinations(self, server_name: str) -> list[dict[str, Any]]:
+        """Return the destinations as they come."""
+
+    def replace_destinations(self, server_name: str, destinations: list[dict[str, Any]]) -> None:
+        """Replace the whole list."""
+
+    def delete_destinations(self, server_name: str) -> None:
+        """Remove all destinations."""
+
+    def check_server(self, server_name: str) -> None:
+        """Raise NotFound for a server that the account does not have."""
+
+    def wait(self, attempt: int) -> None:
+        """Pause before repetition number attempt (from 0)."""
 
 
 @dataclass(frozen=True, order=True)
@@ -251,7 +262,7 @@ def parse_destination(name: str, value: Mapping[str, Any]) -> Destination:
 
 def _parse_url(name: str, value: str) -> str:
     """The message never repeats the value, which is a secret."""
-    value = refuse_control_characters(name, value.strip())
+    value = refuse_control_characters(name, value).strip()
     try:
         parts = urlsplit(value)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", value)
@@ -263,7 +274,7 @@ def _parse_url(name: str, value: str) -> str:
 
 
 def _parse_email(name: str, value: str) -> str:
-    value = refuse_control_characters(name, value.strip())
+    value = refuse_control_characters(name, value).strip()
     if not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+", value):
         raise InvalidInput(f"{name} must be one address such as secops@example.com; got {value[:80]!r}.")
     return value

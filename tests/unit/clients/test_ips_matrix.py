@@ -179,7 +179,7 @@ def test_an_expired_token_costs_one_login(door, bad_token: str, monkeypatch) -> 
 
 
 def test_logins_are_shared_through_the_state_directory(door) -> None:
-    for _ in range(3):
+    for _unused in range(3):
         door.run("ips_notification_info", server_name=SERVER)
     assert len(door.emulator.journal("clc")) == 1
     door.run("ips_notification_info", server_name=SERVER, state_dir="none")

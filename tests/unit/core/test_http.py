@@ -178,7 +178,7 @@ def test_an_endless_answer_is_cut_off(server: Recorder, monkeypatch: pytest.Monk
 
 def test_connections_are_kept(server: Recorder) -> None:
     with transport(server) as kept:
-        for _ in range(5):
+        for _unused in range(5):
             kept.send("GET", "/")
     assert server.connections == 1
 

@@ -138,9 +138,9 @@ def test_answer_is_one_piece(api):
     host, port = api.emulator.firewalls[0].http_url.removeprefix("http://").split(":")
     api.emulator.switch("cos.auth", "none")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
-        for _ in range(50):
+        for _unused in range(50):
             connection.sendall(b"GET /api/oper/blacklist HTTP/1.1\r\nHost: x\r\n\r\n")
-            head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+            head, _unused, body = connection.recv(65536).partition(b"\r\n\r\n")
             assert f"Content-Length: {len(body)}\r\n".encode() in head + b"\r\n"
             assert body.endswith(b"}")
 

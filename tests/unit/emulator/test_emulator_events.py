@@ -51,7 +51,7 @@ class Receiver:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, *_: object) -> None:
+            def log_message(self, *_unused: object) -> None:
                 pass
 
         self._server = HTTPServer(("127.0.0.1", 0), Handler)
@@ -68,7 +68,7 @@ class Receiver:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_unused: object) -> None:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -201,7 +201,7 @@ def test_retried_until_2xx(protected):
         _set(protected, _webhook(receiver.url))
         protected.emulator.raise_event(SERVER)
         record = _one(protected)
-        paths = [receiver.requests.get(timeout=20)[0] for _ in range(4)]
+        paths = [receiver.requests.get(timeout=20)[0] for _unused in range(4)]
     assert ([a["outcome"] for a in record["attempts"]], record["result"]) == (["500", "302", "404", "204"], "delivered")
     assert set(paths) == {"/hook/secret"}
 

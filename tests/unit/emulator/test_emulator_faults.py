@@ -135,7 +135,7 @@ def test_stale_reads_follow_a_write_and_end(api):
     api.emulator.fault(kind="stale", service="cos", times=2)
     assert api.entries() == []
     api.cos("POST", body=ADD)
-    assert [len(api.entries()) for _ in range(3)] == [0, 0, 1]
+    assert [len(api.entries()) for _unused in range(3)] == [0, 0, 1]
 
 
 def test_stale_reads_stay_with_their_firewall(api):
@@ -143,14 +143,14 @@ def test_stale_reads_stay_with_their_firewall(api):
     api.cos("POST", body=ADD, firewall=1)
     assert len(api.get().json()) == 0
     assert api.entries() == []
-    assert [len(api.entries(firewall=1)) for _ in range(2)] == [0, 1]
+    assert [len(api.entries(firewall=1)) for _unused in range(2)] == [0, 1]
 
 
 def test_stale_destinations(api):
     api.put(EMAIL)
     api.emulator.fault(kind="stale", service="ips", times=1)
     api.put(OTHER)
-    assert [api.get().json()[0]["emailAddress"] for _ in range(2)] == ["secops@example.com", "other@example.com"]
+    assert [api.get().json()[0]["emailAddress"] for _unused in range(2)] == ["secops@example.com", "other@example.com"]
 
 
 def test_install_that_never_completes(api):
@@ -184,9 +184,9 @@ def test_redirect_to_a_given_url(api):
 
 def test_skip_times_and_for_ever(api):
     api.emulator.fault(kind="status", status=500, service="cos", method="GET", skip=1, times=2)
-    assert [api.cos("GET").status for _ in range(4)] == [200, 500, 500, 200]
+    assert [api.cos("GET").status for _unused in range(4)] == [200, 500, 500, 200]
     api.emulator.fault(kind="status", status=503, service="cos", times=None)
-    assert [api.cos("GET").status for _ in range(5)] == [503] * 5
+    assert [api.cos("GET").status for _unused in range(5)] == [503] * 5
     api.emulator.clear_faults()
     assert api.cos("GET").status == 200
 

@@ -53,7 +53,7 @@ def test_the_five_requests_of_the_go_client(api):
     notifications = "/ips/api/" + PATH
     assert _go(api, "POST", "/ips/api/app", app).startswith(b"HTTP/1.1 204 ")
     assert _go(api, "PUT", notifications, GO_EMAIL).startswith(b"HTTP/1.1 204 ")
-    head, _, body = _go(api, "GET", notifications, None).partition(b"\r\n\r\n")
+    head, _unused, body = _go(api, "GET", notifications, None).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 ")
     assert json.loads(body) == [_full({"typeCode": "EMAIL", "emailAddress": "a@b.example"})]
     assert _go(api, "DELETE", notifications, None).startswith(b"HTTP/1.1 204 ")

@@ -62,9 +62,9 @@ def _unsupported_os(api):
 
 def _visibility(api):
     api.put([EMAIL])
-    reads = [len(api.get().json()) for _ in range(3)]
+    reads = [len(api.get().json()) for _unused in range(3)]
     api.ips("DELETE", PATH)
-    return reads, [len(api.get().json()) for _ in range(3)]
+    return reads, [len(api.get().json()) for _unused in range(3)]
 
 
 def _put(*bodies):
@@ -306,7 +306,7 @@ def test_forms_take_other_numbers(api):
     _add(api, host="203.0.113.6")
     assert [e["description"] for e in api.entries()] == ["abc"]
     api.put([EMAIL])
-    assert [len(api.get().json()) for _ in range(2)] == [0, 1]
+    assert [len(api.get().json()) for _unused in range(2)] == [0, 1]
 
 
 @pytest.mark.parametrize("given", [{"cos.nothing": "1"}, {"cos.repost": "sometimes"}, {"cos.list_cap": "-1"},

@@ -83,13 +83,13 @@ def others(firewall: Firewall, wanted: Wanted) -> list[Entry]:
 def test_present_settles(held: list[Entry], wanted: Wanted) -> None:
     firewall = Firewall(held)
     bystanders = others(firewall, wanted)
-    predicted = ensure_present(firewall, wanted, check_mode=True, warn=lambda _: None)
+    predicted = ensure_present(firewall, wanted, check_mode=True, warn=lambda _unused: None)
     assert firewall.writes == 0
-    done = ensure_present(firewall, wanted, check_mode=False, warn=lambda _: None)
+    done = ensure_present(firewall, wanted, check_mode=False, warn=lambda _unused: None)
     assert done.result() == predicted.result()
     assert done.plan.changed == bool(firewall.writes)
     assert others(firewall, wanted) == bystanders
-    again = ensure_present(firewall, wanted, check_mode=False, warn=lambda _: None)
+    again = ensure_present(firewall, wanted, check_mode=False, warn=lambda _unused: None)
     assert not again.plan.changed and again.entry == done.entry
 
 
@@ -97,7 +97,7 @@ def test_present_settles(held: list[Entry], wanted: Wanted) -> None:
 def test_what_is_not_given_survives(held: list[Entry], wanted: Wanted) -> None:
     firewall = Firewall(held)
     before = Listing.from_wire(firewall.blacklist()).owned(wanted.key)
-    done = ensure_present(firewall, wanted, check_mode=False, warn=lambda _: None)
+    done = ensure_present(firewall, wanted, check_mode=False, warn=lambda _unused: None)
     if before and done.plan.changed:
         for name in ("rule_name", "description"):
             if getattr(wanted, name) is None:
@@ -111,9 +111,9 @@ def test_absent_settles(held: list[Entry], wanted: Wanted, every_service: bool) 
     wanted = Wanted(wanted.host, wanted.service, "absent", every_service=every_service)
     firewall = Firewall(held)
     foreign = [entry for entry in firewall.held if not entry.owned]
-    predicted = ensure_absent(firewall, wanted, check_mode=True, warn=lambda _: None)
+    predicted = ensure_absent(firewall, wanted, check_mode=True, warn=lambda _unused: None)
     assert firewall.writes == 0
-    done = ensure_absent(firewall, wanted, check_mode=False, warn=lambda _: None)
+    done = ensure_absent(firewall, wanted, check_mode=False, warn=lambda _unused: None)
     assert done.result() == predicted.result() and done.plan.changed == bool(firewall.writes)
     assert [entry for entry in firewall.held if not entry.owned] == foreign
     assert not plan_absent(wanted, Listing.from_wire(firewall.blacklist())).changed
