@@ -164,3 +164,15 @@ class ReadOnlyViolation(IntrusionResponseError):
     """A write was attempted through a read-only transport: a defect, caught by the second lock of check mode."""
 
     code = "read_only"
+
+
+class NotAttempted(IntrusionResponseError):
+    """Nothing was sent, because something before it failed and the task was to stop then."""
+
+    code = "not_attempted"
+
+
+class PurgeLimitExceeded(IntrusionResponseError):
+    """More entries would be removed than the task allows; nothing was sent."""
+
+    code = "purge_limit_exceeded"

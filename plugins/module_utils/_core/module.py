@@ -1,15 +1,18 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The only place that knows AnsibleModule: from an argument specification and a function to a finished module."""
+"""The only place that knows Ansible: from an argument specification and a function to a finished module, or to its result."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
 
 from .call import Call
 from .errors import IntrusionResponseError
@@ -46,6 +49,52 @@ def run_module(run: Run, argument_spec: dict[str, Any], **constraints: Any) -> N
     if REQUESTS_IMPORT_ERROR is not None:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
     call = Call(params=module.params, check_mode=module.check_mode, environ=os.environ)
+    result = _outcome(run, call, module._diff)
+    for message in call.warnings:
+        module.warn(message)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def run_in_process(
+    name: str,
+    run: Run,
+    argument_spec: dict[str, Any],
+    constraints: Mapping[str, Any],
+    arguments: dict[str, Any],
+    *,
+    check_mode: bool,
+    diff_mode: bool,
+) -> dict[str, Any]:
+    """Return what run_module prints, without a process of its own: same validation, same messages, same masking.
+
+    Args:
+        name: the module's name, for messages.
+        arguments: as a task gives them, of plain JSON types.
+    """
+    validated = ArgumentSpecValidator(argument_spec, **constraints).validate(arguments)
+    params = validated.validated_parameters
+    warnings: list[str] = []
+    if validated.error_messages:
+        message = validated.errors.msg
+        if isinstance(validated.errors[0], UnsupportedError):
+            message = f"Unsupported parameters for ({name}) module: {message}"
+        result: dict[str, Any] = {"failed": True, "msg": message}
+    else:
+        call = Call(params=params, check_mode=check_mode, environ=os.environ)
+        result = _outcome(run, call, diff_mode)
+        warnings = call.warnings
+    result["invocation"] = {"module_args": params}
+    if warnings:
+        result["warnings"] = warnings
+    plain = {key: value for key, value in result.items() if value is None or isinstance(value, bool)}
+    masked: dict[str, Any] = remove_values(result, validated._no_log_values)
+    return {**masked, **plain}
+
+
+def _outcome(run: Run, call: Call, diff_mode: bool) -> dict[str, Any]:
+    """Run and return the result, or the failure as one; the one place where a failure becomes return values."""
     try:
         result = run(call)
     except IntrusionResponseError as error:
@@ -53,14 +102,10 @@ def run_module(run: Run, argument_spec: dict[str, Any], **constraints: Any) -> N
     except Exception as error:
         result = {
             "failed": True,
-            "changed": not module.check_mode,
+            "changed": not call.check_mode,
             "msg": f"Internal error ({type(error).__name__}); this is a defect of intrusion.response, please report it.",
             "code": "internal_error",
         }
-    for message in call.warnings:
-        module.warn(message)
-    if not module._diff:
+    if not diff_mode:
         result.pop("diff", None)
-    if result.pop("failed", False):
-        module.fail_json(**result)
-    module.exit_json(**result)
+    return result

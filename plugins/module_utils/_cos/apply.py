@@ -4,20 +4,21 @@
 """Writing to a blacklist whose firewall may do something else than expected, so that in the end the listing shows what is wanted.
 
 The API has no update verb, and what a second POST for the same host and service does is not documented. Writing therefore goes
-by what the listing shows afterwards, never by what a firewall is believed to do.
+by what the listing shows afterwards, never by what a firewall is believed to do. It goes in rounds, each of which sends one
+request for every entry concerned and then reads the blacklist once, so that one entry and ten thousand take the same path.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Callable, Optional, Protocol
 
 from .._core.errors import (
-    AuthFailed,
     IntrusionResponseError,
+    NotAttempted,
     NotListedAfterWrite,
-    NotPermitted,
     Rejected,
     StoredDifferently,
     TimeoutUnknown,
@@ -48,169 +49,251 @@ class Firewall(Protocol):
     def remove(self, fields: Mapping[str, str]) -> None:
         """Remove an entry."""
 
+    def each(self, function: Callable[[Any], None], items: Iterable[Any]) -> None:
+        """Call function, which must not raise, for every item."""
+
+
+@dataclass
+class Job:
+    """One entry to write or, without a wanted one, to remove.
+
+    Attributes:
+        key: what identifies the entry.
+        wanted: what must be listed in the end; None to remove.
+        entry: what to write.
+        existing: what was listed before.
+        result: what is listed in the end.
+        failure: why that could not be reached; until the end, why the last request failed.
+        removed: whether the existing entry has been taken away to make room.
+    """
+
+    key: Key
+    wanted: Optional[Wanted] = None
+    entry: Optional[Entry] = None
+    existing: Optional[Entry] = None
+    result: Optional[Entry] = None
+    failure: Optional[IntrusionResponseError] = None
+    removed: bool = False
+
+    def fields(self, entry: Entry) -> dict[str, str]:
+        """Return what to send: only what was given or is there already, so that the device's own defaults apply to the rest."""
+        wanted = self.wanted
+        fields = self.name()
+        if entry.ttl is not None and (self.existing is not None or (wanted is not None and wanted.ttl is not None)):
+            fields["ttl"] = str(max(1, entry.ttl))
+        if entry.rule_name:
+            fields["rule_name"] = entry.rule_name
+        if wanted is not None and wanted.close_established is not None:
+            fields["close_established"] = "yes" if wanted.close_established else "no"
+        if entry.description:
+            fields["description"] = entry.description
+        return fields
+
+    def name(self) -> dict[str, str]:
+        """Return the parameters that identify the entry; all services are meant when none is named."""
+        host, service = self.key
+        return {"host": host} if service == ALL_SERVICES else {"host": host, "service": service}
+
 
 def read(firewall: Firewall) -> Listing:
     """Return the whole blacklist, normalised."""
     return Listing.from_wire(firewall.blacklist())
 
 
-def read_after_write(firewall: Firewall, failure: Optional[IntrusionResponseError]) -> Listing:
-    """Return the blacklist after a write, whose own failure is given if it had one; not being able to is a failure of the write."""
-    try:
-        return read(firewall)
-    except IntrusionResponseError as error:
-        if isinstance(failure, Unreachable):
-            raise failure from None
-        reason = failure.message if failure is not None else "The write was accepted."
-        raise TimeoutUnknown(
-            f"{reason} The blacklist could not be read afterwards ({error.code}), so whether the write took effect is not known.",
-            http_status=error.http_status,
-            hint="Run the task again.",
-            changed=True,
-        ) from None
-
-
-def remove(firewall: Firewall, key: Key, listing: Listing) -> Listing:
-    """Delete until the listing shows no entry of this key any more, and return that listing.
-
-    An error of a DELETE counts only if the entry is still there: it may have run off, or the answer may have been lost.
-    """
-    fields = {"host": key[0]} if key[1] == ALL_SERVICES else {"host": key[0], "service": key[1]}
-    budget = len(listing.owned(key)) - 1 + firewall.attempts
-    for attempt in range(budget):
-        failure: Optional[IntrusionResponseError] = None
-        before = len(listing.owned(key))
-        try:
-            firewall.remove(fields)
-        except (AuthFailed, NotPermitted):
-            raise
-        except IntrusionResponseError as error:
-            failure = error
-        listing = read_after_write(firewall, failure)
-        left = len(listing.owned(key))
-        if not left:
-            return listing
-        if failure is not None and not failure.retryable:
-            raise failure
-        if left >= before:
-            if attempt == budget - 1:
-                break
-            firewall.wait(attempt)
-    raise failure or StoredDifferently(f"The firewall accepted the removal of {key[0]} ({key[1]}), but still lists it.", changed=True)
-
-
 class Writer:
-    """Writes one entry: POST; where that does not bring what is wanted, DELETE and POST; each time the listing decides."""
+    """Carries out jobs on one firewall; each ends with a result (None when removed) or a failure.
 
-    def __init__(self, firewall: Firewall, wanted: Wanted, entry: Entry, existing: Optional[Entry], warn: Warn) -> None:
+    Args:
+        firewall: the client.
+        warn: takes warnings.
+        stop: whether to send nothing more after the first failure that sending again would not mend.
+    """
+
+    def __init__(self, firewall: Firewall, warn: Warn, stop: bool = False) -> None:
         self.firewall = firewall
-        self.wanted = wanted
-        self.entry = entry
-        self.existing = existing
         self.warn = warn
+        self.stop = stop
+        self.stopped = False
         self.started = time.monotonic()
 
-    def write(self) -> tuple[Entry, Listing]:
-        """Return the entry as listed in the end, and that listing."""
-        listing, failure = self._post(self.entry, self._arrived)
-        if self._arrived(listing):
-            return listing.owned(self.wanted.key)[0], listing
-        if self.existing is None:
-            return self._judge(listing, failure)
-        if failure is not None and not isinstance(failure, Rejected):
-            raise failure
-        return self._replace(self.existing, listing)
+    def write(self, jobs: Sequence[Job], listing: Listing) -> Listing:
+        """Bring every wanted entry into the listing, and return the last one."""
+        listing = self._post(jobs, listing, self._arrived)
+        replace = []
+        for job in jobs:
+            if self._arrived(job, listing):
+                job.result, job.failure = listing.owned(job.key)[0], None
+            elif job.existing is None:
+                self._judge(job, listing)
+            elif job.failure is None or isinstance(job.failure, Rejected):
+                replace.append(job)
+        return self._replace(replace, listing) if replace else listing
 
-    def _replace(self, existing: Entry, listing: Listing) -> tuple[Entry, Listing]:
-        listing = remove(self.firewall, self.wanted.key, listing) if listing.owned(self.wanted.key) else listing
-        try:
-            listing, failure = self._post(self.entry, self._arrived)
-            return self._judge(listing, failure)
-        except IntrusionResponseError as error:
-            error.changed = True
-            if not isinstance(error, StoredDifferently):
-                self._restore(existing, error)
-            raise
+    def remove(self, jobs: Sequence[Job], listing: Listing) -> Listing:
+        """Delete until the listing shows none of the keys any more.
 
-    def _restore(self, existing: Entry, error: IntrusionResponseError) -> None:
-        """Put back the entry that had to be removed, since the address must not become unblocked by a failed change."""
-        try:
-            listing, _failure = self._post(existing, lambda listing: bool(listing.owned(self.wanted.key)))
-            restored = bool(listing.owned(self.wanted.key))
-        except IntrusionResponseError:
-            restored = False
-        error.hint = (
-            "The entry as it was before is in place again."
-            if restored
-            else f"The entry had to be removed for the change and could not be put back: {self.wanted.host} may be NOT BLOCKED now."
-        )
-
-    def _post(self, entry: Entry, arrived: Callable[[Listing], bool]) -> tuple[Listing, Optional[IntrusionResponseError]]:
-        """Send the entry, again where the listing shows that it did not arrive; return the last listing and failure."""
-        failure: Optional[IntrusionResponseError] = None
-        for attempt in range(self.firewall.attempts):
-            failure = None
-            try:
-                self.firewall.add(self._fields(entry))
-            except (AuthFailed, NotPermitted):
-                raise
-            except IntrusionResponseError as error:
-                failure = error
-            listing = read_after_write(self.firewall, failure)
-            if failure is None or not failure.retryable or arrived(listing) or attempt == self.firewall.attempts - 1:
+        An error of a DELETE counts only if the entry is still there: it may have run off, or the answer may have been lost.
+        """
+        left = {job.key: len(listing.owned(job.key)) for job in jobs}
+        pending = [job for job in jobs if left[job.key]]
+        progress = True
+        for attempt in range(max(left.values(), default=0) - 1 + self.firewall.attempts):
+            if not progress:
+                self.firewall.wait(attempt - 1)
+            self._send(pending, self._delete)
+            listing = self._read_after(pending, listing)
+            progress = False
+            unfinished = []
+            for job in pending:
+                before, left[job.key] = left[job.key], len(listing.owned(job.key))
+                progress = progress or left[job.key] < before
+                if not left[job.key]:
+                    job.failure = None
+                elif job.failure is None or job.failure.retryable:
+                    unfinished.append(job)
+            pending = unfinished
+            if not pending or listing.stale:
                 break
-            self.firewall.wait(attempt)
-        return listing, failure
+        for job in pending:
+            host, service = job.key
+            job.failure = job.failure or StoredDifferently(
+                f"The firewall accepted the removal of {host} ({service}), but still lists it.", changed=True
+            )
+        return listing
 
-    def _fields(self, entry: Entry) -> dict[str, str]:
-        """Only what was given or is there already goes out, so that the device's own defaults apply to the rest."""
-        fields = {"host": entry.host}
-        if entry.service != ALL_SERVICES:
-            fields["service"] = entry.service
-        if entry.ttl is not None and (self.wanted.ttl is not None or self.existing is not None):
-            fields["ttl"] = str(max(1, entry.ttl))
-        if entry.rule_name:
-            fields["rule_name"] = entry.rule_name
-        if self.wanted.close_established is not None:
-            fields["close_established"] = "yes" if self.wanted.close_established else "no"
-        if entry.description:
-            fields["description"] = entry.description
-        return fields
+    def _replace(self, jobs: Sequence[Job], listing: Listing) -> Listing:
+        """Make room for entries that cannot be written over the existing ones, and put back what cannot be replaced."""
+        for job in jobs:
+            job.failure = None
+        listing = self.remove(jobs, listing)
+        jobs = [job for job in jobs if job.failure is None]
+        for job in jobs:
+            job.removed = True
+        listing = self._post(jobs, listing, self._arrived)
+        lost = []
+        for job in jobs:
+            self._judge(job, listing)
+            if job.failure is not None:
+                job.failure.changed = True
+                if not isinstance(job.failure, StoredDifferently):
+                    lost.append(job)
+        return self._restore(lost, listing) if lost else listing
 
-    def _arrived(self, listing: Listing) -> bool:
-        owned = listing.owned(self.wanted.key)
-        return len(owned) == 1 and not self._missing(owned[0])
+    def _restore(self, jobs: Sequence[Job], listing: Listing) -> Listing:
+        """Put back entries that had to be removed, since no address must become unblocked by a failed change."""
+        failures = [job.failure for job in jobs]
+        for job in jobs:
+            job.entry, job.failure = job.existing, None
+        self.stopped = False
+        listing = self._post(jobs, listing, lambda job, listing: bool(listing.owned(job.key)))
+        for job, failure in zip(jobs, failures):
+            job.failure = failure
+            if failure is not None:
+                failure.hint = (
+                    "The entry as it was before is in place again."
+                    if listing.owned(job.key) and not listing.stale
+                    else f"The entry had to be removed for the change and could not be put back: {job.key[0]} may be NOT BLOCKED now."
+                )
+        return listing
 
-    def _missing(self, entry: Entry) -> tuple[str, ...]:
+    def _post(self, jobs: Sequence[Job], listing: Listing, arrived: Callable[[Job, Listing], bool]) -> Listing:
+        """Send the entries, again where the listing shows that they did not arrive."""
+        pending = list(jobs)
+        for attempt in range(self.firewall.attempts):
+            if not pending:
+                break
+            if attempt:
+                self.firewall.wait(attempt - 1)
+            self._send(pending, self._add)
+            listing = self._read_after(pending, listing)
+            if listing.stale:
+                break
+            pending = [job for job in pending if job.failure is not None and job.failure.retryable and not arrived(job, listing)]
+        return listing
+
+    def _send(self, jobs: Sequence[Job], function: Callable[[Job], Any]) -> None:
+        def send(job: Job) -> None:
+            if self.stopped:
+                job.failure = NotAttempted(f"{job.key[0]} ({job.key[1]}) was not attempted after an earlier failure.")
+                return
+            job.failure = None
+            try:
+                function(job)
+            except IntrusionResponseError as error:
+                job.failure = error
+                if self.stop and not error.retryable and job.existing is None:
+                    self.stopped = True
+
+        self.firewall.each(send, jobs)
+
+    def _add(self, job: Job) -> None:
+        if job.entry is not None:
+            self.firewall.add(job.fields(job.entry))
+
+    def _delete(self, job: Job) -> None:
+        self.firewall.remove(job.name())
+
+    def _read_after(self, jobs: Sequence[Job], listing: Listing) -> Listing:
+        """Read the blacklist after a round; not being able to is a failure of every write that may have arrived."""
+        if all(isinstance(job.failure, NotAttempted) for job in jobs):
+            return listing
+        try:
+            return read(self.firewall)
+        except IntrusionResponseError as error:
+            for job in jobs:
+                if isinstance(job.failure, (Unreachable, NotAttempted)):
+                    continue
+                reason = job.failure.message if job.failure is not None else "The write was accepted."
+                job.failure = TimeoutUnknown(
+                    f"{reason} The blacklist could not be read afterwards ({error.code}), so whether the write took effect is not known.",
+                    http_status=error.http_status,
+                    hint="Run the task again.",
+                    changed=True,
+                )
+            return Listing(listing.entries, listing.raw, stale=True)
+
+    def _arrived(self, job: Job, listing: Listing) -> bool:
+        if listing.stale:
+            return False
+        owned = listing.owned(job.key)
+        return len(owned) == 1 and not self._missing(job, owned[0])
+
+    def _missing(self, job: Job, entry: Entry) -> tuple[str, ...]:
         """Return what is still different; a renewal counts as done when the listed time is what it can be by now."""
-        names = self.wanted.differences(entry)
+        if job.wanted is None or job.entry is None:
+            return ()
+        names = job.wanted.differences(entry)
         if "renewal" in names and entry.ttl is not None:
-            full = (self.entry.ttl or DEFAULT_TTL) - TTL_TOLERANCE - (time.monotonic() - self.started)
+            full = (job.entry.ttl or DEFAULT_TTL) - TTL_TOLERANCE - (time.monotonic() - self.started)
             if entry.ttl >= full:
                 names = tuple(name for name in names if name != "renewal")
         return names
 
-    def _judge(self, listing: Listing, failure: Optional[IntrusionResponseError]) -> tuple[Entry, Listing]:
+    def _judge(self, job: Job, listing: Listing) -> None:
         """Accept or refuse what a write onto an empty place has led to."""
-        owned = listing.owned(self.wanted.key)
+        if listing.stale:
+            return
+        owned = listing.owned(job.key)
         if not owned:
-            if failure is not None:
-                raise failure
-            ttl = self.entry.ttl or DEFAULT_TTL
-            if time.monotonic() - self.started >= ttl - 1:
-                return self.entry, listing
-            raise NotListedAfterWrite(
-                f"The firewall accepted {self.wanted.host} ({self.wanted.service}), but does not list it.",
-                hint="The host may be on the firewall's whitelist, or the firewall has no room for more entries.",
-                changed=True,
-            )
-        wrong = self._missing(owned[0])
-        if not wrong:
-            return owned[0], listing
-        message = f"The firewall stored {' and '.join(wrong)} of {self.wanted.host} differently than was sent."
-        if self.wanted.text_mismatch == "warn" and set(wrong) <= set(TEXTS):
+            if job.failure is None and job.entry is not None:
+                if time.monotonic() - self.started >= (job.entry.ttl or DEFAULT_TTL) - 1:
+                    job.result = job.entry
+                    return
+                job.failure = NotListedAfterWrite(
+                    f"The firewall accepted {job.key[0]} ({job.key[1]}), but does not list it.",
+                    hint="The host may be on the firewall's whitelist, or the firewall has no room for more entries.",
+                    changed=True,
+                )
+            return
+        job.failure = None
+        job.result = owned[0]
+        wrong = self._missing(job, owned[0])
+        if not wrong or job.wanted is None:
+            return
+        message = f"The firewall stored {' and '.join(wrong)} of {job.key[0]} differently than was sent."
+        if job.wanted.text_mismatch == "warn" and set(wrong) <= set(TEXTS):
             self.warn(message)
-            return owned[0], listing
-        raise StoredDifferently(
+            return
+        job.failure = StoredDifferently(
             message, hint="The address is blocked. For texts, try shorter or plainer ones, or text_mismatch: warn.", changed=True
         )

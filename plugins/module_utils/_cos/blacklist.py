@@ -70,11 +70,19 @@ class Entry(NamedTuple):
 
 
 class Listing:
-    """A complete listing: the entries in the firewall's order, normalised, and as they came."""
+    """A complete listing: the entries in the firewall's order, normalised, and as they came.
 
-    def __init__(self, entries: Sequence[Entry], raw: Sequence[Mapping[str, Any]] = ()) -> None:
+    A stale one is from before writes after which the blacklist could not be read.
+    """
+
+    def __init__(self, entries: Sequence[Entry], raw: Sequence[Mapping[str, Any]] = (), stale: bool = False) -> None:
         self.entries = tuple(entries)
         self.raw = tuple(raw)
+        self.stale = stale
+        self._owned: dict[Key, list[Entry]] = {}
+        for entry in self.entries:
+            if entry.alert_type == OWNED:
+                self._owned.setdefault((entry.host, entry.service), []).append(entry)
 
     @classmethod
     def from_wire(cls, answer: Mapping[str, Any]) -> Listing:
@@ -97,11 +105,15 @@ class Listing:
 
     def owned(self, key: Key) -> list[Entry]:
         """Return the API's entries of this host and service; more than one on firewalls that keep duplicates."""
-        return [entry for entry in self.entries if entry.host == key[0] and entry.service == key[1] and entry.owned]
+        return self._owned.get(key, [])
+
+    def owned_entries(self) -> list[Entry]:
+        """Return one entry for each host and service that came in through the API."""
+        return [entries[0] for entries in self._owned.values()]
 
     def owned_services(self, host: str) -> list[str]:
         """Return the services for which the API's entries block this host."""
-        return list(dict.fromkeys(entry.service for entry in self.entries if entry.host == host and entry.owned))
+        return [service for owner, service in self._owned if owner == host]
 
     def foreign(self, host: str) -> list[Entry]:
         """Return the entries of other sources that block this host."""

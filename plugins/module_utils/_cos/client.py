@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 from urllib.parse import quote, urlencode
 
 from .._core.call import Call
@@ -38,8 +39,9 @@ class CosClient:
     type all the same (REST guide 15.00, chapters 1 and 5). Every answer is a JSON object with the member "error".
     """
 
-    def __init__(self, endpoint: Endpoint, transport: Transport, redactor: Redactor) -> None:
+    def __init__(self, endpoint: Endpoint, transport: Transport, redactor: Redactor, concurrency: int = 1) -> None:
         self.endpoint = endpoint
+        self._concurrency = concurrency
         self._transport = transport
         self._redact = redactor
 
@@ -53,7 +55,9 @@ class CosClient:
         endpoint = Endpoint.from_options("api_url", params)
         redactor = Redactor([params["password"]])
         auth = (params["username"], params["password"] or "") if params["username"] else None
-        return cls(endpoint, Transport(endpoint, redactor=redactor, auth=auth, read_only=call.check_mode), redactor)
+        concurrency = params.get("concurrency") or 1
+        transport = Transport(endpoint, redactor=redactor, auth=auth, read_only=call.check_mode, connections=concurrency)
+        return cls(endpoint, transport, redactor, concurrency)
 
     def __enter__(self) -> CosClient:
         return self
@@ -69,6 +73,16 @@ class CosClient:
     def wait(self, attempt: int) -> None:
         """Pause before repetition number attempt (from 0) of a write."""
         self._transport.wait(attempt)
+
+    def each(self, function: Callable[[Any], None], items: Iterable[Any]) -> None:
+        """Call function, which must not raise, for every item, over as many connections as there are."""
+        if self._concurrency == 1:
+            for item in items:
+                function(item)
+            return
+        with ThreadPoolExecutor(self._concurrency) as pool:
+            for _done in pool.map(function, items):
+                pass
 
     def blacklist(self) -> dict[str, Any]:
         """Return the answer that lists the whole blacklist, with blacklist_count and blacklist_hosts."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from .._core.errors import IntrusionResponseError
 from .._core.plan import Plan
-from .apply import Firewall, Warn, Writer, read, remove
+from .apply import Firewall, Job, Warn, Writer, read
 from .blacklist import Entry, Key, Listing
 from .wanted import Wanted
 
@@ -78,6 +77,13 @@ def plan_absent(wanted: Wanted, listing: Listing) -> Plan[Remove]:
     return Plan(before, {}, operations)
 
 
+def written_as(operation: Write) -> str:
+    """Return what a write amounts to: added, renewed or updated."""
+    if operation.reasons == ("missing",):
+        return "added"
+    return "renewed" if operation.reasons == ("renewal",) else "updated"
+
+
 def ensure_present(firewall: Firewall, wanted: Wanted, *, check_mode: bool, warn: Warn) -> Outcome:
     """Bring the entry to the wanted state and report what is listed afterwards.
 
@@ -93,26 +99,27 @@ def ensure_present(firewall: Firewall, wanted: Wanted, *, check_mode: bool, warn
     if not plan.operations:
         return Outcome(plan, "unchanged", owned[0], listing.foreign(wanted.host))
     operation = plan.operations[0]
-    action = "added" if not owned else "updated" if set(operation.reasons) - {"renewal"} else "renewed"
+    action = written_as(operation)
     if check_mode:
         return Outcome(plan, action, operation.entry, listing.foreign(wanted.host))
-    entry, listing = Writer(firewall, wanted, operation.entry, owned[0] if owned else None, warn).write()
-    return Outcome(plan, action, entry, listing.foreign(wanted.host))
+    job = Job(wanted.key, wanted, operation.entry, owned[0] if owned else None)
+    listing = Writer(firewall, warn).write([job], listing)
+    if job.failure is not None:
+        raise job.failure
+    return Outcome(plan, action, job.result, listing.foreign(wanted.host))
 
 
 def ensure_absent(firewall: Firewall, wanted: Wanted, *, check_mode: bool, warn: Warn) -> Outcome:
     """Remove the entry, or those of every service, and warn when the host is still blocked by others."""
     listing = read(firewall)
     plan = plan_absent(wanted, listing)
-    changed = False
-    if not check_mode:
-        for operation in plan.operations:
-            try:
-                listing = remove(firewall, operation.key, listing)
-            except IntrusionResponseError as error:
-                error.changed = error.changed or changed
-                raise
-            changed = True
+    if plan.operations and not check_mode:
+        jobs = [Job(operation.key) for operation in plan.operations]
+        listing = Writer(firewall, warn).remove(jobs, listing)
+        failed = [job.failure for job in jobs if job.failure is not None]
+        if failed:
+            failed[0].changed = failed[0].changed or len(failed) < len(jobs)
+            raise failed[0]
     foreign = listing.foreign(wanted.host)
     if foreign:
         sources = ", ".join(sorted({entry.alert_type or "unknown" for entry in foreign}))

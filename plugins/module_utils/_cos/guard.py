@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from typing import Optional
 
@@ -35,7 +36,7 @@ class Guard:
         allow_protected: let protected addresses pass, but say why they are protected.
     """
 
-    never_block: tuple[IPv4Network, ...] = ()
+    never_block: frozenset[IPv4Network] = frozenset()
     firewall: frozenset[IPv4Address] = frozenset()
     own: frozenset[IPv4Address] = frozenset()
     allow_protected: bool = False
@@ -46,7 +47,12 @@ class Guard:
         given = parse_networks("never_block", call.params["never_block"])
         added = parse_networks(NEVER_BLOCK_ENV, call.environ.get(NEVER_BLOCK_ENV, "").replace(",", " ").split())
         firewall, own = route_to(endpoint.host, endpoint.port)
-        return cls(given + added, firewall, own, call.params["allow_protected"])
+        return cls(frozenset(given + added), firewall, own, call.params["allow_protected"])
+
+    @cached_property
+    def networks(self) -> list[IPv4Network]:
+        """Those of never_block that are more than one address, which a look-up finds."""
+        return [network for network in self.never_block if network.prefixlen < 32]
 
     def reason(self, host: str) -> Optional[str]:
         """Return why the address is protected, or None."""
@@ -55,7 +61,9 @@ class Guard:
             return "it is the address from which this machine reaches the firewall"
         if address in self.firewall:
             return "it is the firewall's own address"
-        for network in self.never_block:
+        if IPv4Network(address) in self.never_block:
+            return f"it is in never_block ({address})"
+        for network in self.networks:
             if address in network:
                 return f"it is in never_block ({network})"
         for network, reason in ALWAYS:

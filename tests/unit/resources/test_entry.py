@@ -59,6 +59,10 @@ class Firewall:
     def wait(self, attempt: int) -> None:
         raise AssertionError("there is nothing to wait for")
 
+    def each(self, function, items) -> None:
+        for item in items:
+            function(item)
+
     def blacklist(self) -> dict:
         hosts = [{**entry._asdict(), "ttl": "?" if entry.ttl is None else str(entry.ttl)} for entry in self.held]
         return {"error": False, "blacklist_count": len(hosts), "blacklist_hosts": hosts}

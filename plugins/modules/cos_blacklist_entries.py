@@ -1,0 +1,302 @@
+#!/usr/bin/python
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Manage many blacklist entries of a Clavister cOS Core firewall in one task."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cos_blacklist_entries
+short_description: Manage many blacklist entries of a Clavister cOS Core firewall
+version_added: 1.0.0
+description:
+  - Puts many source IPv4 addresses on the blacklist of a Clavister cOS Core firewall (NetWall), or takes them off, in one task.
+  - The blacklist is read once, only what differs is written, over several kept connections, and the blacklist is read again.
+    When nothing differs, one request is all.
+  - Every entry follows the same rules as in M(intrusion.response.cos_blacklist_entry), and has a result of its own.
+  - All entries are checked before the first request. One that no firewall would accept fails the task and nothing is written.
+author:
+  - intrusion.response contributors (@intrusion-response)
+extends_documentation_fragment:
+  - intrusion.response.attributes
+  - intrusion.response.attributes.actiongroup_cos
+  - intrusion.response.cos
+  - intrusion.response.guard
+options:
+  entries:
+    description:
+      - The entries. The same address may come several times only with different services.
+      - What RV(intrusion.response.cos_blacklist_entry_info#module:entries) returns can be given as it is, as long as it was read
+        with O(intrusion.response.cos_blacklist_entry_info#module:alert_type=REST).
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      host:
+        description:
+          - The address to block, one IPv4 address.
+        type: str
+        required: true
+      service:
+        description:
+          - Name of a Service object in the firewall's configuration. Where it is not given, the task's O(service) counts.
+        type: str
+      state:
+        description:
+          - Whether the address should be on the blacklist. Where it is not given, the task's O(state) counts.
+        type: str
+        choices: [present, absent]
+      ttl:
+        description:
+          - How many seconds the entry lives. Where it is not given, the task's O(ttl) counts.
+        type: int
+      renew_below:
+        description:
+          - Start the entry's time again when fewer seconds than this are left. Where it is not given, the task's O(renew_below)
+            counts.
+        type: int
+      rule_name:
+        description:
+          - Free text. Where it is not given, the task's O(rule_name) counts.
+        type: str
+      description:
+        description:
+          - Free text. Where it is not given, the task's O(description) counts.
+        type: str
+      close_established:
+        description:
+          - Also close the connections that the address has open already. Where it is not given, the task's O(close_established)
+            counts.
+        type: bool
+      alert_type:
+        description:
+          - As listed. Only entries with V(REST) can be written, others are refused.
+        type: str
+      expires_at:
+        description:
+          - As listed. It is ignored, O(entries[].ttl) counts.
+        type: str
+  service:
+    description:
+      - Service of the entries that do not name one.
+    type: str
+    default: all_services
+  state:
+    description:
+      - State of the entries that do not name one.
+    type: str
+    choices: [present, absent]
+    default: present
+  ttl:
+    description:
+      - Seconds for the entries that do not name them. The firewall's default for a new entry is 300.
+    type: int
+  renew_below:
+    description:
+      - When to renew the entries that do not say it themselves.
+    type: int
+  rule_name:
+    description:
+      - Text of the entries that have none of their own.
+    type: str
+  description:
+    description:
+      - Text of the entries that have none of their own.
+    type: str
+  close_established:
+    description:
+      - Whether to close open connections, for the entries that do not say it themselves.
+    type: bool
+  purge:
+    description:
+      - Remove all entries that bear the mark of O(purge_mark) and are not named. Other entries are never touched.
+    type: bool
+    default: false
+  purge_mark:
+    description:
+      - How O(rule_name) begins in the entries that this task may purge. When not given, it is O(rule_name).
+    type: str
+  purge_limit:
+    description:
+      - How many entries may be purged, as a number (V(20)) or as a percentage of those that bear the mark (V(10%), rounded up).
+      - When there are more, the task fails before the first write. This is what saves the blacklist when a feed arrives empty.
+    type: str
+    default: 50%
+  on_error:
+    description:
+      - V(continue) does what can be done for every entry, and the task fails in the end if any entry failed.
+      - V(stop) sends nothing more after the first entry that is refused, and nothing at all when an address is protected.
+    type: str
+    choices: [continue, stop]
+    default: continue
+  concurrency:
+    description:
+      - How many connections to write over. The vendor asks to be polite; few are enough.
+    type: int
+    default: 4
+  text_mismatch:
+    description:
+      - What to do when the firewall stored a text differently than it was sent, for example shortened.
+    type: str
+    choices: [fail, warn]
+    default: fail
+notes:
+  - For cOS Core on NetWall and its virtual editions. NetShield runs cOS Stream, which does not have this API.
+seealso:
+  - module: intrusion.response.cos_blacklist_entry
+  - module: intrusion.response.cos_blacklist_entry_info
+"""
+
+EXAMPLES = r"""
+- name: Block some addresses for an hour
+  intrusion.response.cos_blacklist_entries:
+    api_url: https://192.0.2.1
+    username: blocker
+    password: "{{ cos_password }}"
+    ttl: 3600
+    rule_name: incident-42
+    entries:
+      - host: 203.0.113.5
+      - host: 203.0.113.6
+        service: http-all
+        description: only the web
+
+# One address a line; what follows a # is a comment.
+- name: Keep a feed of addresses on the blacklist, and take off what has left the feed
+  intrusion.response.cos_blacklist_entries:
+    api_url: https://192.0.2.1
+    entries: >-
+      {{ lookup('ansible.builtin.file', 'feed.txt') | regex_replace('(?m)[ \t]*(#.*)?$', '')
+         | regex_replace('(?m)^(?=\S)', '- host: ') | from_yaml | default([], true) }}
+    ttl: 86400
+    renew_below: 43200
+    rule_name: feed
+    purge: true
+    purge_limit: 20%
+
+- name: Read what is blocked on one firewall
+  intrusion.response.cos_blacklist_entry_info:
+    api_url: https://192.0.2.1
+    alert_type: REST
+  register: blacklist
+
+- name: Block the same on its peer
+  intrusion.response.cos_blacklist_entries:
+    api_url: https://192.0.2.2
+    entries: "{{ blacklist.entries }}"
+
+# Ad hoc, with COS_API_URL, COS_USERNAME and COS_PASSWORD in the environment:
+#   ansible localhost -m intrusion.response.cos_blacklist_entries \
+#     -a '{"ttl": 600, "entries": [{"host": "203.0.113.5"}, {"host": "203.0.113.6"}]}'
+#
+# In an AWX job template, launch the playbook intrusion.response.block with the extra variable addresses; see the README.
+"""
+
+RETURN = r"""
+entries:
+  description: A result for each entry, in the order given; after them those that were purged.
+  returned: when the blacklist could be read
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The address.
+      type: str
+      sample: 203.0.113.5
+    service:
+      description: The service.
+      type: str
+      sample: all_services
+    action:
+      description:
+        - What was done, or would be done in check mode. One of V(added), V(renewed), V(updated), V(removed), V(unchanged),
+          V(protected) and V(failed).
+      type: str
+      sample: added
+    entry:
+      description:
+        - The entry as the firewall lists it after the task, predicted in check mode, with the members that
+          RV(intrusion.response.cos_blacklist_entry#module:entry) has. Null when there is none.
+      type: dict
+    protected:
+      description: Why the address is protected, otherwise null.
+      type: str
+    purged:
+      description: Whether the entry was removed because it was not named.
+      type: bool
+      sample: false
+    code:
+      description: Code of the failure, otherwise null.
+      type: str
+    msg:
+      description: What failed, otherwise null.
+      type: str
+counts:
+  description: How many entries had which action.
+  returned: when the blacklist could be read
+  type: dict
+  sample: {"added": 2, "unchanged": 998}
+foreign_entries:
+  description: Entries of the firewall's own features that still block an address that was to be let in again.
+  returned: when the blacklist could be read
+  type: list
+  elements: dict
+  sample: []
+"""
+
+from ansible_collections.intrusion.response.plugins.module_utils._core.call import Call
+from ansible_collections.intrusion.response.plugins.module_utils._core.module import connection_spec, run_module
+from ansible_collections.intrusion.response.plugins.module_utils._core.options import COS_CONNECTION
+from ansible_collections.intrusion.response.plugins.module_utils._cos import entries, guard
+from ansible_collections.intrusion.response.plugins.module_utils._cos.client import CosClient
+
+ENTRY_SPEC = {
+    "host": {"type": "str", "required": True},
+    "service": {"type": "str"},
+    "state": {"type": "str", "choices": ["present", "absent"]},
+    "ttl": {"type": "int"},
+    "renew_below": {"type": "int"},
+    "rule_name": {"type": "str"},
+    "description": {"type": "str"},
+    "close_established": {"type": "bool"},
+    "alert_type": {"type": "str"},
+    "expires_at": {"type": "str"},
+}
+ARGUMENT_SPEC = {
+    "entries": {"type": "list", "elements": "dict", "required": True, "options": ENTRY_SPEC},
+    "service": {"type": "str", "default": "all_services"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "ttl": {"type": "int"},
+    "renew_below": {"type": "int"},
+    "rule_name": {"type": "str"},
+    "description": {"type": "str"},
+    "close_established": {"type": "bool"},
+    "purge": {"type": "bool", "default": False},
+    "purge_mark": {"type": "str"},
+    "purge_limit": {"type": "str", "default": "50%"},
+    "on_error": {"type": "str", "choices": ["continue", "stop"], "default": "continue"},
+    "concurrency": {"type": "int", "default": 4},
+    "text_mismatch": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
+    "never_block": {"type": "list", "elements": "str", "default": []},
+    "allow_protected": {"type": "bool", "default": False},
+    **connection_spec(COS_CONNECTION),
+}
+
+
+def run(call: Call) -> dict:
+    """Bring many blacklist entries to the wanted state."""
+    request = entries.Request.from_params(call.params)
+    with CosClient.from_call(call) as client:
+        rules = guard.Guard.from_call(call, client.endpoint)
+        return entries.ensure(client, request, rules, check_mode=call.check_mode, warn=call.warn)
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    run_module(run, ARGUMENT_SPEC)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The base of the collection's action plugins: run a module's function in the controller's process where that is the same thing.
+
+An API module that runs on the controller needs no Python interpreter of its own, which is what most of its time goes into. Where
+a task asks for another user, machine, interpreter or environment, the ordinary module runs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from ipaddress import IPv4Address
+from types import ModuleType
+from typing import Any, ClassVar, Optional
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.vars import merge_hash
+
+from ..module_utils._core.http import REQUESTS_IMPORT_ERROR
+from ..module_utils._core.module import run_in_process
+
+
+class InProcessAction(ActionBase):
+    """Runs one module; a subclass names it."""
+
+    _supports_check_mode = True
+    _supports_async = True
+
+    #: The module, imported with the plugin, and so in the parent of all workers.
+    module: ClassVar[ModuleType]
+
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
+        """Run the task and return its result."""
+        task_vars = task_vars or {}
+        result = super().run(tmp, task_vars)
+        arguments = self.arguments(task_vars)
+        if self._belongs_here(task_vars):
+            # A module gets its arguments as JSON; going through it here too makes the types the same.
+            plain = json.loads(json.dumps(arguments, default=str))
+            done = run_in_process(
+                self._task.action,
+                self.module.run,
+                self.module.ARGUMENT_SPEC,
+                getattr(self.module, "CONSTRAINTS", {}),
+                plain,
+                check_mode=self._task.check_mode,
+                diff_mode=self._task.diff,
+            )
+            return merge_hash(result, done)
+        wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
+        result = merge_hash(result, self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=wrap_async))
+        if not wrap_async:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+        return result
+
+    def arguments(self, _task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments for the module."""
+        return dict(self._task.args)
+
+    def _belongs_here(self, task_vars: dict[str, Any]) -> bool:
+        """Whether the module would run on the controller, as this user, in this environment and with an interpreter like this."""
+        interpreter = task_vars.get("ansible_python_interpreter")
+        return (
+            REQUESTS_IMPORT_ERROR is None
+            and self._connection.transport in ("local", "ansible.builtin.local")
+            and not self._connection.become
+            and not self._task.async_val
+            and not any(self._task.environment or ())
+            and interpreter in (None, "", sys.executable, "auto", "auto_silent", "auto_legacy", "auto_legacy_silent")
+        )
+
+
+class GuardedAction(InProcessAction):
+    """Adds the addresses of the inventory's hosts to those that are never blocked."""
+
+    def arguments(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments with never_block extended."""
+        arguments = super().arguments(task_vars)
+        if arguments.get("state", "present") == "present":
+            given = arguments.get("never_block") or []
+            given = [value.strip() for value in given.split(",")] if isinstance(given, str) else list(given)
+            arguments["never_block"] = given + inventory_addresses(task_vars)
+        return arguments
+
+
+def inventory_addresses(task_vars: dict[str, Any]) -> list[str]:
+    """Return the IPv4 addresses by which the inventory knows its hosts, ansible_host before the name."""
+    hostvars = task_vars.get("hostvars")
+    found = {}
+    for name in (task_vars.get("groups") or {}).get("all", ()):
+        address = hostvars.raw_get(name).get("ansible_host", name) if hostvars is not None else name
+        try:
+            found[str(IPv4Address(str(address)))] = None
+        except ValueError:
+            continue
+    return list(found)
