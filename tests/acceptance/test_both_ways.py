@@ -1,0 +1,161 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A task in the controller's process and the ordinary module are the same thing: same results, same masking, same writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from emulator.testing import EmulatorProcess
+
+ENTRY = {"host": "203.0.113.5", "ttl": 600, "rule_name": "Invalid Traversal", "description": "port scan"}
+DESTINATIONS = [
+    {"type": "webhook", "url": "https://127.0.0.1:9/hooks/canary-hook"},
+    {"type": "syslog", "syslog": {"ip_address": "127.0.0.1", "udp_port": "514", "facility": "local3"}},
+]
+SERVER = {"server_name": "VA1ACMEWEB01"}
+#: Tasks in order, each with keywords of its own; what they return must not depend on where they run.
+CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("cos_blacklist_entry", ENTRY, {"check_mode": True, "diff": True}),
+    ("cos_blacklist_entry", ENTRY, {"diff": True}),
+    ("cos_blacklist_entry", ENTRY, {}),
+    ("cos_blacklist_entry", {**ENTRY, "ttl": "60"}, {"diff": True}),
+    ("cos_blacklist_entry", {**ENTRY, "host": "{{ item }}"}, {"loop": ["203.0.113.6", "2001:db8::1", "127.0.0.1"]}),
+    ("cos_blacklist_entry", {**ENTRY, "ttl": "soon"}, {}),
+    ("cos_blacklist_entry", {**ENTRY, "state": "gone"}, {}),
+    ("cos_blacklist_entry", {**ENTRY, "adress": "203.0.113.5"}, {}),
+    ("cos_blacklist_entry", {"ttl": 60}, {}),
+    ("cos_blacklist_entry", {**ENTRY, "password": "canary-wrong-password"}, {}),
+    ("cos_blacklist_entry", {**ENTRY, "username": "canary-user", "password": "canary-wrong-password"}, {"no_log": True}),
+    ("cos_blacklist_entry", {"host": "198.51.100.7", "state": "absent"}, {}),
+    ("cos_blacklist_entry", {"host": "203.0.113.8", "never_block": "192.0.2.1,203.0.113.8", "allow_protected": "yes"}, {}),
+    ("cos_blacklist_entry", ENTRY, {"delegate_to": "localhost", "run_once": True}),
+    (
+        "cos_blacklist_entry",
+        {**ENTRY, "api_url": "https://127.0.0.1:1", "retries": 0},
+        {"until": "again is success", "retries": 1, "delay": 0},
+    ),
+    ("cos_blacklist_entry_info", {"alert_type": "REST", "ttl_meaning": "configured", "gather_device": True}, {}),
+    (
+        "cos_blacklist_entries",
+        {"entries": [{"host": f"203.0.113.{n}"} for n in range(20, 30)], "ttl": 60},
+        {"check_mode": True, "diff": True},
+    ),
+    ("cos_blacklist_entries", {"entries": [{"host": f"203.0.113.{n}"} for n in range(20, 30)], "ttl": 60}, {}),
+    ("cos_blacklist_entries", {"entries": [{"host": "203.0.113.40"}, {"host": "127.0.0.1"}]}, {}),
+    ("cos_blacklist_entries", {"entries": [{"host": "203.0.113.40", "hots": 1}]}, {}),
+    ("ips_agent", SERVER, {"check_mode": True, "diff": True}),
+    ("ips_agent", SERVER, {"diff": True}),
+    ("ips_agent", {"host_name": "VA1ACMEWEB01", "state": "present"}, {}),
+    ("ips_agent", {**SERVER, "wait": True}, {}),
+    ("ips_agent", {**SERVER, "detection": ["guess"]}, {}),
+    ("ips_agent", {**SERVER, "token": "canary-bad-token", "account_alias": "ACME", "state": "absent"}, {}),
+    ("ips_notification", {**SERVER, "destinations": DESTINATIONS}, {"check_mode": True, "diff": True}),
+    ("ips_notification", {**SERVER, "destinations": DESTINATIONS}, {"diff": True}),
+    ("ips_notification", {**SERVER, "destinations": DESTINATIONS}, {}),
+    ("ips_notification", {**SERVER, "destinations": [{"type": "webhook", "url": "canary-not-a-url"}]}, {}),
+    ("ips_notification", {**SERVER, "destinations": [{"type": "pager"}]}, {}),
+    ("ips_notification_info", SERVER, {}),
+    ("ips_notification", {**SERVER, "state": "absent"}, {}),
+]
+
+
+def play(environment: dict[str, str], output: Path, strategy: str) -> list[dict[str, Any]]:
+    tasks: list[dict[str, Any]] = []
+    names = []
+    for index, (module, options, keywords) in enumerate(CASES):
+        name = "again" if "until" in keywords else f"result_{index}"
+        names.append(name)
+        register = {"register": name, "ignore_errors": True}
+        tasks.append({f"intrusion.response.{module}": options, "name": f"Case {index}", **register, **keywords})
+    results = "{{ [" + ", ".join(names) + "] | to_json }}"
+    tasks.append({"ansible.builtin.copy": {"content": results, "dest": str(output), "mode": "0600"}})
+    return [
+        {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "strategy": strategy,
+            "environment": environment,
+            "module_defaults": {"group/intrusion.response.cos": {"timeout": 9}, "group/intrusion.response.ips": {"timeout": 29}},
+            "tasks": tasks,
+        }
+    ]
+
+
+def variables(ready: dict[str, Any], directory: Path) -> dict[str, str]:
+    """The connection, and a home of their own for Ansible's files."""
+    user, blocker = ready["users"][0], ready["firewall_users"][0]
+    return {
+        "COS_API_URL": ready["firewalls"][0]["api_url"],
+        "COS_USERNAME": blocker["username"],
+        "COS_PASSWORD": blocker["password"],
+        "COS_CA_PATH": ready["ca_path"],
+        "IPS_API_URL": ready["ips_url"],
+        "CLC_V2_API_URL": ready["clc_url"],
+        "CLC_V2_API_USERNAME": user["username"],
+        "CLC_V2_API_PASSWD": user["password"],
+        "IPS_CA_PATH": ready["ca_path"],
+        "INTRUSION_RESPONSE_STATE_DIR": str(directory / "state"),
+        "ANSIBLE_HOME": str(directory / "home"),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+    }
+
+
+def control(ready: dict[str, Any], method: str, path: str) -> Any:
+    context = ssl.create_default_context(cafile=ready["ca_path"])
+    data = b"{}" if method == "POST" else None
+    request = urllib.request.Request(f"{ready['control_url']}/{path}", data, {"Content-Type": "application/json"}, method=method)
+    with urllib.request.urlopen(request, context=context) as answer:
+        return json.load(answer)
+
+
+def comparable(value: Any) -> Any:
+    """Drop what differs between any two runs: running seconds, a path of this run, and where Ansible 2.19 says "Module" or "Action"."""
+    if isinstance(value, dict):
+        dropped = ("state_dir", "exception", "ttl") if "host" in value and "alert_type" in value else ("state_dir", "exception")
+        return {key: comparable(member) for key, member in value.items() if key not in dropped and not key.startswith("_ansible")}
+    return [comparable(member) for member in value] if isinstance(value, list) else value
+
+
+WAYS = {"module": ({"ANY": "thing"}, "linear"), "in process": ({}, "linear"), "in process, free": ({}, "free")}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[Any], list[Any]]]:
+    """The results and the writes of each way, on an emulator that starts anew for each."""
+    found = {}
+    with EmulatorProcess() as emulator:
+        for way, (environment, strategy) in WAYS.items():
+            control(emulator.ready, "POST", "reset")
+            directory = tmp_path_factory.mktemp("way")
+            playbook, output = directory / "play.yml", directory / "results.json"
+            playbook.write_text(json.dumps(play(environment, output, strategy)))
+            command = [str(Path(sys.executable).with_name("ansible-playbook")), "-vvvv", str(playbook)]
+            env = {**os.environ, **variables(emulator.ready, directory)}
+            done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+            assert "Traceback" not in done.stdout + done.stderr
+            started = "AnsiballZ_cos_blacklist_entry.py" in done.stdout
+            assert started == (way == "module"), "the way that was to be tested is the one that ran"
+            journal = control(emulator.ready, "GET", "journal?writes=true")
+            writes = [(record["method"], record["path"], record["query"], record["body"]) for record in journal]
+            found[way] = comparable(json.loads(output.read_text())), sorted(writes)
+    return found
+
+
+@pytest.mark.parametrize("way", ["in process", "in process, free"])
+def test_same_results_same_writes(runs: dict[str, tuple[list[Any], list[Any]]], way: str) -> None:
+    for case, here, there in zip(CASES, runs[way][0], runs["module"][0]):
+        assert here == there, case
+    assert runs[way][1] == runs["module"][1]
+    assert "canary" not in json.dumps(runs[way][0]).replace("canary-user", "")
