@@ -16,6 +16,7 @@ options:
       - IPv4 addresses and networks that are never blocked, such as your own servers and management networks.
       - Those in the environment variable E(INTRUSION_RESPONSE_NEVER_BLOCK), separated by commas or spaces, are added to
         these, they are not replaced by them.
+      - In a play, the addresses by which the inventory knows its hosts are added, too.
       - Loopback, multicast, unspecified and broadcast addresses, the firewall's own address and the address from which this
         machine reaches the firewall are always protected.
     type: list

@@ -109,6 +109,11 @@ options:
     description:
       - Whether to close open connections, for the entries that do not say it themselves.
     type: bool
+  every_service:
+    description:
+      - With O(state=absent), remove the entries of the addresses for every service. Each has a result of its own.
+    type: bool
+    default: false
   purge:
     description:
       - Remove all entries that bear the mark of O(purge_mark) and are not named. Other entries are never touched.
@@ -216,13 +221,37 @@ entries:
       type: str
       sample: added
     entry:
-      description:
-        - The entry as the firewall lists it after the task, predicted in check mode, with the members that
-          RV(intrusion.response.cos_blacklist_entry#module:entry) has. Null when there is none.
+      description: The entry as the firewall lists it after the task, predicted in check mode. Null when there is none.
       type: dict
+      contains:
+        host:
+          description: The blocked address.
+          type: str
+          sample: 203.0.113.5
+        service:
+          description: The blocked service.
+          type: str
+          sample: all_services
+        ttl:
+          description: Seconds as listed, null when the firewall lists something else than a number.
+          type: int
+          sample: 600
+        alert_type:
+          description: Always V(REST), the mark of entries that came in through the API.
+          type: str
+          sample: REST
+        rule_name:
+          description: Free text.
+          type: str
+          sample: feed
+        description:
+          description: Free text.
+          type: str
+          sample: ""
     protected:
       description: Why the address is protected, otherwise null.
       type: str
+      sample: it is a loopback address
     purged:
       description: Whether the entry was removed because it was not named.
       type: bool
@@ -230,9 +259,11 @@ entries:
     code:
       description: Code of the failure, otherwise null.
       type: str
+      sample: protected_address
     msg:
       description: What failed, otherwise null.
       type: str
+      sample: "127.0.0.1 was not blocked: it is a loopback address."
 counts:
   description: How many entries had which action.
   returned: when the blacklist could be read
@@ -244,6 +275,26 @@ foreign_entries:
   type: list
   elements: dict
   sample: []
+code:
+  description: Code of the failure, such as V(unreachable). It stays the same between releases; the README lists all of them.
+  returned: failure
+  type: str
+  sample: unreachable
+http_status:
+  description: HTTP status of the answer that led to the failure. Null when there was none.
+  returned: failure
+  type: int
+  sample: 503
+retryable:
+  description: Whether the same task may succeed when it is run again.
+  returned: failure
+  type: bool
+  sample: true
+hint:
+  description: What can be done about the failure, which is also the end of C(msg). Null when there is nothing to add.
+  returned: failure
+  type: str
+  sample: Check the address, and that the service accepts connections from this machine.
 """
 
 from ansible_collections.intrusion.response.plugins.module_utils._core.call import Call
@@ -273,6 +324,7 @@ ARGUMENT_SPEC = {
     "rule_name": {"type": "str"},
     "description": {"type": "str"},
     "close_established": {"type": "bool"},
+    "every_service": {"type": "bool", "default": False},
     "purge": {"type": "bool", "default": False},
     "purge_mark": {"type": "str"},
     "purge_limit": {"type": "str", "default": "50%"},

@@ -176,3 +176,9 @@ class PurgeLimitExceeded(IntrusionResponseError):
     """More entries would be removed than the task allows; nothing was sent."""
 
     code = "purge_limit_exceeded"
+
+
+class EntriesFailed(IntrusionResponseError):
+    """Some of many entries failed; each has a failure of its own."""
+
+    code = "entries_failed"

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from .._core.errors import IntrusionResponseError, InvalidInput, NotAttempted, ProtectedAddress, PurgeLimitExceeded
+from .._core.errors import EntriesFailed, IntrusionResponseError, InvalidInput, NotAttempted, ProtectedAddress, PurgeLimitExceeded
 from .._core.options import integer_between
 from .apply import Firewall, Job, Warn, Writer, read
 from .blacklist import OWNED, Entry, Key, Listing, parse_text
-from .entry import plan_absent, plan_present, written_as
+from .entry import plan_absent, plan_present, shown, written_as
 from .guard import Guard
 from .wanted import Wanted
 
@@ -63,7 +63,7 @@ class Request:
         """Validate module options; raises InvalidInput before anything is sent, naming the position of the entry at fault."""
         integer_between("concurrency", params["concurrency"], 1, 64)
         shared = {name: params[name] for name in SHARED}
-        fixed = {"every_service": False, "text_mismatch": params["text_mismatch"]}
+        fixed = {"every_service": params["every_service"], "text_mismatch": params["text_mismatch"]}
         mark = parse_text("purge_mark", params["purge_mark"]) or parse_text("rule_name", params["rule_name"]) or ""
         if params["purge"] and not mark:
             raise InvalidInput("purge needs purge_mark or rule_name: only entries whose rule_name begins with it are removed.")
@@ -121,7 +121,7 @@ def ensure(firewall: Firewall, request: Request, guard: Guard, *, check_mode: bo
         PurgeLimitExceeded: before anything was written; and whatever the client raises while the blacklist is first read.
     """
     listing = read(firewall)
-    rows = [_plan(wanted, listing, guard) for wanted in request.wanted]
+    rows = [row for wanted in request.wanted for row in _plan(wanted, listing, guard)]
     rows.extend(_purge(request, listing))
     if request.stop and any(row.failure for row in rows):
         for row in rows:
@@ -136,22 +136,26 @@ def ensure(firewall: Firewall, request: Request, guard: Guard, *, check_mode: bo
     return _result(rows, foreign)
 
 
-def _plan(wanted: Wanted, listing: Listing, guard: Guard) -> Row:
+def _plan(wanted: Wanted, listing: Listing, guard: Guard) -> list[Row]:
     if wanted.state == "absent":
-        removal = plan_absent(wanted, listing)
-        job = Job(wanted.key) if removal.changed else None
-        return Row(wanted.key, "removed" if job else "unchanged", None, removal.before, removal.after, job)
+        removals = plan_absent(wanted, listing).operations
+        found = [(removal.key, listing.owned(removal.key)[0]) for removal in removals]
+        return [_removal(key, entry) for key, entry in found] or [Row(wanted.key, "unchanged", None, {}, {})]
     try:
         protected = guard.check(wanted.host)
     except ProtectedAddress as error:
-        return Row(wanted.key, "protected", None, {}, {}, failure=error, protected=guard.reason(wanted.host))
+        return [Row(wanted.key, "protected", None, {}, {}, failure=error, protected=guard.reason(wanted.host))]
     plan = plan_present(wanted, listing)
     owned = listing.owned(wanted.key)
     if not plan.operations:
-        return Row(wanted.key, "unchanged", owned[0], plan.before, plan.after, protected=protected)
+        return [Row(wanted.key, "unchanged", owned[0], plan.before, plan.after, protected=protected)]
     operation = plan.operations[0]
     job = Job(wanted.key, wanted, operation.entry, owned[0] if owned else None)
-    return Row(wanted.key, written_as(operation), operation.entry, plan.before, plan.after, job, protected=protected)
+    return [Row(wanted.key, written_as(operation), operation.entry, plan.before, plan.after, job, protected=protected)]
+
+
+def _removal(key: Key, entry: Entry, purged: bool = False) -> Row:
+    return Row(key, "removed", None, shown(entry, with_ttl=False), {}, Job(key), purged=purged)
 
 
 def _purge(request: Request, listing: Listing) -> list[Row]:
@@ -166,7 +170,7 @@ def _purge(request: Request, listing: Listing) -> list[Row]:
             f"purge_limit ({request.limit}) allows; nothing was written.",
             hint="Is the list of entries complete?",
         )
-    return [Row(entry.key, "removed", None, {**entry._asdict(), "ttl": None}, {}, Job(entry.key), purged=True) for entry in surplus]
+    return [_removal(entry.key, entry, purged=True) for entry in surplus]
 
 
 def _apply(firewall: Firewall, rows: list[Row], listing: Listing, stop: bool, warn: Warn) -> None:
@@ -197,14 +201,10 @@ def _result(rows: list[Row], foreign: list[Entry]) -> dict[str, Any]:
         "diff": {"before": _listed(row.before for row in changed), "after": _listed(row.after for row in changed)},
     }
     if failed:
-        shown = "; ".join(f"{row.key[0]}: {row.failure.message if row.failure else ''}" for row in failed[:EXAMPLES_SHOWN])
+        examples = "; ".join(f"{row.key[0]}: {row.failure.message}" for row in failed[:EXAMPLES_SHOWN] if row.failure)
         more = f"; and {len(failed) - EXAMPLES_SHOWN} more" if len(failed) > EXAMPLES_SHOWN else ""
-        result.update(
-            failed=True,
-            msg=f"{len(failed)} of {len(rows)} entries failed. {shown}{more}",
-            code="entries_failed",
-            retryable=all(row.failure.retryable for row in failed if row.failure),
-        )
+        error = EntriesFailed(f"{len(failed)} of {len(rows)} entries failed. {examples}{more}", changed=bool(changed))
+        result.update(error.as_result(), failed=True, retryable=all(row.failure.retryable for row in failed if row.failure))
     return result
 
 
@@ -215,6 +215,7 @@ def _listed(entries: Any) -> dict[str, Any]:
 def _refuse_duplicates(wanted: list[Wanted]) -> None:
     seen: dict[Key, int] = {}
     for index, one in enumerate(wanted):
-        first = seen.setdefault(one.key, index)
+        key = (one.host, "every service") if one.every_service else one.key
+        first = seen.setdefault(key, index)
         if first != index:
-            raise InvalidInput(f"entries[{first}] and entries[{index}] both name {one.host} with service {one.service}.")
+            raise InvalidInput(f"entries[{first}] and entries[{index}] both name {one.host} with {key[1]}.")

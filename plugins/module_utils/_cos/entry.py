@@ -55,12 +55,12 @@ def plan_present(wanted: Wanted, listing: Listing) -> Plan[Write]:
     owned = listing.owned(wanted.key)
     if not owned:
         entry = wanted.over(None)
-        return Plan({}, _shown(entry), (Write(entry, ("missing",)),))
+        return Plan({}, shown(entry), (Write(entry, ("missing",)),))
     existing = owned[0]
     reasons = tuple(dict.fromkeys(name for entry in owned for name in wanted.differences(entry)))
     entry = wanted.over(existing)
     with_ttl = "ttl" in reasons or "renewal" in reasons
-    before, after = _shown(existing, with_ttl), _shown(entry, with_ttl)
+    before, after = shown(existing, with_ttl), shown(entry, with_ttl)
     return Plan(before, after, (Write(entry, reasons),)) if reasons else Plan(before, before)
 
 
@@ -72,7 +72,7 @@ def plan_absent(wanted: Wanted, listing: Listing) -> Plan[Remove]:
     if not services:
         return Plan({}, {})
     operations = tuple(Remove((wanted.host, service)) for service in services)
-    entries = [_shown(listing.owned(operation.key)[0], False) for operation in operations]
+    entries = [shown(listing.owned(operation.key)[0], False) for operation in operations]
     before = entries[0] if len(entries) == 1 else {"entries": entries}
     return Plan(before, {}, operations)
 
@@ -127,8 +127,6 @@ def ensure_absent(firewall: Firewall, wanted: Wanted, *, check_mode: bool, warn:
     return Outcome(plan, "removed" if plan.changed else "unchanged", None, foreign)
 
 
-def _shown(entry: Entry, with_ttl: bool = True) -> dict[str, Any]:
-    shown = entry._asdict()
-    if not with_ttl:
-        del shown["ttl"]
-    return shown
+def shown(entry: Entry, with_ttl: bool = True) -> dict[str, Any]:
+    """Return an entry as diffs show it."""
+    return {name: value for name, value in entry._asdict().items() if with_ttl or name != "ttl"}

@@ -123,6 +123,12 @@ def test_the_same_address_for_several_services(door) -> None:
     assert done["counts"] == {"added": 2}
 
 
+def test_every_service(door) -> None:
+    many(door, entries=[{"host": HOSTS[0]}, {"host": HOSTS[0], "service": "ssh"}, {"host": HOSTS[1], "service": "ssh"}])
+    removed = many(door, entries=entries(HOSTS[:3]), state="absent", every_service=True)
+    assert removed["counts"] == {"removed": 3, "unchanged": 1} and not held(door)
+
+
 @pytest.mark.parametrize("on_error", ["continue", "stop"])
 def test_protected_addresses(door, on_error: str) -> None:
     result = many(door, entries=entries(), never_block=[HOSTS[3]], on_error=on_error)
