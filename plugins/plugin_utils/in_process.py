@@ -61,7 +61,8 @@ class InProcessAction(ActionBase):
 
     def _belongs_here(self, task_vars: dict[str, Any]) -> bool:
         """Whether the module would run on the controller, as this user, in this environment and with an interpreter like this."""
-        interpreter = task_vars.get("ansible_python_interpreter")
+        variables = (task_vars.get("ansible_delegated_vars") or {}).get(self._task.delegate_to) or task_vars
+        interpreter = self._templar.template(variables.get("ansible_python_interpreter"))
         return (
             REQUESTS_IMPORT_ERROR is None
             and self._connection.transport in ("local", "ansible.builtin.local")

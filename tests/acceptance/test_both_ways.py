@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from emulator.testing import EmulatorProcess
 
 ENTRY = {"host": "203.0.113.5", "ttl": 600, "rule_name": "Invalid Traversal", "description": "port scan"}
@@ -64,6 +65,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("ips_notification", {**SERVER, "destinations": DESTINATIONS}, {}),
     ("ips_notification", {**SERVER, "destinations": [{"type": "webhook", "url": "canary-not-a-url"}]}, {}),
     ("ips_notification", {**SERVER, "destinations": [{"type": "pager"}]}, {}),
+    ("ips_notification", {**SERVER, "destinations": [{"type": "webhook", "uri": "https://127.0.0.1:9/canary-misspelt"}]}, {}),
+    ("ips_notification", {**SERVER, "destinations": [{"type": "https://127.0.0.1:9/canary-misplaced"}]}, {}),
     ("ips_notification_info", SERVER, {}),
     ("ips_notification", {**SERVER, "state": "absent"}, {}),
 ]

@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
 #: Added to every result by Ansible itself.
 ANSIBLE_S_OWN = {"changed", "failed", "warnings", "deprecations"}
-FIREWALL_OF_THE_EXAMPLES = "https://192.0.2.1"
+FIREWALLS_OF_THE_EXAMPLES = ("https://192.0.2.1", "https://192.0.2.2")
+FEED_OF_THE_EXAMPLES = "# attackers\n203.0.113.21\n\n203.0.113.22   # seen twice\n"
 REASON = "port scan"  # two words: a place where quoting goes wrong
 WEBHOOK_OF_THE_EXAMPLES = "http://127.0.0.1:9/ips/a-secret-path"
 
@@ -87,7 +88,9 @@ def example_tasks(stage: Stage) -> Iterator[tuple[str, str, dict[str, Any]]]:
     passwords = {user["username"]: user["password"] for user in stage.ready["firewall_users"]}
     for module in MODULES:
         fqcn = f"intrusion.response.{module}"
-        text = DOCUMENTATION[fqcn]["examples"].replace(FIREWALL_OF_THE_EXAMPLES, stage.ready["firewalls"][0]["api_url"])
+        text = DOCUMENTATION[fqcn]["examples"]
+        for address, firewall in zip(FIREWALLS_OF_THE_EXAMPLES, stage.ready["firewalls"]):
+            text = text.replace(address, firewall["api_url"])
         for task in yaml.safe_load(text):
             user = task.get(fqcn, {}).get("username")
             if user in passwords:
@@ -108,6 +111,7 @@ def test_module_examples_run_twice(stage: Stage) -> None:
             "server_name": "VA1ACMEWEB01", "destinations": [{"type": "email", "email_address": "secops@example.com"}],
         },
     }
+    (stage.place / "feed.txt").write_text(FEED_OF_THE_EXAMPLES, encoding="utf-8")
     tasks, titles = [], []
     for module, name, task in example_tasks(stage):
         if module == "ips_notification_info" and listen not in tasks:

@@ -48,14 +48,24 @@ def lint(shell: Shell) -> None:
 
 def unit(shell: Shell) -> None:
     """Gates, resources and plans with hypothesis, clients over the switch matrix, the emulator itself."""
+    run_pytest(shell, "tests/unit")
+
+
+def acceptance(shell: Shell) -> None:
+    """What a user is promised: documented examples, ad hoc use, check mode, secrets."""
+    run_pytest(shell, "tests/acceptance")
+
+
+def run_pytest(shell: Shell, directory: str) -> None:
+    """Run the tests of a directory, and count every one."""
     report = shell.log.with_suffix(".xml")
     report.unlink(missing_ok=True)
-    status, output = shell.run("pytest", "-q", "-n", os.environ.get("PYTEST_WORKERS", "2"), f"--junit-xml={report}")
+    status, output = shell.run("pytest", "-q", "-n", os.environ.get("PYTEST_WORKERS", "2"), f"--junit-xml={report}", directory)
     results = ElementTree.parse(report).getroot().find("testsuite") if report.is_file() else None
     count = {name: int(results.get(name, 0)) if results is not None else 0 for name in ("tests", "failures", "errors", "skipped")}
     bad = count["failures"] + count["errors"]
     shell.passed += count["tests"] - bad - count["skipped"]
-    shell.skipped += ["unit tests, see the log"] * count["skipped"]
+    shell.skipped += ["skipped by pytest, see the log"] * count["skipped"]
     if status and not bad:
         shell.record("pytest", False, output)
     for number in range(bad):
@@ -168,6 +178,7 @@ def artifact(shell: Shell) -> None:
 LAYERS: dict[str, Callable[[Shell], None]] = {
     "lint": lint,
     "unit": unit,
+    "acceptance": acceptance,
     "integration": integration,
     "cores": cores,
     "molecule": molecule,

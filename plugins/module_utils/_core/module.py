@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, Callable
+from typing import Any, Callable, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -18,6 +18,7 @@ from .call import Call
 from .errors import IntrusionResponseError
 from .http import REQUESTS_IMPORT_ERROR
 from .options import Option
+from .redact import mask_urls
 
 Run = Callable[[Call], "dict[str, Any]"]
 
@@ -37,6 +38,18 @@ def connection_spec(options: Iterable[Option]) -> dict[str, dict[str, Any]]:
     return spec
 
 
+class _Module(AnsibleModule):  # type: ignore[misc, unused-ignore]
+    """Does not echo URLs of refused options: one that is misplaced or misspelt is not known to be a secret, and may be."""
+
+    validated = False
+
+    def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
+        if not self.validated:
+            msg = mask_urls(msg)
+            kwargs.setdefault("invocation", {"module_args": mask_urls(self.params)})
+        super().fail_json(msg, **kwargs)
+
+
 def run_module(run: Run, argument_spec: dict[str, Any], **constraints: Any) -> None:
     """Run a module's function as an ordinary Ansible module and exit.
 
@@ -45,7 +58,8 @@ def run_module(run: Run, argument_spec: dict[str, Any], **constraints: Any) -> N
         argument_spec: complete, connection options included.
         constraints: required_if and the like, as AnsibleModule takes them.
     """
-    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, **constraints)
+    module = _Module(argument_spec=argument_spec, supports_check_mode=True, **constraints)  # type: ignore[no-untyped-call, unused-ignore]
+    module.validated = True
     if REQUESTS_IMPORT_ERROR is not None:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
     call = Call(params=module.params, check_mode=module.check_mode, environ=os.environ)
@@ -80,7 +94,8 @@ def run_in_process(
         message = validated.errors.msg
         if isinstance(validated.errors[0], UnsupportedError):
             message = f"Unsupported parameters for ({name}) module: {message}"
-        result: dict[str, Any] = {"failed": True, "msg": message}
+        params = mask_urls(params)
+        result: dict[str, Any] = {"failed": True, "msg": mask_urls(message)}
     else:
         call = Call(params=params, check_mode=check_mode, environ=os.environ)
         result = _outcome(run, call, diff_mode)

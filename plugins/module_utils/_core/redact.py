@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
-from typing import Optional
+from typing import Any, Optional
 from urllib.parse import quote, urlsplit
 
 MASK = "********"
@@ -32,6 +33,15 @@ class Redactor:
         for secret in self._secrets:
             text = text.replace(secret, MASK)
         return text
+
+
+def mask_urls(value: Any) -> Any:
+    """Return a copy of plain data in which every URL is masked; for input that was refused, where any value may be a misplaced secret."""
+    if isinstance(value, str):
+        return re.sub(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"]+", lambda match: mask_url(match[0]), value)
+    if isinstance(value, dict):
+        return {key: mask_urls(member) for key, member in value.items()}
+    return [mask_urls(member) for member in value] if isinstance(value, list) else value
 
 
 def mask_url(url: str) -> str:

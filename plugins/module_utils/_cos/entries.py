@@ -201,7 +201,8 @@ def _result(rows: list[Row], foreign: list[Entry]) -> dict[str, Any]:
         "diff": {"before": _listed(row.before for row in changed), "after": _listed(row.after for row in changed)},
     }
     if failed:
-        examples = "; ".join(f"{row.key[0]}: {row.failure.message}" for row in failed[:EXAMPLES_SHOWN] if row.failure)
+        messages = [(row.key[0], row.failure.message) for row in failed[:EXAMPLES_SHOWN] if row.failure]
+        examples = "; ".join(message if host in message else f"{host}: {message}" for host, message in messages)
         more = f"; and {len(failed) - EXAMPLES_SHOWN} more" if len(failed) > EXAMPLES_SHOWN else ""
         error = EntriesFailed(f"{len(failed)} of {len(rows)} entries failed. {examples}{more}", changed=bool(changed))
         result.update(error.as_result(), failed=True, retryable=all(row.failure.retryable for row in failed if row.failure))

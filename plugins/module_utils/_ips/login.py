@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -55,7 +56,8 @@ class PasswordLogin:
         self._account_alias = account_alias
         self._state = state
         self._redact = redactor
-        self._key = (endpoint.url, username)
+        # The password is part of the key, so that a wrong one is not hidden by an earlier login with the right one.
+        self._key = (endpoint.url, username, hashlib.sha256(f"{username}\0{password}".encode()).hexdigest())
         self._session: Optional[dict[str, Any]] = None
         self._renewed = False
 

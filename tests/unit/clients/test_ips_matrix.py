@@ -193,6 +193,13 @@ def test_bad_credentials_are_tried_once(door) -> None:
     assert len(door.emulator.journal()) == 1
 
 
+def test_a_wrong_password_is_not_hidden_by_a_kept_token(door) -> None:
+    door.notification(destinations=[EMAIL])
+    with pytest.raises(IntrusionResponseError) as caught:
+        door.notification(password="wrong-password", destinations=[EMAIL])
+    assert caught.value.code == "auth_failed"
+
+
 def test_given_token(door) -> None:
     door.notification(destinations=[EMAIL])
     (record,) = (door.state_dir / "tokens").glob("*.json")
