@@ -25,7 +25,7 @@ options:
   allow_protected:
     description:
       - Block the address even though it is protected. Meant for a single task.
-      - The result names the protection that was overridden, in RV(protected).
+      - The result says which protection was overridden.
     type: bool
     default: false
 """

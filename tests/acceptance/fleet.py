@@ -34,11 +34,11 @@ class Played:
 
     @property
     def changes(self) -> dict[str, int]:
-        return {host: int(changed) for host, changed, _, _ in RECAP.findall(self.output)}
+        return {host: int(changed) for host, changed, _unused, _unused in RECAP.findall(self.output)}
 
     @property
     def failed(self) -> set[str]:
-        return {host for host, _, unreachable, failed in RECAP.findall(self.output) if int(unreachable) or int(failed)}
+        return {host for host, _unused, unreachable, failed in RECAP.findall(self.output) if int(unreachable) or int(failed)}
 
 
 class Fleet:
@@ -61,7 +61,7 @@ class Fleet:
         self.write_inventory()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_unused: object) -> None:
         self.emulator.stop()
 
     def control(self, method: str, path: str, body: Any = None) -> Any:

@@ -137,7 +137,7 @@ def kill_after(fleet: Fleet, writes: int, playbook: str, *arguments: str) -> tup
             taken = fleet.writes()
             time.sleep(0.02)
         fleet.emulator.process.kill()
-        output, _ = process.communicate(timeout=240)
+        output, _unused = process.communicate(timeout=240)
     finally:
         process.kill()
         process.wait()
