@@ -119,12 +119,17 @@ def make_copy(collections: Path) -> Path:
             shutil.copy2(ROOT / name, copy)
     keep = {Path(".git"), Path("tests", "output")}
     known = set(wanted)
+    left = []
     for walked, directories, files in os.walk(target, topdown=True):
         here = Path(walked).relative_to(target)
         directories[:] = [name for name in directories if here / name not in keep]
+        left.append(target / here)
         for name in files:
             if here / name not in known:
                 (target / here / name).unlink()
+    for directory in reversed(left):
+        if not any(directory.iterdir()):
+            directory.rmdir()
     if not (target / ".git").exists():
         # else ansible-test finds the repository around the copy, where the copy is an ignored directory
         subprocess.run(["git", "init", "--quiet", str(target)], check=True)
