@@ -11,7 +11,7 @@ export PYTHONPATH := $(CURDIR)/tests
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick clean pins
+.PHONY: help setup demo test quick bench clean pins
 
 help: ## Show this list
 	@printf '\nintrusion.response: from intrusion detection to network block\n\n'
@@ -26,6 +26,9 @@ test: $(STAMP) ## Run all tests (minutes), or some: make test LAYERS="unit sanit
 
 quick: $(STAMP) ## Run the cheap tests only, lint and unit
 	@$(VENV_PYTHON) -m tools.layers lint unit
+
+bench: $(STAMP) ## Compare with other ways and with the floor (an hour), or some: make bench CASES="bulk ad_hoc"
+	@$(VENV_PYTHON) -m benchmarks $(CASES)
 
 setup: ## Make .venv with pinned tools (seconds to a minute, once); the others do it themselves
 	@$(PYTHON) tests/tools/environment.py setup

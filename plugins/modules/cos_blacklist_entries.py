@@ -132,7 +132,8 @@ options:
   on_error:
     description:
       - V(continue) does what can be done for every entry, and the task fails in the end if any entry failed.
-      - V(stop) sends nothing more after the first entry that is refused, and nothing at all when an address is protected.
+      - V(stop) writes no further entry after the first one that is refused, and nothing at all when an address is protected.
+        When any entry failed, nothing is removed.
     type: str
     choices: [continue, stop]
     default: continue

@@ -49,7 +49,7 @@ options:
     type: int
   renew_below:
     description:
-      - Start the entry's time again when fewer seconds than this are left. Must not be more than O(ttl).
+      - Start the entry's time again when fewer seconds than this are left. Must be less than O(ttl).
       - Firewalls may list the time an entry was given rather than the time it has left. On those an entry is not renewed,
         but added again once it has run off.
     type: int

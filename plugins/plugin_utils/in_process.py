@@ -9,8 +9,11 @@ a task asks for another user, machine, interpreter or environment, the ordinary 
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import sys
+from contextlib import suppress
 from ipaddress import IPv4Address
 from types import ModuleType
 from typing import Any, ClassVar, Optional
@@ -18,7 +21,8 @@ from typing import Any, ClassVar, Optional
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import merge_hash
 
-from ..module_utils._core.http import REQUESTS_IMPORT_ERROR
+from ..module_utils._core.errors import InvalidInput
+from ..module_utils._core.http import REQUESTS_IMPORT_ERROR, tls_context
 from ..module_utils._core.module import run_in_process
 
 
@@ -30,6 +34,16 @@ class InProcessAction(ActionBase):
 
     #: The module, imported with the plugin, and so in the parent of all workers.
     module: ClassVar[ModuleType]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Prepare the parent of all workers, which is where the strategy loads the plugin, so that every fork finds it done."""
+        super().__init_subclass__(**kwargs)
+        if hasattr(cls, "module"):
+            _function, names = cls.module.ARGUMENT_SPEC["ca_path"]["fallback"]
+            with suppress(InvalidInput):  # which the task itself will report
+                tls_context(True, next((os.environ[name] for name in names if os.environ.get(name)), None))
+            # The workers' collectors would otherwise walk over, and so copy, the memory that they share with the parent.
+            gc.freeze()
 
     def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
         """Run the task and return its result."""
@@ -79,21 +93,27 @@ class GuardedAction(InProcessAction):
     def arguments(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments with never_block extended."""
         arguments = super().arguments(task_vars)
-        if arguments.get("state", "present") == "present":
-            given = arguments.get("never_block") or []
-            given = [value.strip() for value in given.split(",")] if isinstance(given, str) else list(given)
+        given = arguments.get("never_block") or []
+        if isinstance(given, str):
+            given = [value.strip() for value in given.split(",")]
+        if isinstance(given, list):  # the validation has a word for anything else
             arguments["never_block"] = given + inventory_addresses(task_vars)
         return arguments
 
 
 def inventory_addresses(task_vars: dict[str, Any]) -> list[str]:
-    """Return the IPv4 addresses by which the inventory knows its hosts, ansible_host before the name."""
+    """Return the IPv4 addresses by which the inventory knows its hosts: their names, ansible_host and ansible_ssh_host."""
     hostvars = task_vars.get("hostvars")
     found = {}
-    for name in (task_vars.get("groups") or {}).get("all", ()):
-        address = hostvars.raw_get(name).get("ansible_host", name) if hostvars is not None else name
-        try:
-            found[str(IPv4Address(str(address)))] = None
-        except ValueError:
-            continue
+    for host in (task_vars.get("groups") or {}).get("all", ()):
+        # Reading raw variables is much cheaper than having them all templated, which only an expression needs.
+        raw = hostvars.raw_get(host) if hostvars is not None else {}
+        for name in ("ansible_host", "ansible_ssh_host", None):
+            address = host if name is None else raw.get(name)
+            if name is not None and "{{" in str(address):
+                address = hostvars[host].get(name)
+            try:
+                found[str(IPv4Address(str(address)))] = None
+            except ValueError:
+                continue
     return list(found)

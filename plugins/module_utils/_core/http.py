@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import gc
 import itertools
 import json
 import os
@@ -27,18 +28,23 @@ from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Optional, Union
 from urllib.parse import urlsplit
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 try:
+    # What an import makes is no garbage, and beside Ansible's heap a full collection on the way takes as long as the import.
+    _threshold = gc.get_threshold()
+    gc.set_threshold(0)
     import requests
     from requests.adapters import HTTPAdapter
-    from requests.utils import get_environ_proxies
-    from urllib3 import disable_warnings
-    from urllib3.exceptions import InsecureRequestWarning
+    from urllib3 import Timeout, disable_warnings
+    from urllib3.exceptions import HTTPError, InsecureRequestWarning, ReadTimeoutError
 except ImportError:
     REQUESTS_IMPORT_ERROR: Optional[str] = traceback.format_exc()
     HTTPAdapter = object  # type: ignore[assignment, misc]
 else:
     REQUESTS_IMPORT_ERROR = None
+finally:
+    gc.set_threshold(*_threshold)
 
 from .errors import (
     BadResponse,
@@ -141,6 +147,12 @@ class Reply:
             raise ValueError("nested too deeply") from None
 
 
+def environment_proxies(endpoint: Endpoint) -> dict[str, str]:
+    """Return the proxies that environment variables name for a service; unlike requests, without asking the operating system."""
+    proxies = getproxies_environment()
+    return {} if proxy_bypass_environment(f"{endpoint.host}:{endpoint.port}", proxies) else proxies
+
+
 @functools.lru_cache(maxsize=8)
 def tls_context(validate_certs: bool, ca_path: Optional[str]) -> ssl.SSLContext:
     """Return the TLS settings, made once per process: the system's trust store, or only the given CA file or directory."""
@@ -212,7 +224,7 @@ class Transport:
             # The user asked for it in so many words; a warning for each request would only bury other messages.
             disable_warnings(InsecureRequestWarning)
         if endpoint.use_proxy:
-            session.proxies = get_environ_proxies(endpoint.url)
+            session.proxies = environment_proxies(endpoint)
         if endpoint.url.startswith("https:"):
             session.mount("https://", _Adapter(tls_context(endpoint.validate_certs, endpoint.ca_path), connections))
 
@@ -312,21 +324,23 @@ class Transport:
     def _once(self, method: str, url: str, body: Optional[bytes], headers: Optional[Mapping[str, str]], deadline: float) -> Reply:
         place = self._place(method, url)
         timeout = max(0.001, min(self.endpoint.timeout, deadline - time.monotonic()))
+        end = time.monotonic() + timeout
         try:
             with self._session.request(
                 method,
                 url,
                 data=body,
                 headers=headers,
-                timeout=timeout,
+                timeout=Timeout(total=timeout),  # type: ignore[arg-type]
                 allow_redirects=False,
                 verify=self.endpoint.validate_certs,
                 stream=True,
             ) as response:
                 parts = []
                 size = 0
-                end = time.monotonic() + timeout
-                for part in response.iter_content(65536):
+                # A plain read waits until it has all that was asked for, each byte of which may take the whole timeout.
+                take = getattr(response.raw, "read1", response.raw.read)
+                while part := take(65536, decode_content=True):
                     parts.append(part)
                     size += len(part)
                     if size > MAX_BODY:
@@ -345,7 +359,9 @@ class Transport:
             raise TimeoutUnknown(f"{place}: no answer within {timeout:g} s.") from None
         except requests.exceptions.ConnectionError as error:
             raise self._connection_failure(place, error) from None
-        except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
+        except ReadTimeoutError:
+            raise TimeoutUnknown(f"{place} did not finish its answer within {timeout:g} s.") from None
+        except HTTPError:
             raise TimeoutUnknown(f"{place}: the connection was lost in the middle of the answer.") from None
         except (requests.exceptions.RequestException, ValueError) as error:
             raise InvalidInput(f"{place} could not be sent ({type(error).__name__}).") from None

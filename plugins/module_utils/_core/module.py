@@ -89,7 +89,7 @@ def run_in_process(
     """
     validated = ArgumentSpecValidator(argument_spec, **constraints).validate(arguments)
     params = validated.validated_parameters
-    warnings: list[str] = []
+    warnings = [f"Both option {both['option']} and its alias {both['alias']} are set." for both in validated._warnings]
     if validated.error_messages:
         message = validated.errors.msg
         if isinstance(validated.errors[0], UnsupportedError):
@@ -99,10 +99,12 @@ def run_in_process(
     else:
         call = Call(params=params, check_mode=check_mode, environ=os.environ)
         result = _outcome(run, call, diff_mode)
-        warnings = call.warnings
+        warnings += call.warnings
     result["invocation"] = {"module_args": params}
     if warnings:
         result["warnings"] = warnings
+    if validated._deprecations:
+        result["deprecations"] = [dict(deprecation) for deprecation in validated._deprecations]
     plain = {key: value for key, value in result.items() if value is None or isinstance(value, bool)}
     masked: dict[str, Any] = remove_values(result, validated._no_log_values)
     return {**masked, **plain}

@@ -10,15 +10,19 @@ request for every entry concerned and then reads the blacklist once, so that one
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Protocol
 
 from .._core.errors import (
+    AuthFailed,
     IntrusionResponseError,
     NotAttempted,
     NotListedAfterWrite,
+    NotPermitted,
+    RateLimited,
     Rejected,
     StoredDifferently,
     TimeoutUnknown,
@@ -64,7 +68,6 @@ class Job:
         existing: what was listed before.
         result: what is listed in the end.
         failure: why that could not be reached; until the end, why the last request failed.
-        removed: whether the existing entry has been taken away to make room.
     """
 
     key: Key
@@ -73,7 +76,6 @@ class Job:
     existing: Optional[Entry] = None
     result: Optional[Entry] = None
     failure: Optional[IntrusionResponseError] = None
-    removed: bool = False
 
     def fields(self, entry: Entry) -> dict[str, str]:
         """Return what to send: only what was given or is there already, so that the device's own defaults apply to the rest."""
@@ -140,7 +142,7 @@ class Writer:
         for attempt in range(max(left.values(), default=0) - 1 + self.firewall.attempts):
             if not progress:
                 self.firewall.wait(attempt - 1)
-            self._send(pending, self._delete)
+            self._send(pending, self._delete, stops=False)
             listing = self._read_after(pending, listing)
             progress = False
             unfinished = []
@@ -162,22 +164,39 @@ class Writer:
         return listing
 
     def _replace(self, jobs: Sequence[Job], listing: Listing) -> Listing:
-        """Make room for entries that cannot be written over the existing ones, and put back what cannot be replaced."""
-        for job in jobs:
-            job.failure = None
-        listing = self.remove(jobs, listing)
-        jobs = [job for job in jobs if job.failure is None]
-        for job in jobs:
-            job.removed = True
-        listing = self._post(jobs, listing, self._arrived)
+        """Remove and write anew what cannot be written over, one right after the other, so that no address stays unblocked."""
+        pending = list(jobs)
+        for attempt in range(self.firewall.attempts):
+            if attempt:
+                self.firewall.wait(attempt - 1)
+            self._send(pending, functools.partial(self._swap, listing))
+            listing = self._read_after(pending, listing)
+            if listing.stale:
+                break
+            pending = [job for job in pending if self._unsettled(job, listing)]
+            if not pending:
+                break
         lost = []
         for job in jobs:
             self._judge(job, listing)
-            if job.failure is not None:
+            if job.failure is not None and (listing.stale or not listing.owned(job.key)):
                 job.failure.changed = True
-                if not isinstance(job.failure, StoredDifferently):
-                    lost.append(job)
+                lost.append(job)
         return self._restore(lost, listing) if lost else listing
+
+    def _unsettled(self, job: Job, listing: Listing) -> bool:
+        retryable = job.failure is not None and job.failure.retryable
+        return not self._arrived(job, listing) and (retryable or len(listing.owned(job.key)) > 1)
+
+    def _swap(self, listing: Listing, job: Job) -> None:
+        for _entry in listing.owned(job.key):
+            try:
+                self.firewall.remove(job.name())
+            except (Unreachable, AuthFailed, NotPermitted, RateLimited):
+                raise
+            except IntrusionResponseError:
+                continue  # whether it is gone, the listing will tell
+        self._add(job)
 
     def _restore(self, jobs: Sequence[Job], listing: Listing) -> Listing:
         """Put back entries that had to be removed, since no address must become unblocked by a failed change."""
@@ -211,7 +230,7 @@ class Writer:
             pending = [job for job in pending if job.failure is not None and job.failure.retryable and not arrived(job, listing)]
         return listing
 
-    def _send(self, jobs: Sequence[Job], function: Callable[[Job], Any]) -> None:
+    def _send(self, jobs: Sequence[Job], function: Callable[[Job], Any], stops: bool = True) -> None:
         def send(job: Job) -> None:
             if self.stopped:
                 job.failure = NotAttempted(f"{job.key[0]} ({job.key[1]}) was not attempted after an earlier failure.")
@@ -221,7 +240,7 @@ class Writer:
                 function(job)
             except IntrusionResponseError as error:
                 job.failure = error
-                if self.stop and not error.retryable and job.existing is None:
+                if self.stop and stops and not error.retryable and job.existing is None:
                     self.stopped = True
 
         self.firewall.each(send, jobs)

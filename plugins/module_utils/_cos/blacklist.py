@@ -10,7 +10,8 @@ ttl is a decimal string or a number (REST guide 15.00, ch. 5).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, NamedTuple, Optional
 
@@ -59,14 +60,7 @@ class Entry(NamedTuple):
 
     def covers(self, host: str) -> bool:
         """Whether it blocks this address, as a host or as part of a network."""
-        if self.host == host:
-            return True
-        if "/" not in self.host:
-            return False
-        try:
-            return IPv4Address(host) in IPv4Network(self.host, strict=False)
-        except ValueError:
-            return False
+        return self.host == host or _holds(self.host, [int(IPv4Address(host))])
 
 
 class Listing:
@@ -113,11 +107,34 @@ class Listing:
 
     def owned_services(self, host: str) -> list[str]:
         """Return the services for which the API's entries block this host."""
-        return [service for owner, service in self._owned if owner == host]
+        return self._services.get(host, [])
+
+    @cached_property
+    def _services(self) -> dict[str, list[str]]:
+        services: dict[str, list[str]] = {}
+        for host, service in self._owned:
+            services.setdefault(host, []).append(service)
+        return services
 
     def foreign(self, host: str) -> list[Entry]:
         """Return the entries of other sources that block this host."""
-        return [entry for entry in self.entries if not entry.owned and entry.covers(host)]
+        return self.foreign_among({host})
+
+    def foreign_among(self, hosts: Collection[str]) -> list[Entry]:
+        """Return the entries of other sources that block one of these hosts."""
+        numbers = [int(IPv4Address(host)) for host in hosts]
+        return [entry for entry in self.entries if not entry.owned and (entry.host in hosts or _holds(entry.host, numbers))]
+
+
+def _holds(network: str, numbers: Sequence[int]) -> bool:
+    if "/" not in network:
+        return False
+    try:
+        parsed = IPv4Network(network, strict=False)
+    except ValueError:
+        return False
+    first, last = int(parsed.network_address), int(parsed.broadcast_address)
+    return any(first <= number <= last for number in numbers)
 
 
 def parse_host(name: str, value: str) -> str:
@@ -169,10 +186,11 @@ def normal_text(value: Any) -> str:
 
 
 def normal_ttl(value: Any) -> Optional[int]:
-    """Return seconds, or None for what is no whole number."""
+    """Return seconds, or None for what is no positive number, such as a 0 that may mean "for ever"."""
     if isinstance(value, bool):
         return None
     try:
-        return int(value)
+        seconds = int(value)
+        return seconds if seconds > 0 else None
     except (TypeError, ValueError, OverflowError):
         return None

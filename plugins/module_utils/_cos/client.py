@@ -26,7 +26,7 @@ from .._core.errors import (
 )
 from .._core.http import Endpoint, Reply, Transport
 from .._core.options import check_connection
-from .._core.redact import Redactor
+from .._core.redact import Redactor, mask_urls
 
 BLACKLIST = "/api/oper/blacklist"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -135,7 +135,7 @@ class CosClient:
                 code = code if code >= 400 else int(answer.get("error_code") or 0)
             except (TypeError, ValueError):
                 code = 0
-            text = f": {self._redact(str(answer.get('error_message', '')))[:200]}"
+            text = f": {mask_urls(self._redact(str(answer.get('error_message', ''))))[:200]}"
         elif code < 400:
             raise BadResponse(f"{place}: the answer is not what a cOS Core firewall sends.", http_status=code)
         raise _failure(place, code, text, reply.status)

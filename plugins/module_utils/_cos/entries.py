@@ -16,7 +16,7 @@ from .._core.errors import EntriesFailed, IntrusionResponseError, InvalidInput, 
 from .._core.options import integer_between
 from .apply import Firewall, Job, Warn, Writer, read
 from .blacklist import OWNED, Entry, Key, Listing, parse_text
-from .entry import plan_absent, plan_present, shown, written_as
+from .entry import plan_absent, plan_present, shown, warn_of_ttl, written_as
 from .guard import Guard
 from .wanted import Wanted
 
@@ -122,15 +122,19 @@ def ensure(firewall: Firewall, request: Request, guard: Guard, *, check_mode: bo
     """
     listing = read(firewall)
     rows = [row for wanted in request.wanted for row in _plan(wanted, listing, guard)]
-    rows.extend(_purge(request, listing))
+    rows.extend(_purge(request, listing, {row.key for row in rows}))
+    for row in rows:
+        if row.protected and not row.failure:
+            warn(f"{row.key[0]} is protected ({row.protected}); allow_protected overrides that.")
+    warn_of_ttl((entry for row in rows for entry in listing.owned(row.key)), warn)
     if request.stop and any(row.failure for row in rows):
         for row in rows:
             if row.job is not None:
-                row.failure = NotAttempted("Not attempted, because another entry is protected.")
+                row.failure = NotAttempted("Not attempted, because another entry cannot be written.")
     elif not check_mode:
         _apply(firewall, rows, listing, request.stop, warn)
     hosts = {wanted.host for wanted in request.wanted if wanted.state == "absent"}
-    foreign = [entry for entry in listing.entries if not entry.owned and any(entry.covers(host) for host in hosts)]
+    foreign = listing.foreign_among(hosts)
     if foreign:
         warn(f"{len(foreign)} entries of the firewall's own features still block addresses that were to be let in again.")
     return _result(rows, foreign)
@@ -145,7 +149,10 @@ def _plan(wanted: Wanted, listing: Listing, guard: Guard) -> list[Row]:
         protected = guard.check(wanted.host)
     except ProtectedAddress as error:
         return [Row(wanted.key, "protected", None, {}, {}, failure=error, protected=guard.reason(wanted.host))]
-    plan = plan_present(wanted, listing)
+    try:
+        plan = plan_present(wanted, listing)
+    except InvalidInput as error:
+        return [Row(wanted.key, "failed", None, {}, {}, failure=error, protected=protected)]
     owned = listing.owned(wanted.key)
     if not plan.operations:
         return [Row(wanted.key, "unchanged", owned[0], plan.before, plan.after, protected=protected)]
@@ -158,10 +165,9 @@ def _removal(key: Key, entry: Entry, purged: bool = False) -> Row:
     return Row(key, "removed", None, shown(entry, with_ttl=False), {}, Job(key), purged=purged)
 
 
-def _purge(request: Request, listing: Listing) -> list[Row]:
+def _purge(request: Request, listing: Listing, keep: set[Key]) -> list[Row]:
     if not request.purge:
         return []
-    keep = {wanted.key for wanted in request.wanted}
     marked = [entry for entry in listing.owned_entries() if entry.rule_name.startswith(request.mark)]
     surplus = [entry for entry in marked if entry.key not in keep]
     if not request.limit.allows(len(surplus), len(marked)):
@@ -181,7 +187,10 @@ def _apply(firewall: Firewall, rows: list[Row], listing: Listing, stop: bool, wa
     removals = [job for job in jobs if job.wanted is None]
     if writes:
         listing = writer.write(writes, listing)
-    if removals:
+    if stop and any(job.failure for job in writes):
+        for job in removals:
+            job.failure = NotAttempted(f"{job.key[0]} ({job.key[1]}) was not removed, because an entry failed.")
+    elif removals:
         writer.remove(removals, listing)
     for row in rows:
         if row.job is not None:

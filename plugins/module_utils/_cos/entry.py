@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from .._core.errors import InvalidInput
 from .._core.plan import Plan
 from .apply import Firewall, Job, Warn, Writer, read
 from .blacklist import Entry, Key, Listing
@@ -51,13 +53,22 @@ class Outcome:
 
 
 def plan_present(wanted: Wanted, listing: Listing) -> Plan[Write]:
-    """Compare; the running ttl is part of the diff only where it is the reason for the change."""
+    """Compare; the running ttl is part of the diff only where it is the reason for the change.
+
+    Raises:
+        InvalidInput: the entry must be written over, but how long it lives is known neither from the request nor from the listing.
+    """
     owned = listing.owned(wanted.key)
     if not owned:
         entry = wanted.over(None)
         return Plan({}, shown(entry), (Write(entry, ("missing",)),))
     existing = owned[0]
     reasons = tuple(dict.fromkeys(name for entry in owned for name in wanted.differences(entry)))
+    if reasons and existing.ttl is None and wanted.ttl is None:
+        raise InvalidInput(
+            f"The entry of {wanted.host} ({wanted.service}) is listed without a usable ttl; "
+            "give ttl, so that changing the entry cannot shorten the block."
+        )
     entry = wanted.over(existing)
     with_ttl = "ttl" in reasons or "renewal" in reasons
     before, after = shown(existing, with_ttl), shown(entry, with_ttl)
@@ -66,15 +77,21 @@ def plan_present(wanted: Wanted, listing: Listing) -> Plan[Write]:
 
 def plan_absent(wanted: Wanted, listing: Listing) -> Plan[Remove]:
     """Compare; only the API's own entries count."""
-    services = listing.owned_services(wanted.host)
-    if not wanted.every_service:
-        services = [service for service in services if service == wanted.service]
+    one = [wanted.service] if listing.owned(wanted.key) else []
+    services = listing.owned_services(wanted.host) if wanted.every_service else one
     if not services:
         return Plan({}, {})
     operations = tuple(Remove((wanted.host, service)) for service in services)
     entries = [shown(listing.owned(operation.key)[0], False) for operation in operations]
     before = entries[0] if len(entries) == 1 else {"entries": entries}
     return Plan(before, {}, operations)
+
+
+def warn_of_ttl(entries: Iterable[Entry], warn: Warn) -> None:
+    """Say which entries are listed with a ttl that cannot be compared."""
+    for entry in entries:
+        if entry.ttl is None:
+            warn(f"The firewall lists a ttl for {entry.host} that is no positive number; it was not compared.")
 
 
 def written_as(operation: Write) -> str:
@@ -93,9 +110,7 @@ def ensure_present(firewall: Firewall, wanted: Wanted, *, check_mode: bool, warn
     listing = read(firewall)
     plan = plan_present(wanted, listing)
     owned = listing.owned(wanted.key)
-    for entry in owned:
-        if entry.ttl is None:
-            warn(f"The firewall lists a ttl for {entry.host} that is no number; it was not compared.")
+    warn_of_ttl(owned, warn)
     if not plan.operations:
         return Outcome(plan, "unchanged", owned[0], listing.foreign(wanted.host))
     operation = plan.operations[0]

@@ -41,9 +41,9 @@ class Wanted:
             integer_between("ttl", ttl, 1, LONGEST_TTL)
         if renew_below is not None:
             integer_between("renew_below", renew_below, 1, LONGEST_TTL)
-            if renew_below > (ttl or DEFAULT_TTL):
+            if renew_below >= (ttl or DEFAULT_TTL):
                 raise InvalidInput(
-                    f"renew_below ({renew_below}) must not be more than ttl ({ttl or f'{DEFAULT_TTL}, the default'}): "
+                    f"renew_below ({renew_below}) must be less than ttl ({ttl or f'{DEFAULT_TTL}, the default'}): "
                     "the entry would be renewed at every run."
                 )
         if params["every_service"] and params["state"] != "absent":
@@ -86,7 +86,7 @@ class Wanted:
         if entry is None:
             return Entry(*self.key, self.ttl or DEFAULT_TTL, OWNED, self.rule_name or "", self.description or "")
         ttl = self.ttl if self.ttl is not None else entry.ttl
-        if ttl is None or (self.ttl is None and "renewal" in self.differences(entry)):
+        if self.ttl is None and "renewal" in self.differences(entry):
             ttl = DEFAULT_TTL
         texts = {name: getattr(self, name) if getattr(self, name) is not None else getattr(entry, name) for name in TEXTS}
         return entry._replace(ttl=ttl, **texts)

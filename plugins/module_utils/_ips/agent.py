@@ -173,7 +173,6 @@ def ensure(service: Service, wanted: Wanted, *, check_mode: bool, warn: Warn) ->
             error.changed = True
             error.hint = "The service may have taken the request. Look at the host before running the task again."
         raise
-    service.state.write(RECEIPTS, _receipt_key(service, wanted), {"state": wanted.state, "at": int(time.time())})
     if not acted:
         if evidence.present is not None:
             warn(
@@ -182,6 +181,7 @@ def ensure(service: Service, wanted: Wanted, *, check_mode: bool, warn: Warn) ->
             )
         answered = plan_agent(wanted, Evidence("answer", installing))
         return Outcome(wanted.server_name, alias, answered, "answer")
+    service.state.write(RECEIPTS, _receipt_key(service, wanted), {"state": wanted.state, "at": int(time.time())})
     if wanted.wait:
         _wait(wanted.agent_path or "", installing, wanted)
         seen = Evidence("host", installing)

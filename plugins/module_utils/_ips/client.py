@@ -28,12 +28,15 @@ from .._core.errors import (
 )
 from .._core.http import Endpoint, Reply, Transport
 from .._core.options import check_connection, path_name
-from .._core.redact import Redactor
+from .._core.redact import Redactor, mask_urls
 from .._core.state import StateDir
 from .login import GivenToken, PasswordLogin, clc_endpoint, login_from_params
 
-ALREADY = re.compile(r"already|\bexists\b", re.IGNORECASE)
-MISSING = re.compile(r"not\s+(be\s+)?(found|installed|exist)|no\s+(such|agent|policy)|does(n't| not)\s+exist|unknown", re.IGNORECASE)
+# What a service may answer in other words than these counts as a failure, which is looked at; the other way round it would be believed.
+ALREADY = re.compile(r"already\s+(been\s+)?(installed|exists|present|protected|registered)", re.IGNORECASE)
+MISSING = re.compile(
+    r"\b(agent|policy|server|host)\b.*\bnot\s+(be\s+)?found|not\s+installed|\bno\s+(such\s+)?(agent|policy)\b", re.IGNORECASE
+)
 
 
 class IpsClient:
@@ -166,7 +169,7 @@ class IpsClient:
     def _expect_success(self, place: str, reply: Reply) -> None:
         if 200 <= reply.status < 300:
             return
-        text = self._redact(error_text(reply))[:300]
+        text = mask_urls(self._redact(error_text(reply)))[:300]
         said = f"{place} was answered with {reply.status}" + (f": {text}" if text else "")
         raise _failure(said, reply.status)
 

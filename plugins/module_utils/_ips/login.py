@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
+import os
 import time
 from collections.abc import Mapping
 from typing import Any, Optional, Union
@@ -22,6 +24,9 @@ TOKEN_LIFE = 10 * 86400
 #: A refused token younger than this was not refused for its age.
 YOUNG = 60
 
+#: For how many seconds a refused password is not tried again.
+REMEMBERED = 60
+NOT_ACCEPTED = "The CLC login did not accept the user name or the password."
 NO_CREDENTIALS = (
     "Credentials are missing: set token and account_alias, or username and password "
     "(environment: CLC_V2_API_TOKEN and CLC_ACCT_ALIAS, or CLC_V2_API_USERNAME and CLC_V2_API_PASSWD)."
@@ -56,8 +61,7 @@ class PasswordLogin:
         self._account_alias = account_alias
         self._state = state
         self._redact = redactor
-        # The password is part of the key, so that a wrong one is not hidden by an earlier login with the right one.
-        self._key = (endpoint.url, username, hashlib.sha256(f"{username}\0{password}".encode()).hexdigest())
+        self._key = (endpoint.url, username)
         self._session: Optional[dict[str, Any]] = None
         self._renewed = False
 
@@ -96,6 +100,7 @@ class PasswordLogin:
         with self._state.lock("tokens", self._key):
             kept = self._kept(refused)
             if kept is None:
+                self._refuse_again()
                 kept = self._login()
                 self._state.write("tokens", self._key, kept)
             return kept
@@ -110,14 +115,31 @@ class PasswordLogin:
         self._redact.add(kept["token"])
         return kept
 
+    def _refuse_again(self) -> None:
+        """Raise without asking when this very password was refused a moment ago, so that a fleet does not lock the user out."""
+        refusal = self._state.read("refusals", self._key)
+        if refusal is None or not 0 <= time.time() - float(refusal.get("at", 0)) < REMEMBERED:
+            return
+        if hmac.compare_digest(self._digest(str(refusal.get("salt"))), str(refusal.get("digest"))):
+            raise AuthFailed(NOT_ACCEPTED, hint=f"It was refused within the last {REMEMBERED} s and not tried again.")
+
+    def _remember_refusal(self) -> None:
+        salt = os.urandom(16).hex()
+        self._state.write("refusals", self._key, {"at": time.time(), "salt": salt, "digest": self._digest(salt)})
+
+    def _digest(self, salt: str) -> str:
+        """A slow digest, made only after a refusal: the record must not help to guess the password."""
+        return hashlib.pbkdf2_hmac("sha256", self._password.encode(), salt.encode(), 200_000).hex()
+
     def _login(self) -> dict[str, Any]:
         body = json.dumps({"username": self._username, "password": self._password}).encode()
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         with Transport(self._endpoint, redactor=self._redact) as transport:
             reply = transport.send("POST", LOGIN, body=body, headers=headers, write=False, repeatable=True)
         if reply.status in (400, 401, 403):
+            self._remember_refusal()
             raise AuthFailed(
-                "The CLC login did not accept the user name or the password.",
+                NOT_ACCEPTED,
                 http_status=reply.status,
                 hint="It was tried once only, since repeated failures may lock the user out.",
             )

@@ -193,11 +193,14 @@ def test_bad_credentials_are_tried_once(door) -> None:
     assert len(door.emulator.journal()) == 1
 
 
-def test_a_wrong_password_is_not_hidden_by_a_kept_token(door) -> None:
-    door.notification(destinations=[EMAIL])
-    with pytest.raises(IntrusionResponseError) as caught:
-        door.notification(password="wrong-password", destinations=[EMAIL])
-    assert caught.value.code == "auth_failed"
+def test_a_refused_password_is_not_tried_again_by_the_rest_of_a_fleet(door) -> None:
+    for _host in range(3):
+        with pytest.raises(IntrusionResponseError) as caught:
+            door.notification(password="wrong-password", destinations=[EMAIL])
+        assert caught.value.code == "auth_failed"
+    assert len(door.emulator.journal("clc")) == 1
+    assert "wrong-password" not in "".join(path.read_text() for path in door.state_dir.rglob("*.json"))
+    assert door.notification(destinations=[EMAIL])["changed"], "another password is tried at once"
 
 
 def test_given_token(door) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -60,7 +61,12 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(text)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(text)
+        if status == 206:
+            for byte in text:
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.05)
+        else:
+            self.wfile.write(text)
 
     do_GET = do_POST = do_PUT = do_DELETE = handle_request
 
@@ -167,6 +173,13 @@ def test_an_answer_cut_short_is_not_an_answer(server: Recorder) -> None:
     server.answers = [(200, {"Content-Length": "100", "Connection": "close"}, b'{"error":false}')]
     with pytest.raises(TimeoutUnknown):
         transport(server, retries=0).send("GET", "/")
+
+
+def test_an_answer_that_drips_is_not_waited_for(server: Recorder) -> None:
+    server.answers = [(206, {}, b"x" * 200)]
+    slow = Transport(Endpoint(server.url, "api_url", timeout=0.3, retries=0), redactor=Redactor())
+    with pytest.raises(TimeoutUnknown, match="did not finish"):
+        slow.send("GET", "/")
 
 
 def test_an_endless_answer_is_cut_off(server: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:

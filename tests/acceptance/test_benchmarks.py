@@ -1,0 +1,38 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The benchmarks run and write what they found; how fast anything was is not tested."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+def test_quick_run_writes_results_and_plot(tmp_path: Path) -> None:
+    output, scratch = tmp_path / "output", tmp_path / "scratch"
+    scratch.mkdir()
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--output", str(output)]
+    env = {**os.environ, "PYTHONPATH": str(TESTS), "TMPDIR": str(scratch)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(scratch.iterdir()) == []
+    document = json.loads((output / "results.json").read_text(encoding="utf-8"))
+    (emulator,) = document["emulators"]
+    cases = {case["name"]: case for case in emulator["cases"]}
+    assert set(cases) == {"fleet", "bulk", "ad_hoc", "logins", "growth"}
+    assert set(cases["fleet"]["measures"]["fresh"]) == {"ours", "floor", "structure", "modules", "uri"}
+    exact = [target for case in cases.values() for target in case["targets"] if target["exact"]]
+    assert len(exact) == 2
+    assert all(target["reached"] for target in exact)
+    bars = ElementTree.parse(output / "results.svg").getroot().findall("{http://www.w3.org/2000/svg}rect")
+    sides = [found for case in cases.values() for measure in case["measures"].values() for found in measure.values()]
+    assert len(bars) == len(sides)
+    for secret in ("canary-blocker", "canary-ips-admin"):
+        assert secret not in done.stdout + json.dumps(document)

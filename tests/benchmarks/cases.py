@@ -1,0 +1,227 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cases: what is compared with what, and what is to be reached."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+from .case import Case, Side, Sizes, Target
+from .stage import Misbehaviour, Run, Stage
+
+LISTED = "203.0.113.5"
+#: What Ansible prints at -vvv when it starts a module's own process.
+STARTED = "AnsiballZ_"
+
+
+def fleet_names(count: int) -> list[str]:
+    return [f"VA1BENCH{number:04}" for number in range(1, count + 1)]
+
+
+def addresses(count: int, first: str = "20.0.0.1") -> list[str]:
+    start = int(IPv4Address(first))
+    return [str(IPv4Address(start + number)) for number in range(count)]
+
+
+def expect(what: str, found: Any, wanted: Any) -> None:
+    if found != wanted:
+        raise Misbehaviour(f"{what}: {found} instead of {wanted}")
+
+
+def fleet(stage: Stage, sizes: Sizes) -> Case:
+    """The role on fresh servers and again, against the same with uri tasks, and against as many tasks that do nothing.
+
+    The number of tasks is what the recap of a run of the role counts for each host: `ok` (which includes the changed ones) are
+    those that were executed, `skipped` those whose condition said no. The floor has the executed ones only; the side `structure`
+    shows what the skipped ones cost.
+    """
+    inventory = stage.inventory(fleet_names(sizes.fleet))
+    command = ("ansible-playbook", "-i", inventory, "-f", str(sizes.forks))
+
+    def twice(name: str, *options: str, ordinary: bool = False) -> dict[str, Run]:
+        stage.forget()
+        play = stage.play(name, ordinary=ordinary)
+        fresh = stage.run(*command, *options, play)
+        writes = Counter(record["method"] for record in stage.requests() if record["write"])
+        expect("writes to fresh servers", dict(writes), {"POST": sizes.fleet, "PUT": sizes.fleet})
+        again = stage.run(*command, *options, play)
+        expect("writes of the second run", [record for record in stage.requests() if record["write"]], [])
+        return {"fresh": fresh, "again": again}
+
+    counted = twice("fleet_ours", "-vvv")
+    for run in counted.values():
+        expect("modules that ran in a process of their own", STARTED in run.output, False)
+    counts = {measure: _tasks(run) for measure, run in counted.items()}
+
+    def floor(with_skipped: bool) -> dict[str, Run]:
+        runs = {}
+        for measure, (every, one, skipped) in counts.items():
+            play = stage.play("floor", floor=(every, one, skipped if with_skipped else 0))
+            runs[measure] = stage.run(*command, "-e", "target=fleet", play)
+        return runs
+
+    def judge(case: Case) -> list[Target]:
+        return [
+            Target("fresh servers: ours / floor", 1.6, case.ratio("fresh", "ours", "floor")),
+            Target("fresh servers: uri / ours", 8, case.ratio("fresh", "uri", "ours"), at_least=True),
+            Target("nothing to do: ours / floor", 1.4, case.ratio("again", "ours", "floor")),
+        ]
+
+    sides: dict[str, Side] = {
+        "ours": lambda: twice("fleet_ours"),
+        "floor": lambda: floor(False),
+        "structure": lambda: floor(True),
+        "modules": lambda: twice("fleet_ours", ordinary=True),
+        "uri": lambda: twice("fleet_uri"),
+    }
+    names = ("for every host", "for one host", "skipped")
+    facts = {"tasks": {measure: dict(zip(names, count)) for measure, count in counts.items()}, "servers": sizes.fleet, "forks": sizes.forks}
+    return Case(f"role protect, {sizes.fleet} servers", sides, judge, slow=("modules", "uri"), facts=facts)
+
+
+def _tasks(run: Run) -> tuple[int, int, int]:
+    """Return how many tasks each host executed, how many only one of them did, and how many each skipped."""
+    recap = run.recap().values()
+    executed = [host["ok"] for host in recap]
+    return min(executed), max(executed) - min(executed), min(host["skipped"] for host in recap)
+
+
+def bulk(stage: Stage, sizes: Sizes) -> Case:
+    """New blacklist entries in one task, and again, against a loop of uri tasks, and against a play with one debug task."""
+    given = {count: stage.place / f"entries-{count}.json" for count in {sizes.entries, sizes.uri}}
+    for count, path in given.items():
+        path.write_text(json.dumps({"entries": [{"host": host} for host in addresses(count)]}), encoding="utf-8")
+    requests_again: list[int] = []
+
+    def play(name: str, count: int, ordinary: bool = False) -> dict[str, Run]:
+        stage.forget()
+        command = ("ansible-playbook", "-e", f"@{given[count]}", stage.play(name, ordinary=ordinary))
+        new = stage.run(*command)
+        expect("entries written", sum(record["write"] for record in stage.requests()), count)
+        again = stage.run(*command)
+        requests = stage.requests()
+        expect("entries written again", sum(record["write"] for record in requests), 0)
+        if name == "bulk_ours":
+            requests_again.append(len(requests))
+        return {"new": new, "again": again}
+
+    def floor() -> dict[str, Run]:
+        run = stage.run("ansible-playbook", "-e", "target=localhost", stage.play("floor"))
+        return {"new": run, "again": run}
+
+    def judge(case: Case) -> list[Target]:
+        start = case.seconds("new", "floor")
+        ours = (case.seconds("new", "ours") - start) / sizes.entries
+        uri = (case.seconds("new", "uri") - start) / sizes.uri
+        case.facts["milliseconds for an entry"] = {"ours": ours * 1000, "uri": uri * 1000}
+        return [
+            Target("new entries: uri / ours, per entry", 100, uri / ours, at_least=True),
+            Target("new entries: ours / a play with one debug task (at 0 ms)", 3, case.ratio("new", "ours", "floor")),
+            Target("nothing to do: requests", 1, max(requests_again), exact=True, unit=""),
+        ]
+
+    sides: dict[str, Side] = {
+        "ours": lambda: play("bulk_ours", sizes.entries),
+        "floor": floor,
+        "modules": lambda: play("bulk_ours", sizes.entries, ordinary=True),
+        "uri": lambda: play("bulk_uri", sizes.uri),
+    }
+    title = f"{sizes.entries} blacklist entries"
+    facts = {"entries": sizes.entries, "entries of the uri side": sizes.uri}
+    return Case(title, sides, judge, slow=("modules", "uri"), facts=facts)
+
+
+def ad_hoc(stage: Stage, sizes: Sizes) -> Case:
+    """One new block from the command line, against the debug module from the command line."""
+    stage.forget()
+    fresh = iter(addresses(100_000, "30.0.0.1"))
+
+    def ours() -> dict[str, Run]:
+        options = f"host={next(fresh)} ttl=600 description='port scan'"
+        run = stage.run("ansible", "localhost", "-m", "intrusion.response.cos_blacklist_entry", "-a", options)
+        expect("entries written", sum(record["write"] for record in stage.requests()), 1)
+        return {"block": run}
+
+    def floor() -> dict[str, Run]:
+        return {"block": stage.run("ansible", "localhost", "-m", "ansible.builtin.debug")}
+
+    def judge(case: Case) -> list[Target]:
+        return [Target("one block, ad hoc: ours / floor", 1.25, case.ratio("block", "ours", "floor"))]
+
+    return Case("one block, ad hoc", {"ours": ours, "floor": floor}, judge, turns=sizes.ad_hoc)
+
+
+def logins(stage: Stage, sizes: Sizes) -> Case:
+    """How often a big fleet logs in when all its forks start at once."""
+    inventory = stage.inventory(fleet_names(sizes.logins))
+    found: list[int] = []
+
+    def ours() -> dict[str, Run]:
+        stage.forget()
+        run = stage.run("ansible-playbook", "-i", inventory, "-f", str(sizes.login_forks), stage.play("logins"))
+        services = Counter(record["service"] for record in stage.requests())
+        expect("servers read", services["ips"], sizes.logins)
+        found.append(services["clc"])
+        return {"read": run}
+
+    def judge(case: Case) -> list[Target]:
+        return [Target(f"logins of {sizes.logins} servers", 1, max(found), exact=True, unit="")]
+
+    return Case(f"logins, {sizes.logins} servers, {sizes.login_forks} forks", {"ours": ours}, judge)
+
+
+def blacklists(sizes: Sizes) -> dict[str, list[str]]:
+    """Return the firewalls that the case `growth` wants: one for each length of the listing, and an empty one."""
+    return {"empty": [], **{f"long{size}": [LISTED, *addresses(size - 1)] for size in sizes.listings}}
+
+
+def growth(stage: Stage, sizes: Sizes) -> Case:
+    """What a longer blacklist costs. Each run lists as many entries in all, in few long listings or in many short ones.
+
+    What is left after taking away as many listings of an empty blacklist is the cost of the entries.
+    """
+    longest = max(sizes.listings)
+
+    def run(play: str, firewall: str, repetitions: int) -> Run:
+        options = ("-e", json.dumps({"repetitions": repetitions}))
+        return stage.run("ansible-playbook", "--check", *options, stage.play(play), COS_API_URL=stage.api_urls[firewall])
+
+    def side(play: str, size: int) -> Side:
+        repetitions = longest // size
+        return lambda: {"long": run(play, f"long{size}", repetitions), "empty": run(play, "empty", repetitions)}
+
+    plays = ("listing_entry", "listing_info")
+    names = {(play, size): f"{play.removeprefix('listing_')} {size}" for play in plays for size in sizes.listings}
+
+    def cost(case: Case, name: str) -> float:
+        return max(1e-9, case.seconds("long", name) - case.seconds("empty", name)) / longest
+
+    def judge(case: Case) -> list[Target]:
+        targets = []
+        case.facts["microseconds for a listed entry"] = {name: cost(case, name) * 1e6 for name in names.values()}
+        for play in plays:
+            what = play.removeprefix("listing_")
+            for smaller, bigger in zip(sizes.listings, sizes.listings[1:]):
+                value = cost(case, names[play, bigger]) / cost(case, names[play, smaller])
+                targets.append(Target(f"{what}, {smaller} to {bigger} listed: cost of an entry", 1.3, value))
+            memory = max(run.memory for run in case.samples["long"][names[play, longest]])
+            targets.append(Target(f"{what}, {longest} listed: peak memory", 300, memory, unit="MiB"))
+        return targets
+
+    sides = {name: side(play, size) for (play, size), name in names.items()}
+    return Case("long blacklists", sides, judge, facts={"entries listed in each run": longest})
+
+
+CASES: dict[str, Callable[[Stage, Sizes], Case]] = {"fleet": fleet, "bulk": bulk, "ad_hoc": ad_hoc, "logins": logins, "growth": growth}
+
+
+def stage_for(name: str, place: Path, latency: float, sizes: Sizes) -> Stage:
+    """Return the stage that a case wants, to be entered."""
+    servers = {"fleet": sizes.fleet, "logins": sizes.logins}.get(name, 0)
+    return Stage(place, latency, fleet_names(servers), blacklists(sizes) if name == "growth" else None)
