@@ -164,7 +164,11 @@ def test_blocking_when_the_firewall_dies(tmp_path: Path) -> None:
         status, output, taken = kill_after(fleet, 2, "intrusion.response.block", "-e", f"addresses={','.join(addresses)}", "-l", "fw1")
     assert status == 2, output
     assert "Traceback" not in output
-    assert len(taken) == 2, output
-    assert f"{addresses[0]}: added" in output
-    assert f"{addresses[3]}: failed: " in output
+    assert len(taken) >= 2, output
+    for address in addresses:
+        assert f"{address}: failed: " in output, output
+    for write in taken:
+        address = write["body"].partition("host=")[2].partition("&")[0]
+        told = next(line for line in output.splitlines() if f"{address}: failed: " in line)
+        assert "is not known" in told, "what was sent may have taken effect"
     assert "unchanged" not in output

@@ -94,7 +94,7 @@ def _tasks(run: Run) -> tuple[int, int, int]:
 
 def bulk(stage: Stage, sizes: Sizes) -> Case:
     """New blacklist entries in one task, and again, against a loop of uri tasks, and against a play with one debug task."""
-    given = {count: stage.place / f"entries-{count}.json" for count in {sizes.entries, sizes.uri}}
+    given = {count: stage.place / f"entries-{count}.json" for count in (sizes.entries, sizes.uri)}
     for count, path in given.items():
         path.write_text(json.dumps({"entries": [{"host": host} for host in addresses(count)]}), encoding="utf-8")
     requests_again: list[int] = []

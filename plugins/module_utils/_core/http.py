@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one way to the network: requests with checked TLS, bounded time, honest retries and no leaks.
 
-What differs from a plain session, and why:
+What differs from a session of requests, which is passed over for its adapter, and why:
 
-* Nothing is taken from ~/.netrc, which requests would otherwise let replace a bearer token silently.
+* Nothing is taken from ~/.netrc, which would replace a bearer token silently, and there are no cookies.
 * No redirect is followed: a redirected write would lose its body, and credentials must not travel to another host.
 * A request whose answer was lost is repeated only when the caller says that repeating is harmless.
 """
@@ -44,7 +44,7 @@ except ImportError:
 else:
     REQUESTS_IMPORT_ERROR = None
 finally:
-    gc.set_threshold(*_threshold)
+    gc.set_threshold(*_threshold)  # pylint: disable=used-before-assignment
 
 from .errors import (
     BadResponse,
@@ -174,7 +174,7 @@ def tls_context(validate_certs: bool, ca_path: Optional[str]) -> ssl.SSLContext:
 class _Adapter(HTTPAdapter):  # type: ignore[misc, valid-type, unused-ignore]
     """Uses our TLS context only; requests would load its own bundle for every connection."""
 
-    def __init__(self, context: ssl.SSLContext, connections: int) -> None:
+    def __init__(self, context: Optional[ssl.SSLContext], connections: int) -> None:
         self._context = context
         super().__init__(pool_connections=1, pool_maxsize=connections, pool_block=True)
 
@@ -185,7 +185,8 @@ class _Adapter(HTTPAdapter):  # type: ignore[misc, valid-type, unused-ignore]
         return super().proxy_manager_for(*args, ssl_context=self._context, **kwargs)
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:  # noqa: ARG002  the signature is that of requests
-        conn.cert_reqs = "CERT_NONE" if self._context.verify_mode == ssl.CERT_NONE else "CERT_REQUIRED"
+        verified = self._context is None or self._context.verify_mode != ssl.CERT_NONE
+        conn.cert_reqs = "CERT_REQUIRED" if verified else "CERT_NONE"
         conn.ca_certs = conn.ca_cert_dir = None
 
 
@@ -212,21 +213,17 @@ class Transport:
         self.endpoint = endpoint
         self._redact = redactor
         self._read_only = read_only
-        self._session = session = requests.Session()
-        session.trust_env = False
-        session.headers.clear()
-        session.headers["User-Agent"] = USER_AGENT
+        self._headers = {"User-Agent": USER_AGENT}
         if auth is not None:
             token = base64.b64encode(":".join(auth).encode()).decode()
-            session.headers["Authorization"] = f"Basic {token}"
+            self._headers["Authorization"] = f"Basic {token}"
             redactor.add(token)
         if not endpoint.validate_certs:
             # The user asked for it in so many words; a warning for each request would only bury other messages.
             disable_warnings(InsecureRequestWarning)
-        if endpoint.use_proxy:
-            session.proxies = environment_proxies(endpoint)
-        if endpoint.url.startswith("https:"):
-            session.mount("https://", _Adapter(tls_context(endpoint.validate_certs, endpoint.ca_path), connections))
+        self._proxies = environment_proxies(endpoint) if endpoint.use_proxy else {}
+        context = tls_context(endpoint.validate_certs, endpoint.ca_path) if endpoint.url.startswith("https:") else None
+        self._adapter = _Adapter(context, connections)
 
     def __enter__(self) -> Transport:
         return self
@@ -236,7 +233,7 @@ class Transport:
 
     def close(self) -> None:
         """Close the kept connections."""
-        self._session.close()
+        self._adapter.close()
 
     def send(
         self,
@@ -256,7 +253,7 @@ class Transport:
             path: appended to the endpoint's URL, already encoded.
             query: already encoded, without the question mark.
             body: sent as it is.
-            headers: in addition to the session's own.
+            headers: in addition to the transport's own.
             write: whether this changes something; by default all methods but GET do.
             repeatable: whether a request that may have arrived may be sent again; by default a GET may.
 
@@ -326,15 +323,13 @@ class Transport:
         timeout = max(0.001, min(self.endpoint.timeout, deadline - time.monotonic()))
         end = time.monotonic() + timeout
         try:
-            with self._session.request(
-                method,
-                url,
-                data=body,
-                headers=headers,
-                timeout=Timeout(total=timeout),  # type: ignore[arg-type]
-                allow_redirects=False,
-                verify=self.endpoint.validate_certs,
+            request = requests.Request(method, url, data=body, headers={**self._headers, **(headers or {})}).prepare()
+            with self._adapter.send(
+                request,
                 stream=True,
+                timeout=Timeout(total=timeout),  # type: ignore[arg-type]
+                verify=self.endpoint.validate_certs,
+                proxies=self._proxies,
             ) as response:
                 parts = []
                 size = 0

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, NoReturn
@@ -100,14 +101,21 @@ def run_in_process(
         call = Call(params=params, check_mode=check_mode, environ=os.environ)
         result = _outcome(run, call, diff_mode)
         warnings += call.warnings
-    result["invocation"] = {"module_args": params}
     if warnings:
         result["warnings"] = warnings
     if validated._deprecations:
         result["deprecations"] = [dict(deprecation) for deprecation in validated._deprecations]
-    plain = {key: value for key, value in result.items() if value is None or isinstance(value, bool)}
-    masked: dict[str, Any] = remove_values(result, validated._no_log_values)
-    return {**masked, **plain}
+    secrets = validated._no_log_values
+    shown = {key: _masked(value, secrets) for key, value in params.items()}
+    return {**{key: _masked(value, secrets) for key, value in result.items()}, "invocation": {"module_args": shown}}
+
+
+def _masked(value: Any, secrets: set[str]) -> Any:
+    """Do what remove_values does, but walk through a value only where there may be a secret in it."""
+    if value is None or isinstance(value, bool):
+        return value
+    text = json.dumps(value)
+    return remove_values(value, secrets) if any(json.dumps(secret)[1:-1] in text for secret in secrets) else value
 
 
 def _outcome(run: Run, call: Call, diff_mode: bool) -> dict[str, Any]:

@@ -50,8 +50,13 @@ class Guard:
         return cls(frozenset(given + added), firewall, own, call.params["allow_protected"])
 
     @cached_property
+    def addresses(self) -> frozenset[IPv4Address]:
+        """Those of never_block that are single addresses."""
+        return frozenset(network.network_address for network in self.never_block if network.prefixlen == 32)
+
+    @cached_property
     def networks(self) -> list[IPv4Network]:
-        """Those of never_block that are more than one address, which a look-up finds."""
+        """Those of never_block that are more than one address."""
         return [network for network in self.never_block if network.prefixlen < 32]
 
     def reason(self, host: str) -> Optional[str]:
@@ -61,7 +66,7 @@ class Guard:
             return "it is the address from which this machine reaches the firewall"
         if address in self.firewall:
             return "it is the firewall's own address"
-        if IPv4Network(address) in self.never_block:
+        if address in self.addresses:
             return f"it is in never_block ({address})"
         for network in self.networks:
             if address in network:
