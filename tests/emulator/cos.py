@@ -123,7 +123,7 @@ def _text(firewall: Firewall, given: dict[str, str], name: str) -> str:
 
 
 def _owned(firewall: Firewall, host: str, service: str) -> list[Entry]:
-    return [e for e in firewall.entries if (e.host, e.service, e.alert_type) == (host, service, OWNED)]
+    return [entry for entry in firewall.entries.of(host, service) if entry.alert_type == OWNED]
 
 
 def _add(firewall: Firewall, req: Req) -> Reply:
@@ -162,6 +162,7 @@ def _admit(firewall: Firewall, new: Entry) -> bool:
             raise _bad("entry exists")
         if repost != "ignore":
             _renew(owned[0], new, repost == "renew_all", firewall.switches["renew_can_shorten"] == "yes")
+            firewall.entries.touch(owned[0])
         return True
     limit, _unused, answer = firewall.switches["capacity"].partition(":")
     if answer and len(firewall.entries) >= int(limit):
@@ -187,7 +188,7 @@ def _remove(firewall: Firewall, req: Req) -> Reply:
     if owned:
         # Invented: of two entries with one key (the "duplicate" reading) the first goes.
         firewall.entries.remove(owned[0])
-    elif any((e.host, e.service) == (host, service) for e in firewall.entries):
+    elif firewall.entries.of(host, service):
         raise _Refused(int(firewall.switches["delete_foreign"]), invented("Blacklist entry does not exist"))
     elif firewall.switches["delete_missing"] == "404":
         raise _Refused(404, invented("Blacklist entry does not exist"))

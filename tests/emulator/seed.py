@@ -14,7 +14,7 @@ import yaml
 
 from . import destinations
 from .cos import ALL_SERVICES, OWNED
-from .state import Agent, Clc, Destinations, Entry, Firewall, FirewallUser, Ips, Server, User, fold
+from .state import Agent, Blacklist, Clc, Destinations, Entry, Firewall, FirewallUser, Ips, Server, User, fold
 from .switches import Settings
 
 ROLES = ["ServerAdmin", "AccountAdmin"]
@@ -156,7 +156,7 @@ def _firewall(firewall: Firewall, given: Mapping[str, Any]) -> None:
         firewall.users = {u["username"]: FirewallUser(u["username"], u["password"], u.get("access", "read_write"))
                           for u in given["users"]}
     if "entries" in given:
-        firewall.entries = [_entry(entry, firewall.clock.now()) for entry in given["entries"]]
+        firewall.entries = Blacklist(_entry(entry, firewall.clock.now()) for entry in given["entries"])
     if "about" in given:
         firewall.about = {"device_name": firewall.name, **given["about"]}
     if "ha" in given:

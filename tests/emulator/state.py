@@ -7,6 +7,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import secrets
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -88,6 +89,48 @@ class Entry:
         return self.expires is None or self.remaining(now) > 0
 
 
+class Blacklist:
+    """Entries in the order in which they came, found by (host, service), and looked through for old ones only when there may be some."""
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self._entries: dict[int, Entry] = {}
+        self._by_key: dict[tuple[str, str], list[Entry]] = {}
+        self._soonest = math.inf
+        for entry in entries:
+            self.append(entry)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def append(self, entry: Entry) -> None:
+        self._entries[id(entry)] = entry
+        self._by_key.setdefault((entry.host, entry.service), []).append(entry)
+        self.touch(entry)
+
+    def touch(self, entry: Entry) -> None:
+        """Take note of an entry's new end."""
+        if entry.expires is not None:
+            self._soonest = min(self._soonest, entry.expires)
+
+    def of(self, host: str, service: str) -> list[Entry]:
+        return list(self._by_key.get((host, service), ()))
+
+    def remove(self, entry: Entry) -> None:
+        del self._entries[id(entry)]
+        key = entry.host, entry.service
+        self._by_key[key] = [other for other in self._by_key[key] if other is not entry]
+
+    def expire(self, now: float) -> None:
+        if now < self._soonest - 0.01:
+            return
+        for entry in [entry for entry in self if not entry.alive(now)]:
+            self.remove(entry)
+        self._soonest = min((entry.expires for entry in self if entry.expires is not None), default=math.inf)
+
+
 @dataclass
 class FirewallUser:
     username: str
@@ -106,7 +149,7 @@ class Firewall:
 
     def clear(self) -> None:
         self.switches.reset()
-        self.entries: list[Entry] = []
+        self.entries = Blacklist()
         self.services: set[str] = set()
         self.alert_types: set[str] = set()
         self.whitelist: list[ipaddress.IPv4Network] = []
@@ -116,11 +159,10 @@ class Firewall:
         self.closed_established: list[str] = []
 
     def expire(self) -> None:
-        now = self.clock.now()
-        self.entries = [entry for entry in self.entries if entry.alive(now)]
+        self.entries.expire(self.clock.now())
 
-    def snapshot(self) -> list[Entry]:
-        return deepcopy(self.entries)
+    def snapshot(self) -> Blacklist:
+        return Blacklist(deepcopy(list(self.entries)))
 
     def as_dict(self) -> dict[str, Any]:
         self.expire()
