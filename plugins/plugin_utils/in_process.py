@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any, ClassVar, Optional
 
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import filter_loader, test_loader
 from ansible.utils.vars import merge_hash
 
 from ..module_utils._core.errors import InvalidInput
@@ -42,6 +43,9 @@ class InProcessAction(ActionBase):
             _function, names = cls.module.ARGUMENT_SPEC["ca_path"]["fallback"]
             with suppress(InvalidInput):  # which the task itself will report
                 tls_context(True, next((os.environ[name] for name in names if os.environ.get(name)), None))
+            # The first template that uses one makes Ansible load all of its own filters or tests; better here than in each worker.
+            filter_loader.get("ansible.builtin.bool")
+            test_loader.get("ansible.builtin.changed")
             # The workers' collectors would otherwise walk over, and so copy, the memory that they share with the parent.
             gc.freeze()
 
