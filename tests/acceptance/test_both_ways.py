@@ -88,6 +88,7 @@ def play(environment: dict[str, str], output: Path, strategy: str) -> list[dict[
             "gather_facts": False,
             "strategy": strategy,
             "environment": environment,
+            "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
             "module_defaults": {"group/intrusion.response.cos": {"timeout": 9}, "group/intrusion.response.ips": {"timeout": 29}},
             "tasks": tasks,
         }
