@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import ssl
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +55,6 @@ class Fleet:
     def __enter__(self) -> Fleet:
         self.emulator = EmulatorProcess("--firewalls", "2", "--agent-root", str(self.hosts)).__enter__()
         self.ready = self.emulator.ready
-        self._tls = ssl.create_default_context(cafile=self.ready["ca_path"])
         self.write_inventory()
         return self
 
@@ -66,15 +63,10 @@ class Fleet:
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         """Use a control of the emulator."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            f"{self.ready['control_url']}/{path}", data, {"Content-Type": "application/json"}, method=method
-        )
-        with urllib.request.urlopen(request, context=self._tls, timeout=30) as answer:
-            return json.load(answer)
+        return self.emulator.control(method, path, body)
 
     def writes(self) -> list[dict[str, Any]]:
-        return self.control("GET", "journal?writes=true")
+        return self.emulator.writes()
 
     def write_inventory(self) -> None:
         """Servers that are directories on this machine, and two firewalls."""

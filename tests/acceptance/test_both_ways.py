@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -115,14 +113,6 @@ def variables(ready: dict[str, Any], directory: Path) -> dict[str, str]:
     }
 
 
-def control(ready: dict[str, Any], method: str, path: str) -> Any:
-    context = ssl.create_default_context(cafile=ready["ca_path"])
-    data = b"{}" if method == "POST" else None
-    request = urllib.request.Request(f"{ready['control_url']}/{path}", data, {"Content-Type": "application/json"}, method=method)
-    with urllib.request.urlopen(request, context=context) as answer:
-        return json.load(answer)
-
-
 def comparable(value: Any) -> Any:
     """Drop what differs between any two runs: running seconds, a path of this run, and where Ansible 2.19 says "Module" or "Action"."""
     if isinstance(value, dict):
@@ -140,7 +130,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[Any],
     found = {}
     with EmulatorProcess() as emulator:
         for way, (environment, strategy) in WAYS.items():
-            control(emulator.ready, "POST", "reset")
+            emulator.control("POST", "reset", {})
             directory = tmp_path_factory.mktemp("way")
             playbook, output = directory / "play.yml", directory / "results.json"
             playbook.write_text(json.dumps(play(environment, output, strategy)))
@@ -151,7 +141,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[Any],
             assert "Traceback" not in done.stdout + done.stderr
             started = "AnsiballZ_cos_blacklist_entry.py" in done.stdout
             assert started == (way == "module"), "the way that was to be tested is the one that ran"
-            journal = control(emulator.ready, "GET", "journal?writes=true")
+            journal = emulator.writes()
             writes = [(record["method"], record["path"], record["query"], record["body"]) for record in journal]
             found[way] = comparable(json.loads(output.read_text())), sorted(writes)
     return found

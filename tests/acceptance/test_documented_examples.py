@@ -9,7 +9,6 @@ import json
 import re
 import subprocess
 import textwrap
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,13 +48,8 @@ DOCUMENTATION = documentation()
 def clc_token(stage: Stage) -> str:
     """Log in as any other client of the cloud would."""
     user = stage.ready["users"][0]
-    request = urllib.request.Request(
-        f"{stage.ready['clc_url']}/v2/authentication/login",
-        data=json.dumps({"username": user["username"], "password": user["password"]}).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, context=stage._tls, timeout=30) as answer:
-        return json.load(answer)["bearerToken"]
+    login = {"username": user["username"], "password": user["password"]}
+    return stage.emulator.call("POST", f"{stage.ready['clc_url']}/v2/authentication/login", login)["bearerToken"]
 
 
 def assert_documented(value: Any, spec: dict[str, Any], place: str) -> None:

@@ -8,12 +8,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import ssl
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,23 +76,22 @@ class Stage:
             seed["firewalls"] = {"*": star, FIREWALL: {"entries": []}, **entries}  # type: ignore[assignment]
         (place / "seed.json").write_text(json.dumps(seed), encoding="utf-8")
         firewalls = ",".join([FIREWALL, *blacklists])
-        self._emulator = EmulatorProcess("--firewalls", firewalls, "--seed", str(place / "seed.json"), "--latency", str(latency))
+        self.emulator = EmulatorProcess("--firewalls", firewalls, "--seed", str(place / "seed.json"), "--latency", str(latency))
         self._runs = 0
 
     def __enter__(self) -> Stage:
-        self._emulator.__enter__()
+        self.emulator.__enter__()
         try:
-            self.ready = self._emulator.ready
+            self.ready = self.emulator.ready
             self.api_urls = {firewall["name"]: firewall["api_url"] for firewall in self.ready["firewalls"]}
-            self._tls = ssl.create_default_context(cafile=self.ready["ca_path"])
             self._lay_out()
         except BaseException:
-            self._emulator.stop()
+            self.emulator.stop()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._emulator.stop()
+        self.emulator.stop()
 
     def _lay_out(self) -> None:
         home = self.place / "home"
@@ -131,12 +128,7 @@ class Stage:
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         """Use one of the emulator's controls."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            f"{self.ready['control_url']}/{path}", data, {"Content-Type": "application/json"}, method=method
-        )
-        with urllib.request.urlopen(request, context=self._tls, timeout=60) as answer:
-            return json.load(answer)
+        return self.emulator.control(method, path, body, timeout=60)
 
     def requests(self) -> list[dict[str, Any]]:
         """Return the requests since the last call of this."""

@@ -9,10 +9,8 @@ import json
 import os
 import re
 import shlex
-import ssl
 import subprocess
 import sys
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,20 +78,19 @@ class Stage:
         self.receiver = Receiver()
         seed = place / "seed.json"
         seed.write_text(json.dumps(SEED), encoding="utf-8")
-        self._emulator = EmulatorProcess(
+        self.emulator = EmulatorProcess(
             "--firewalls", ",".join(FIREWALLS), "--agent-root", str(place / "servers"), "--seed", str(seed), *arguments
         )
         self._running: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Stage:
-        self._emulator.__enter__()
+        self.emulator.__enter__()
         try:
-            self.ready = self._emulator.ready
-            self._tls = ssl.create_default_context(cafile=self.ready["ca_path"])
+            self.ready = self.emulator.ready
             self._write_files()
             self.receiver.__enter__()
         except BaseException:
-            self._emulator.stop()
+            self.emulator.stop()
             raise
         return self
 
@@ -101,7 +98,7 @@ class Stage:
         if self._running is not None:
             stop_group(self._running)  # type: ignore[arg-type]
         self.receiver.__exit__()
-        self._emulator.stop()
+        self.emulator.stop()
 
     def _write_files(self) -> None:
         user, blocker = self.ready["users"][0], self.ready["firewall_users"][0]
@@ -170,11 +167,7 @@ class Stage:
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         """Ask the emulator's controls; nothing of this goes over the emulated APIs."""
-        request = urllib.request.Request(
-            f"{self.ready['control_url']}/{path}", method=method, data=None if body is None else json.dumps(body).encode()
-        )
-        with urllib.request.urlopen(request, context=self._tls, timeout=30) as answer:
-            return json.loads(answer.read())
+        return self.emulator.control(method, path, body)
 
     def servers(self) -> dict[str, dict[str, Any]]:
         """Return what the IPS holds: agent state and destinations of each server."""
@@ -187,4 +180,4 @@ class Stage:
 
     def writes(self) -> int:
         """Return how many requests have changed something so far, or tried to."""
-        return len(self.control("GET", "journal?writes=true"))
+        return len(self.emulator.writes())

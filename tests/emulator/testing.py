@@ -8,11 +8,13 @@ import asyncio
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -179,10 +181,26 @@ class EmulatorProcess:
                     raise RuntimeError(f"the emulator did not start (exit status {self.process.poll()})")
                 time.sleep(0.02)
             self.ready = json.loads(ready_file.read_text(encoding="utf-8"))
+            self._tls = ssl.create_default_context(cafile=self.ready["ca_path"])
         except BaseException:
             self.stop()
             raise
         return self
+
+    def call(self, method: str, url: str, body: Any = None, timeout: float = 30.0) -> Any:
+        """Send one JSON request to a URL of the emulator and return the decoded answer."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
+        with urllib.request.urlopen(request, context=self._tls, timeout=timeout) as answer:
+            return json.load(answer)
+
+    def control(self, method: str, path: str, body: Any = None, timeout: float = 30.0) -> Any:
+        """Use one of the controls; nothing of this goes over the emulated APIs."""
+        return self.call(method, f"{self.ready['control_url']}/{path}", body, timeout)
+
+    def writes(self) -> list[dict[str, Any]]:
+        """Return the requests that changed something, or tried to."""
+        return self.control("GET", "journal?writes=true")
 
     def stop(self) -> int:
         """Stop it and return its exit status."""

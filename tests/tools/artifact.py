@@ -14,7 +14,6 @@ from pathlib import Path
 from emulator.testing import EmulatorProcess
 
 from .environment import COLLECTION
-from .integration import Controls
 from .shell import Shell
 from .workspace import CACHE, VENV_BIN, clean_environment, only_collections_below
 
@@ -57,7 +56,6 @@ def check(shell: Shell, copy: Path) -> None:
 def run_installed(shell: Shell, place: Path, environment: dict[str, str]) -> None:
     """Block an address with the installed module; the firewall must hold it, and a second run must change nothing."""
     with EmulatorProcess() as process:
-        controls = Controls(process.ready)
         user = process.ready["firewall_users"][0]
         environment = environment | {
             "COS_API_URL": process.ready["firewalls"][0]["api_url"],
@@ -73,7 +71,7 @@ def run_installed(shell: Shell, place: Path, environment: dict[str, str]) -> Non
         for title, word in (("first run", "CHANGED"), ("second run", "SUCCESS")):
             status, output = shell.run(*command, cwd=place, env=environment)
             shell.record(f"installed module, {title}", status == 0 and f"| {word} " in output, output)
-        state = json.dumps(controls.call("GET", "state"))
+        state = json.dumps(process.control("GET", "state"))
         shell.record("installed module, firewall", "203.0.113.5" in state, "the firewall does not hold the entry")
     located = shell.run(
         VENV_BIN / "ansible-doc", "--json", "intrusion.response.cos_blacklist_entry", cwd=place, env=environment

@@ -13,10 +13,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import ssl
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 from emulator.testing import EmulatorProcess
 
@@ -25,31 +22,6 @@ from .workspace import CACHE, VENV_BIN, make_home, only_collections_below
 
 TARGETS = Path("tests", "integration", "targets")
 SETTINGS = Path("tests", "integration", "integration_config.yml")
-
-
-class Controls:
-    """The control interface of a running emulator."""
-
-    def __init__(self, ready: dict[str, Any]) -> None:
-        self.ready = ready
-        self._tls = ssl.create_default_context(cafile=ready["ca_path"])
-
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Make one control request and return the decoded answer, or None when it is empty."""
-        request = urllib.request.Request(
-            f"{self.ready['control_url']}/{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, context=self._tls, timeout=30) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
-
-    def writes(self) -> list[dict[str, Any]]:
-        """Return the requests that changed something, or tried to."""
-        journal = self.call("GET", "journal?writes=true")
-        return list(journal if isinstance(journal, list) else journal["journal"])
 
 
 def targets(copy: Path) -> list[str]:
@@ -77,17 +49,16 @@ class Bench:
             shell.record("integration targets", False, f"no target below {TARGETS}")
 
     def __enter__(self) -> Bench:
-        self._process = EmulatorProcess("--firewalls", "2").__enter__()
-        self.controls = Controls(self._process.ready)
-        self.settings.write_text(json.dumps(self._process.ready, indent=2), encoding="utf-8")  # JSON is YAML
+        self.process = EmulatorProcess("--firewalls", "2").__enter__()
+        self.settings.write_text(json.dumps(self.process.ready, indent=2), encoding="utf-8")  # JSON is YAML
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._process.stop()
+        self.process.stop()
 
     def start_afresh(self) -> None:
         """Bring back the default seed and forget what an earlier target left: faults, journal, receipts, tokens."""
-        self.controls.call("POST", "reset")
+        self.process.control("POST", "reset")
         shutil.rmtree(self.home / ".local", ignore_errors=True)
 
     def environment(self) -> dict[str, str]:
@@ -134,7 +105,7 @@ def as_roles(
                 VENV_BIN / "ansible-playbook", "-v", "-i", inventory, playbook, *(["--check", "--diff"] if check else []),
                 cwd=copy, env=bench.environment(),
             )
-            writes = bench.controls.writes() if check else []
+            writes = bench.process.writes() if check else []
             for write in writes:
                 output += f"\nwritten under --check: {write['method']} {write['path']}"
             shell.record(name + label, status == 0 and not writes, output)

@@ -135,6 +135,12 @@ class ServerFault(IntrusionResponseError):
     outcome_unknown = True
 
 
+def failure_for(status: int) -> type[IntrusionResponseError]:
+    """Return the class of failure that the HTTP status of an error stands for."""
+    named = {401: AuthFailed, 403: NotPermitted, 404: NotFound, 429: RateLimited}
+    return named.get(status, ServerFault if status >= 500 else Rejected)
+
+
 class ListingTruncated(IntrusionResponseError):
     """The firewall says it holds more entries than it listed, so nothing can be concluded from the listing."""
 

@@ -12,23 +12,16 @@ from typing import Any, Callable, Optional
 from urllib.parse import quote, urlencode
 
 from .._core.call import Call
-from .._core.errors import (
-    AuthFailed,
-    BadResponse,
-    IntrusionResponseError,
-    InvalidInput,
-    NotFound,
-    NotPermitted,
-    RateLimited,
-    Rejected,
-    ServerFault,
-    Unreachable,
-)
+from .._core.errors import BadResponse, InvalidInput, Unreachable, failure_for
 from .._core.http import Endpoint, Reply, Transport
 from .._core.options import check_connection
 from .._core.redact import Redactor, mask_urls
 
 BLACKLIST = "/api/oper/blacklist"
+HINTS = {
+    401: "Credentials are needed, or were rejected.",
+    403: "The user or the REST management object may have read-only access, or an administrator is logged in.",
+}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -138,26 +131,7 @@ class CosClient:
             text = f": {mask_urls(self._redact(str(answer.get('error_message', ''))))[:200]}"
         elif code < 400:
             raise BadResponse(f"{place}: the answer is not what a cOS Core firewall sends.", http_status=code)
-        raise _failure(place, code, text, reply.status)
-
-
-def _failure(place: str, code: int, text: str, http_status: int) -> IntrusionResponseError:
-    said = f"{place} was answered with {code}{text}"
-    if code == 401:
-        return AuthFailed(f"{said}.", http_status=http_status, hint="Credentials are needed, or were rejected.")
-    if code == 403:
-        return NotPermitted(
-            f"{said}.",
-            http_status=http_status,
-            hint="The user or the REST management object may have read-only access, or an administrator is logged in.",
-        )
-    if code == 404:
-        return NotFound(f"{said}.", http_status=http_status)
-    if code == 429:
-        return RateLimited(f"{said}.", http_status=http_status)
-    if code >= 500:
-        return ServerFault(f"{said}.", http_status=http_status)
-    return Rejected(f"{said}.", http_status=http_status)
+        raise failure_for(code)(f"{place} was answered with {code}{text}.", http_status=reply.status, hint=HINTS.get(code))
 
 
 def _encode(fields: Mapping[str, str]) -> str:

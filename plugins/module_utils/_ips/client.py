@@ -16,16 +16,7 @@ from typing import Any, Optional, Union
 from urllib.parse import quote
 
 from .._core.call import Call
-from .._core.errors import (
-    AuthFailed,
-    BadResponse,
-    IntrusionResponseError,
-    NotFound,
-    NotPermitted,
-    RateLimited,
-    Rejected,
-    ServerFault,
-)
+from .._core.errors import BadResponse, NotFound, failure_for
 from .._core.http import Endpoint, Reply, Transport
 from .._core.options import check_connection, path_name
 from .._core.redact import Redactor, mask_urls
@@ -37,6 +28,11 @@ ALREADY = re.compile(r"already\s+(been\s+)?(installed|exists|present|protected|r
 MISSING = re.compile(
     r"\b(agent|policy|server|host)\b.*\bnot\s+(be\s+)?found|not\s+installed|\bno\s+(such\s+)?(agent|policy)\b", re.IGNORECASE
 )
+HINTS = {
+    401: "The token is missing, expired or revoked.",
+    403: "The user may not act on this account; check account_alias.",
+    404: "Check ips_url.",
+}
 
 
 class IpsClient:
@@ -171,21 +167,7 @@ class IpsClient:
             return
         text = mask_urls(self._redact(error_text(reply)))[:300]
         said = f"{place} was answered with {reply.status}" + (f": {text}" if text else "")
-        raise _failure(said, reply.status)
-
-
-def _failure(said: str, status: int) -> IntrusionResponseError:
-    if status == 401:
-        return AuthFailed(f"{said}.", http_status=status, hint="The token is missing, expired or revoked.")
-    if status == 403:
-        return NotPermitted(f"{said}.", http_status=status, hint="The user may not act on this account; check account_alias.")
-    if status == 404:
-        return NotFound(f"{said}.", http_status=status, hint="Check ips_url.")
-    if status == 429:
-        return RateLimited(f"{said}.", http_status=status)
-    if status >= 500:
-        return ServerFault(f"{said}.", http_status=status)
-    return Rejected(f"{said}.", http_status=status)
+        raise failure_for(reply.status)(f"{said}.", http_status=reply.status, hint=HINTS.get(reply.status))
 
 
 def error_text(reply: Reply) -> str:
