@@ -46,7 +46,10 @@ def mask_urls(value: Any) -> Any:
 
 def mask_url(url: str) -> str:
     """Return scheme, host and a short digest of a URL whose path is a secret: it still shows that it changed."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
     digest = hashlib.sha256(url.encode()).hexdigest()[:8]
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as an unclosed bracket
+        return f"{MASK}#{digest}"
+    host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}/{MASK}#{digest}"

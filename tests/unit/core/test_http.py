@@ -22,7 +22,7 @@ from ansible_collections.intrusion.response.plugins.module_utils._core.errors im
     Unreachable,
 )
 from ansible_collections.intrusion.response.plugins.module_utils._core.http import Endpoint, Transport
-from ansible_collections.intrusion.response.plugins.module_utils._core.redact import Redactor, mask_url
+from ansible_collections.intrusion.response.plugins.module_utils._core.redact import Redactor, mask_url, mask_urls
 
 
 class Recorder(ThreadingHTTPServer):
@@ -234,3 +234,8 @@ def test_masked_urls_show_that_they_differ() -> None:
     one, two = mask_url("https://u:p@hooks.example.com:8443/T/secret?x=1"), mask_url("https://hooks.example.com:8443/T/other")
     assert one.startswith("https://hooks.example.com:8443/********#") and one != two
     assert "secret" not in one and "u:p" not in one
+
+
+@pytest.mark.parametrize("text", ["https://[::1/secret", "got: https://[secret]x/secret and more", "https://h.example:port/secret"])
+def test_unusable_urls_are_masked_as_well(text: str) -> None:
+    assert "/secret" not in mask_urls(text) and "[secret" not in mask_urls(text)
