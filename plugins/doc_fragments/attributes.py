@@ -55,6 +55,16 @@ attributes:
       - intrusion.response.ips
 """
 
+    ACTIONGROUP_RESPONSE = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/intrusion.response.response) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - intrusion.response.response
+"""
+
     ACTIONGROUP_COS = r"""
 options: {}
 attributes:

@@ -24,12 +24,14 @@ extends_documentation_fragment:
   - intrusion.response.attributes.actiongroup_cos
   - intrusion.response.cos
   - intrusion.response.guard
+  - intrusion.response.ledger.writing
 options:
   entries:
     description:
       - The entries. The same address may come several times only with different services.
       - What RV(intrusion.response.cos_blacklist_entry_info#module:entries) returns can be given as it is, as long as it was read
-        with O(intrusion.response.cos_blacklist_entry_info#module:alert_type=REST).
+        with O(intrusion.response.cos_blacklist_entry_info#module:alert_type=REST). So can
+        RV(intrusion.response.response_ledger_info#module:standing), together with O(state=absent).
     type: list
     elements: dict
     required: true
@@ -76,7 +78,23 @@ options:
         type: str
       expires_at:
         description:
-          - As listed. It is ignored, O(entries[].ttl) counts.
+          - As listed or recorded. It is ignored, O(entries[].ttl) counts.
+        type: str
+      event:
+        description:
+          - Id of the IPS event that led to this. Where it is not given, the task's O(event) counts.
+        type: str
+      event_rule:
+        description:
+          - Name of the IPS rule that raised the event. Where it is not given, the task's O(event_rule) counts.
+        type: str
+      firewall:
+        description:
+          - As recorded. An entry that was recorded for another firewall than that of O(api_url) is refused.
+        type: str
+      at:
+        description:
+          - As recorded. It is ignored.
         type: str
   service:
     description:
@@ -142,6 +160,12 @@ options:
       - How many connections to write over. The vendor asks to be polite; few are enough.
     type: int
     default: 4
+  match_rule_name:
+    description:
+      - With O(state=absent), remove the entry only if it is listed with exactly O(entries[].rule_name), which must be given then. One
+        that bears another text belongs to somebody else and is left alone, which is said in RV(entries[].msg).
+    type: bool
+    default: false
   text_mismatch:
     description:
       - What to do when the firewall stored a text differently than it was sent, for example shortened.
@@ -153,6 +177,7 @@ notes:
 seealso:
   - module: intrusion.response.cos_blacklist_entry
   - module: intrusion.response.cos_blacklist_entry_info
+  - module: intrusion.response.response_ledger_info
 """
 
 EXAMPLES = r"""
@@ -262,7 +287,7 @@ entries:
       type: str
       sample: protected_address
     msg:
-      description: What failed, otherwise null.
+      description: What failed, or why an entry was left alone. Otherwise null.
       type: str
       sample: "127.0.0.1 was not blocked: it is a loopback address."
 counts:
@@ -300,9 +325,10 @@ hint:
 
 from ansible_collections.intrusion.response.plugins.module_utils._core.call import Call
 from ansible_collections.intrusion.response.plugins.module_utils._core.module import connection_spec, run_module
-from ansible_collections.intrusion.response.plugins.module_utils._core.options import COS_CONNECTION
+from ansible_collections.intrusion.response.plugins.module_utils._core.options import COS_CONNECTION, LEDGER_WRITING
 from ansible_collections.intrusion.response.plugins.module_utils._cos import entries, guard
 from ansible_collections.intrusion.response.plugins.module_utils._cos.client import CosClient
+from ansible_collections.intrusion.response.plugins.module_utils._cos.record import Recorder
 
 ENTRY_SPEC = {
     "host": {"type": "str", "required": True},
@@ -315,6 +341,10 @@ ENTRY_SPEC = {
     "close_established": {"type": "bool"},
     "alert_type": {"type": "str"},
     "expires_at": {"type": "str"},
+    "event": {"type": "str"},
+    "event_rule": {"type": "str"},
+    "firewall": {"type": "str"},
+    "at": {"type": "str"},
 }
 ARGUMENT_SPEC = {
     "entries": {"type": "list", "elements": "dict", "required": True, "options": ENTRY_SPEC},
@@ -331,19 +361,21 @@ ARGUMENT_SPEC = {
     "purge_limit": {"type": "str", "default": "50%"},
     "on_error": {"type": "str", "choices": ["continue", "stop"], "default": "continue"},
     "concurrency": {"type": "int", "default": 4},
+    "match_rule_name": {"type": "bool", "default": False},
     "text_mismatch": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
     "never_block": {"type": "list", "elements": "str", "default": []},
     "allow_protected": {"type": "bool", "default": False},
     **connection_spec(COS_CONNECTION),
+    **connection_spec(LEDGER_WRITING),
 }
 
 
 def run(call: Call) -> dict:
     """Bring many blacklist entries to the wanted state."""
     request = entries.Request.from_params(call.params)
-    with CosClient.from_call(call) as client:
+    with CosClient.from_call(call) as client, Recorder.from_call(call, "cos_blacklist_entries", client.endpoint.url) as recorder:
         rules = guard.Guard.from_call(call, client.endpoint)
-        return entries.ensure(client, request, rules, check_mode=call.check_mode, warn=call.warn)
+        return entries.ensure(client, request, rules, check_mode=call.check_mode, warn=call.warn, note=recorder.note)
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - intrusion.response.attributes.actiongroup_cos
   - intrusion.response.cos
   - intrusion.response.guard
+  - intrusion.response.ledger.writing
 options:
   host:
     description:
@@ -71,6 +72,12 @@ options:
       - With O(state=absent), remove the entries of the address for every service, not only the one for O(service).
     type: bool
     default: false
+  match_rule_name:
+    description:
+      - With O(state=absent), remove the entry only if it is listed with exactly O(rule_name), which must be given then. One
+        that bears another text belongs to somebody else and is left alone, which is said in a warning.
+    type: bool
+    default: false
   text_mismatch:
     description:
       - What to do when the firewall stored O(rule_name) or O(description) differently than it was sent, for example
@@ -85,6 +92,7 @@ notes:
   - A host on the firewall's whitelist is never added; the module then fails with V(not_listed_after_write).
 seealso:
   - module: intrusion.response.cos_blacklist_entry_info
+  - module: intrusion.response.response_ledger_info
 """
 
 EXAMPLES = r"""
@@ -189,9 +197,10 @@ hint:
 
 from ansible_collections.intrusion.response.plugins.module_utils._core.call import Call
 from ansible_collections.intrusion.response.plugins.module_utils._core.module import connection_spec, run_module
-from ansible_collections.intrusion.response.plugins.module_utils._core.options import COS_CONNECTION
+from ansible_collections.intrusion.response.plugins.module_utils._core.options import COS_CONNECTION, LEDGER_WRITING
 from ansible_collections.intrusion.response.plugins.module_utils._cos import entry, guard
 from ansible_collections.intrusion.response.plugins.module_utils._cos.client import CosClient
+from ansible_collections.intrusion.response.plugins.module_utils._cos.record import Recorder
 from ansible_collections.intrusion.response.plugins.module_utils._cos.wanted import Wanted
 
 ARGUMENT_SPEC = {
@@ -204,23 +213,31 @@ ARGUMENT_SPEC = {
     "description": {"type": "str"},
     "close_established": {"type": "bool"},
     "every_service": {"type": "bool", "default": False},
+    "match_rule_name": {"type": "bool", "default": False},
     "text_mismatch": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
     "never_block": {"type": "list", "elements": "str", "default": []},
     "allow_protected": {"type": "bool", "default": False},
     **connection_spec(COS_CONNECTION),
+    **connection_spec(LEDGER_WRITING),
 }
 
 
 def run(call: Call) -> dict:
     """Bring one blacklist entry to the wanted state."""
     wanted = Wanted.from_params(call.params)
-    with CosClient.from_call(call) as client:
+    with CosClient.from_call(call) as client, Recorder.from_call(call, "cos_blacklist_entry", client.endpoint.url) as recorder:
         if wanted.state == "absent":
-            return entry.ensure_absent(client, wanted, check_mode=call.check_mode, warn=call.warn).result()
+            return entry.ensure_absent(client, wanted, check_mode=call.check_mode, warn=call.warn, note=recorder.note).result()
         overridden = guard.Guard.from_call(call, client.endpoint).check(wanted.host)
         if overridden is not None:
             call.warn(f"{wanted.host} is protected ({overridden}); allow_protected overrides that.")
-        outcome = entry.ensure_present(client, wanted, check_mode=call.check_mode, warn=call.warn)
+        outcome = entry.ensure_present(
+            client,
+            wanted,
+            check_mode=call.check_mode,
+            warn=call.warn,
+            note=lambda job, action: recorder.note(job, action, overridden=overridden),
+        )
         return {**outcome.result(), "protected": overridden}
 
 

@@ -40,9 +40,10 @@ class InProcessAction(ActionBase):
         """Prepare the parent of all workers, which is where the strategy loads the plugin, so that every fork finds it done."""
         super().__init_subclass__(**kwargs)
         if hasattr(cls, "module"):
-            _function, names = cls.module.ARGUMENT_SPEC["ca_path"]["fallback"]
-            with suppress(InvalidInput):  # which the task itself will report
-                tls_context(True, next((os.environ[name] for name in names if os.environ.get(name)), None))
+            if "ca_path" in cls.module.ARGUMENT_SPEC:
+                _function, names = cls.module.ARGUMENT_SPEC["ca_path"]["fallback"]
+                with suppress(InvalidInput):  # which the task itself will report
+                    tls_context(True, next((os.environ[name] for name in names if os.environ.get(name)), None))
             # The first template that uses one makes Ansible load all of its own filters or tests; better here than in each worker.
             filter_loader.get("ansible.builtin.bool")
             test_loader.get("ansible.builtin.changed")
@@ -52,7 +53,7 @@ class InProcessAction(ActionBase):
     def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
         """Run the task and return its result."""
         task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = self.arguments(task_vars)
         if self._belongs_here(task_vars):
             # A module gets its arguments as JSON; going through it here too makes the types the same.
@@ -66,11 +67,12 @@ class InProcessAction(ActionBase):
                 check_mode=self._task.check_mode,
                 diff_mode=self._task.diff,
             )
-            return merge_hash(result, done)
+            merged: dict[str, Any] = merge_hash(result, done)
+            return merged
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
         result = merge_hash(result, self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=wrap_async))
         if not wrap_async:
-            self._remove_tmp_path(self._connection._shell.tmpdir)
+            self._remove_tmp_path(self._connection._shell.tmpdir)  # type: ignore[no-untyped-call]
         return result
 
     def arguments(self, _task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -108,13 +110,13 @@ class GuardedAction(InProcessAction):
 def inventory_addresses(task_vars: dict[str, Any]) -> list[str]:
     """Return the IPv4 addresses by which the inventory knows its hosts: their names, ansible_host and ansible_ssh_host."""
     hostvars = task_vars.get("hostvars")
-    found = {}
+    found: dict[str, None] = {}
     for host in (task_vars.get("groups") or {}).get("all", ()):
         # Reading raw variables is much cheaper than having them all templated, which only an expression needs.
-        raw = hostvars.raw_get(host) if hostvars is not None else {}
+        raw = {} if hostvars is None else hostvars.raw_get(host)
         for name in ("ansible_host", "ansible_ssh_host", None):
             address = host if name is None else raw.get(name)
-            if name is not None and "{{" in str(address):
+            if hostvars is not None and name is not None and "{{" in str(address):
                 address = hostvars[host].get(name)
             try:
                 found[str(IPv4Address(str(address)))] = None

@@ -188,3 +188,9 @@ class EntriesFailed(IntrusionResponseError):
     """Some of many entries failed; each has a failure of its own."""
 
     code = "entries_failed"
+
+
+class LedgerUnusable(IntrusionResponseError):
+    """The ledger cannot be read, or is not the one that was expected."""
+
+    code = "ledger_unusable"

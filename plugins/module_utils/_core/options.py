@@ -12,6 +12,7 @@ from typing import Any, Optional
 
 from .errors import InvalidInput
 
+LONGEST_NAME = 200
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -67,6 +68,17 @@ COS_CONNECTION = (
     Option("retries", "int", 3, env=("COS_RETRIES",)),
 )
 
+LEDGER = (Option("ledger", "path", "~/.local/state/intrusion.response/ledger.sqlite3", env=("INTRUSION_RESPONSE_LEDGER",)),)
+
+#: What a module that writes takes besides; a ledger in which nothing is removed has no fixed size.
+LEDGER_WRITING = (
+    *LEDGER,
+    Option("ledger_keep", "int", 400),
+    Option("ledger_user"),
+    Option("event"),
+    Option("event_rule"),
+)
+
 
 def refuse_control_characters(name: str, value: str) -> str:
     """Return value, or raise InvalidInput when it holds control characters or line separators."""
@@ -89,6 +101,14 @@ def path_name(name: str, value: Optional[str]) -> str:
             f"without spaces and without any of / \\ ? # %; got {value[:80]!r}."
         )
     return value
+
+
+def parse_name(name: str, value: Optional[str]) -> Optional[str]:
+    """Return a name that is only recorded, None when empty; raises InvalidInput."""
+    value = refuse_control_characters(name, value or "").strip()
+    if len(value) > LONGEST_NAME:
+        raise InvalidInput(f"{name} must have at most {LONGEST_NAME} characters.")
+    return value or None
 
 
 def integer_between(name: str, value: Any, low: int, high: int) -> int:

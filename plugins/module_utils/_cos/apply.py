@@ -32,6 +32,8 @@ from .blacklist import ALL_SERVICES, DEFAULT_TTL, Entry, Key, Listing
 from .wanted import TEXTS, TTL_TOLERANCE, Wanted
 
 Warn = Callable[[str], None]
+#: Takes a finished job and what was to be done: added, renewed, updated or removed.
+Note = Callable[["Job", str], None]
 
 
 class Firewall(Protocol):
@@ -65,7 +67,7 @@ class Job:
         key: what identifies the entry.
         wanted: what must be listed in the end; None to remove.
         entry: what to write.
-        existing: what was listed before.
+        existing: what was listed before; to remove, only for the record.
         result: what is listed in the end.
         failure: why that could not be reached; until the end, why the last request failed.
     """
@@ -120,7 +122,12 @@ class Writer:
 
     def write(self, jobs: Sequence[Job], listing: Listing) -> Listing:
         """Bring every wanted entry into the listing, and return the last one."""
-        listing = self._post(jobs, listing, self._arrived)
+        self._send(jobs, self._add)
+        return self.settle(jobs, self._read_after(jobs, listing))
+
+    def settle(self, jobs: Sequence[Job], listing: Listing) -> Listing:
+        """Go on with entries that were sent, from a listing that was read afterwards, and return the last one."""
+        listing = self._again(jobs, listing, self._arrived)
         replace = []
         for job in jobs:
             if self._arrived(job, listing):
@@ -204,7 +211,8 @@ class Writer:
         for job in jobs:
             job.entry, job.failure = job.existing, None
         self.stopped = False
-        listing = self._post(jobs, listing, lambda job, listing: bool(listing.owned(job.key)))
+        self._send(jobs, self._add)
+        listing = self._again(jobs, self._read_after(jobs, listing), lambda job, listing: bool(listing.owned(job.key)))
         for job, failure in zip(jobs, failures):
             job.failure = failure
             if failure is not None:
@@ -215,19 +223,15 @@ class Writer:
                 )
         return listing
 
-    def _post(self, jobs: Sequence[Job], listing: Listing, arrived: Callable[[Job, Listing], bool]) -> Listing:
-        """Send the entries, again where the listing shows that they did not arrive."""
-        pending = list(jobs)
-        for attempt in range(self.firewall.attempts):
-            if not pending:
+    def _again(self, jobs: Sequence[Job], listing: Listing, arrived: Callable[[Job, Listing], bool]) -> Listing:
+        """Send entries again where the listing shows that they did not arrive."""
+        for attempt in range(self.firewall.attempts - 1):
+            pending = [job for job in jobs if job.failure is not None and job.failure.retryable and not arrived(job, listing)]
+            if not pending or listing.stale:
                 break
-            if attempt:
-                self.firewall.wait(attempt - 1)
+            self.firewall.wait(attempt)
             self._send(pending, self._add)
             listing = self._read_after(pending, listing)
-            if listing.stale:
-                break
-            pending = [job for job in pending if job.failure is not None and job.failure.retryable and not arrived(job, listing)]
         return listing
 
     def _send(self, jobs: Sequence[Job], function: Callable[[Job], Any], stops: bool = True) -> None:

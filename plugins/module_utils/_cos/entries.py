@@ -10,18 +10,21 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from .._core.errors import EntriesFailed, IntrusionResponseError, InvalidInput, NotAttempted, ProtectedAddress, PurgeLimitExceeded
 from .._core.options import integer_between
 from .apply import Firewall, Job, Warn, Writer, read
 from .blacklist import OWNED, Entry, Key, Listing, parse_text
-from .entry import plan_absent, plan_present, shown, warn_of_ttl, written_as
+from .entry import left_alone, plan_absent, plan_present, shown, warn_of_ttl, why_left_alone, written_as
 from .guard import Guard
+from .record import firewall_name
 from .wanted import Wanted
 
 #: What a task may give once for all its entries.
-SHARED = ("service", "state", "ttl", "renew_below", "rule_name", "description", "close_established")
+SHARED = ("service", "state", "ttl", "renew_below", "rule_name", "description", "close_established", "event", "event_rule")
+#: And only for all of them.
+FIXED = ("every_service", "text_mismatch", "match_rule_name")
 EXAMPLES_SHOWN = 3
 
 
@@ -63,7 +66,7 @@ class Request:
         """Validate module options; raises InvalidInput before anything is sent, naming the position of the entry at fault."""
         integer_between("concurrency", params["concurrency"], 1, 64)
         shared = {name: params[name] for name in SHARED}
-        fixed = {"every_service": params["every_service"], "text_mismatch": params["text_mismatch"]}
+        fixed = {name: params[name] for name in FIXED}
         mark = parse_text("purge_mark", params["purge_mark"]) or parse_text("rule_name", params["rule_name"]) or ""
         if params["purge"] and not mark:
             raise InvalidInput("purge needs purge_mark or rule_name: only entries whose rule_name begins with it are removed.")
@@ -72,6 +75,8 @@ class Request:
             name = f"entries[{index}]"
             if given.get("alert_type") not in (None, "", OWNED):
                 raise InvalidInput(f"{name} has alert_type {given['alert_type']}; only {OWNED} entries can be written. Filter the listing.")
+            if given.get("firewall") and firewall_name(given["firewall"]) != firewall_name(params["api_url"]):
+                raise InvalidInput(f"{name} was recorded for another firewall ({firewall_name(given['firewall'])}).")
             try:
                 one = Wanted.from_params({**shared, **fixed, **{key: value for key, value in given.items() if value is not None}})
             except InvalidInput as error:
@@ -97,6 +102,8 @@ class Row:
     failure: Optional[IntrusionResponseError] = None
     protected: Optional[str] = None
     purged: bool = False
+    wanted: Optional[Wanted] = None
+    remark: Optional[str] = None
 
     def result(self) -> dict[str, Any]:
         """Return the entry's part of the return values."""
@@ -110,12 +117,14 @@ class Row:
             "protected": self.protected,
             "purged": self.purged,
             "code": failure and failure.code,
-            "msg": failure and failure.as_result()["msg"],
+            "msg": failure.as_result()["msg"] if failure else self.remark,
         }
 
 
-def ensure(firewall: Firewall, request: Request, guard: Guard, *, check_mode: bool, warn: Warn) -> dict[str, Any]:
-    """Bring all entries to the wanted state, and return module return values, failed ones included.
+def ensure(
+    firewall: Firewall, request: Request, guard: Guard, *, check_mode: bool, warn: Warn, note: Optional[Callable[..., None]] = None
+) -> dict[str, Any]:
+    """Bring all entries to the wanted state, note what was written, and return module return values, failed ones included.
 
     Raises:
         PurgeLimitExceeded: before anything was written; and whatever the client raises while the blacklist is first read.
@@ -133,6 +142,10 @@ def ensure(firewall: Firewall, request: Request, guard: Guard, *, check_mode: bo
                 row.failure = NotAttempted("Not attempted, because another entry cannot be written.")
     elif not check_mode:
         _apply(firewall, rows, listing, request.stop, warn)
+        for row in rows:
+            if row.job is not None and note is not None:
+                wanted = row.wanted
+                note(row.job, row.action, overridden=row.protected, event=wanted and wanted.event, event_rule=wanted and wanted.event_rule)
     hosts = {wanted.host for wanted in request.wanted if wanted.state == "absent"}
     foreign = listing.foreign_among(hosts)
     if foreign:
@@ -144,7 +157,10 @@ def _plan(wanted: Wanted, listing: Listing, guard: Guard) -> list[Row]:
     if wanted.state == "absent":
         removals = plan_absent(wanted, listing).operations
         found = [(removal.key, listing.owned(removal.key)[0]) for removal in removals]
-        return [_removal(key, entry) for key, entry in found] or [Row(wanted.key, "unchanged", None, {}, {})]
+        rows = [_removal(key, entry, wanted) for key, entry in found]
+        for entry in left_alone(wanted, listing):
+            rows.append(Row(entry.key, "unchanged", entry, {}, {}, remark=why_left_alone(wanted, entry)))
+        return rows or [Row(wanted.key, "unchanged", None, {}, {})]
     try:
         protected = guard.check(wanted.host)
     except ProtectedAddress as error:
@@ -158,11 +174,12 @@ def _plan(wanted: Wanted, listing: Listing, guard: Guard) -> list[Row]:
         return [Row(wanted.key, "unchanged", owned[0], plan.before, plan.after, protected=protected)]
     operation = plan.operations[0]
     job = Job(wanted.key, wanted, operation.entry, owned[0] if owned else None)
-    return [Row(wanted.key, written_as(operation), operation.entry, plan.before, plan.after, job, protected=protected)]
+    return [Row(wanted.key, written_as(operation), operation.entry, plan.before, plan.after, job, protected=protected, wanted=wanted)]
 
 
-def _removal(key: Key, entry: Entry, purged: bool = False) -> Row:
-    return Row(key, "removed", None, shown(entry, with_ttl=False), {}, Job(key), purged=purged)
+def _removal(key: Key, entry: Entry, wanted: Optional[Wanted] = None) -> Row:
+    job = Job(key, existing=entry)
+    return Row(key, "removed", None, shown(entry, with_ttl=False), {}, job, purged=wanted is None, wanted=wanted)
 
 
 def _purge(request: Request, listing: Listing, keep: set[Key]) -> list[Row]:
@@ -176,7 +193,7 @@ def _purge(request: Request, listing: Listing, keep: set[Key]) -> list[Row]:
             f"purge_limit ({request.limit}) allows; nothing was written.",
             hint="Is the list of entries complete?",
         )
-    return [_removal(entry.key, entry, purged=True) for entry in surplus]
+    return [_removal(entry.key, entry) for entry in surplus]
 
 
 def _apply(firewall: Firewall, rows: list[Row], listing: Listing, stop: bool, warn: Warn) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 from .._core.errors import InvalidInput
 from .._core.plan import Plan
-from .apply import Firewall, Job, Warn, Writer, read
+from .apply import Firewall, Job, Note, Warn, Writer, read
 from .blacklist import Entry, Key, Listing
 from .wanted import Wanted
 
@@ -77,14 +77,33 @@ def plan_present(wanted: Wanted, listing: Listing) -> Plan[Write]:
 
 def plan_absent(wanted: Wanted, listing: Listing) -> Plan[Remove]:
     """Compare; only the API's own entries count."""
-    one = [wanted.service] if listing.owned(wanted.key) else []
-    services = listing.owned_services(wanted.host) if wanted.every_service else one
+    kept = {entry.service for entry in left_alone(wanted, listing)}
+    services = [service for service in _services(wanted, listing) if service not in kept]
     if not services:
         return Plan({}, {})
     operations = tuple(Remove((wanted.host, service)) for service in services)
     entries = [shown(listing.owned(operation.key)[0], False) for operation in operations]
     before = entries[0] if len(entries) == 1 else {"entries": entries}
     return Plan(before, {}, operations)
+
+
+def left_alone(wanted: Wanted, listing: Listing) -> list[Entry]:
+    """Return the entries that are not removed because they bear another rule_name, one for each service."""
+    if not wanted.match_rule_name:
+        return []
+    found = [entry for service in _services(wanted, listing) for entry in listing.owned((wanted.host, service))]
+    return list({entry.key: entry for entry in found if entry.rule_name != wanted.rule_name}.values())
+
+
+def why_left_alone(wanted: Wanted, entry: Entry) -> str:
+    """Return what to tell the user of such an entry."""
+    return f"{entry.host} ({entry.service}) is listed with rule_name {entry.rule_name!r}, not {wanted.rule_name!r}, and was left alone."
+
+
+def _services(wanted: Wanted, listing: Listing) -> list[str]:
+    if wanted.every_service:
+        return listing.owned_services(wanted.host)
+    return [wanted.service] if listing.owned(wanted.key) else []
 
 
 def warn_of_ttl(entries: Iterable[Entry], warn: Warn) -> None:
@@ -101,8 +120,12 @@ def written_as(operation: Write) -> str:
     return "renewed" if operation.reasons == ("renewal",) else "updated"
 
 
-def ensure_present(firewall: Firewall, wanted: Wanted, *, check_mode: bool, warn: Warn) -> Outcome:
-    """Bring the entry to the wanted state and report what is listed afterwards.
+def no_note(_job: Job, _action: str) -> None:
+    """Record nothing."""
+
+
+def ensure_present(firewall: Firewall, wanted: Wanted, *, check_mode: bool, warn: Warn, note: Note = no_note) -> Outcome:
+    """Bring the entry to the wanted state, note what was written, and report what is listed afterwards.
 
     Raises:
         NotListedAfterWrite, StoredDifferently, and whatever the client raises; changed is set where something was written.
@@ -119,18 +142,24 @@ def ensure_present(firewall: Firewall, wanted: Wanted, *, check_mode: bool, warn
         return Outcome(plan, action, operation.entry, listing.foreign(wanted.host))
     job = Job(wanted.key, wanted, operation.entry, owned[0] if owned else None)
     listing = Writer(firewall, warn).write([job], listing)
+    note(job, action)
     if job.failure is not None:
         raise job.failure
     return Outcome(plan, action, job.result, listing.foreign(wanted.host))
 
 
-def ensure_absent(firewall: Firewall, wanted: Wanted, *, check_mode: bool, warn: Warn) -> Outcome:
+def ensure_absent(firewall: Firewall, wanted: Wanted, *, check_mode: bool, warn: Warn, note: Note = no_note) -> Outcome:
     """Remove the entry, or those of every service, and warn when the host is still blocked by others."""
     listing = read(firewall)
     plan = plan_absent(wanted, listing)
+    kept = left_alone(wanted, listing)
+    for entry in kept:
+        warn(why_left_alone(wanted, entry))
     if plan.operations and not check_mode:
-        jobs = [Job(operation.key) for operation in plan.operations]
+        jobs = [Job(operation.key, existing=listing.owned(operation.key)[0]) for operation in plan.operations]
         listing = Writer(firewall, warn).remove(jobs, listing)
+        for job in jobs:
+            note(job, "removed")
         failed = [job.failure for job in jobs if job.failure is not None]
         if failed:
             failed[0].changed = failed[0].changed or len(failed) < len(jobs)
@@ -139,7 +168,7 @@ def ensure_absent(firewall: Firewall, wanted: Wanted, *, check_mode: bool, warn:
     if foreign:
         sources = ", ".join(sorted({entry.alert_type or "unknown" for entry in foreign}))
         warn(f"{wanted.host} is still blocked by entries of the firewall's own features ({sources}), which the API cannot remove.")
-    return Outcome(plan, "removed" if plan.changed else "unchanged", None, foreign)
+    return Outcome(plan, "removed" if plan.changed else "unchanged", kept[0] if kept else None, foreign)
 
 
 def shown(entry: Entry, with_ttl: bool = True) -> dict[str, Any]:

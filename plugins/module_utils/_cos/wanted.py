@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from .._core.errors import InvalidInput
-from .._core.options import integer_between
+from .._core.options import integer_between, parse_name
 from .blacklist import ALL_SERVICES, DEFAULT_TTL, LONGEST_TTL, OWNED, Entry, Key, parse_host, parse_service, parse_text
 
 #: An entry may be listed with this many seconds more than were asked for: rounding and the time a request takes.
@@ -20,7 +20,10 @@ TEXTS = ("rule_name", "description")
 
 @dataclass(frozen=True)
 class Wanted:
-    """A validated request for one entry; None stands for "not given", and is then never a difference."""
+    """A validated request for one entry; None stands for "not given", and is then never a difference.
+
+    What led to it, event and event_rule, is only recorded.
+    """
 
     host: str
     service: str = ALL_SERVICES
@@ -32,6 +35,9 @@ class Wanted:
     close_established: Optional[bool] = None
     every_service: bool = False
     text_mismatch: str = "fail"
+    match_rule_name: bool = False
+    event: Optional[str] = None
+    event_rule: Optional[str] = None
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Wanted:
@@ -48,6 +54,8 @@ class Wanted:
                 )
         if params["every_service"] and params["state"] != "absent":
             raise InvalidInput("every_service goes with state: absent. To block every service, use service: all_services.")
+        if params["match_rule_name"] and (params["state"] != "absent" or params["rule_name"] is None):
+            raise InvalidInput("match_rule_name goes with state: absent, and needs rule_name.")
         return cls(
             host=parse_host("host", params["host"]),
             service=parse_service("service", params["service"]),
@@ -59,6 +67,9 @@ class Wanted:
             close_established=params["close_established"],
             every_service=params["every_service"],
             text_mismatch=params["text_mismatch"],
+            match_rule_name=params["match_rule_name"],
+            event=parse_name("event", params["event"]),
+            event_rule=parse_name("event_rule", params["event_rule"]),
         )
 
     @property

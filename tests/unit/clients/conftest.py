@@ -28,6 +28,7 @@ class Door:
     def __init__(self, emulator: Handle, state_dir: Path) -> None:
         self.emulator = emulator
         self.state_dir = state_dir
+        self.ledger = state_dir / "ledger.sqlite3"
         self.warnings: list[str] = []
         self.environ: dict[str, str] = {}
 
@@ -40,7 +41,10 @@ class Door:
                 "password": user["password"],
                 "ca_path": self.emulator.ca_path,
                 "timeout": 5,
+                **({} if name.endswith("_info") else {"ledger": str(self.ledger)}),
             }
+        if name.startswith("response_"):
+            return {"ledger": str(self.ledger)}
         user = self.emulator.users[0]
         return {
             "ips_url": self.emulator.ips_url,

@@ -15,7 +15,12 @@ from .conftest import MODULES, PACKAGE, load_fragment
 
 options = importlib.import_module(f"{PACKAGE}.module_utils._core.options")
 spec_of = importlib.import_module(f"{PACKAGE}.module_utils._core.module").connection_spec
-TABLES = {"ips": options.IPS_CONNECTION, "cos": options.COS_CONNECTION}
+TABLES = {
+    "ips": options.IPS_CONNECTION,
+    "cos": options.COS_CONNECTION,
+    "ledger": options.LEDGER,
+    "ledger.writing": options.LEDGER_WRITING,
+}
 #: Variables that the HTTP library reads, not we.
 FOREIGN = {"HTTPS_PROXY", "NO_PROXY"}
 
@@ -62,8 +67,18 @@ def test_secrets_are_marked():
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
 def test_modules_take_the_whole_table_of_their_service(module):
     spec = module.code.ARGUMENT_SPEC
-    assert {name: spec[name] for name in documented(module.group)} == spec_of(TABLES[module.group])
-    assert f"intrusion.response.{module.group}" in module.documentation["extends_documentation_fragment"]
+    table = {"response": "ledger"}.get(module.group, module.group)
+    assert {name: spec[name] for name in documented(table)} == spec_of(TABLES[table])
+    assert f"intrusion.response.{table}" in module.documentation["extends_documentation_fragment"]
+
+
+def test_every_module_that_blocks_writes_to_the_ledger():
+    for module in MODULES:
+        blocks = module.group == "cos" and not module.is_info
+        assert blocks == ("intrusion.response.ledger.writing" in module.documentation["extends_documentation_fragment"]), module.name
+        if blocks:
+            expected = spec_of(options.LEDGER_WRITING)
+            assert {name: module.code.ARGUMENT_SPEC[name] for name in expected} == expected, module.name
 
 
 def test_every_module_that_blocks_has_the_guard():

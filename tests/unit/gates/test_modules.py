@@ -17,6 +17,8 @@ NO_INFO_TWIN = {
     "ips_agent": "the API has no operation that reads the state of an agent",
     "cos_blacklist_entries": "cos_blacklist_entry_info lists all entries",
 }
+#: What can be read, but is written on the way of something else only.
+NO_STATE_TWIN = {"response_ledger"}
 TASK_KEYWORDS = {"name", "register", "when", "loop", "vars", "delegate_to", "module_defaults", "environment", "no_log"}
 COMPARED = {"type": "str", "default": None, "required": False, "choices": None, "elements": None, "aliases": []}
 
@@ -87,7 +89,7 @@ def test_every_state_module_has_a_module_that_reads(modules):
     states = {name for name, module in modules.items() if not module.is_info}
     twins = {name.removesuffix("_info") for name, module in modules.items() if module.is_info}
     assert states - twins == set(NO_INFO_TWIN)
-    assert twins <= states
+    assert twins - states == NO_STATE_TWIN
     for name in states:
         assert "state" in modules[name].documentation["options"], name
     for name in twins:

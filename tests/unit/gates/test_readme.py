@@ -51,7 +51,7 @@ def test_commands_of_make_exist(tree):
 def test_settings_are_those_of_the_code(tree):
     options = importlib.import_module(f"{PACKAGE}.module_utils._core.options")
     expected = {(options.NEVER_BLOCK_ENV, "never_block")}
-    for option in (*options.COS_CONNECTION, *options.IPS_CONNECTION):
+    for option in (*options.COS_CONNECTION, *options.IPS_CONNECTION, *options.LEDGER):
         expected |= {(option.env[0], option.name)} if option.env else set()
     table = section(tree["README.md"], "Connection settings")
     assert {(variable.strip("`"), option.strip("`")) for variable, option, _meaning in rows(table)} == expected

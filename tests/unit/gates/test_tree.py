@@ -17,9 +17,14 @@ import yaml
 LONGEST = 400
 OWN = "ansible_collections.intrusion.response"
 UTILS = "plugins/module_utils/"
+RESPONDER = "plugins/plugin_utils/responder/"
 #: The only files that may know the library below.
 ANSIBLE_BELONGS_TO = {f"{UTILS}_core/module.py"}
 HTTP_BELONGS_TO = {f"{UTILS}_core/http.py"}
+#: Where the responder serves HTTP; how a firewall is spoken to, it leaves to the resources.
+SERVERS = {f"{RESPONDER}{name}.py" for name in ("door", "listener", "monitor", "source")}
+SERVER_LIBRARIES = {"aiohttp", "prometheus_client"}
+CONFIGURATION_BELONGS_TO = {f"{RESPONDER}service.py"}
 HTTP_LIBRARIES = {"requests", "urllib3", "http", "socketserver", "aiohttp"}
 HTTP_CALLS = {"urllib.request", "urllib.error"}
 #: What an API client is made of; every other file of an API's room is a resource.
@@ -50,6 +55,7 @@ def uses(imported: str, libraries: set[str]) -> bool:
 def test_the_gate_can_see(tree):
     assert f"{UTILS}_core/http.py" in tree
     assert "requests" in set(imports(f"{UTILS}_core/http.py", tree[f"{UTILS}_core/http.py"]))
+    assert "aiohttp" in set(imports(f"{RESPONDER}door.py", tree[f"{RESPONDER}door.py"]))
 
 
 def test_module_utils_know_ansible_in_one_place_only(tree):
@@ -75,9 +81,25 @@ def test_http_is_spoken_in_one_place_only(tree):
         f"{name}: {imported}"
         for name, text in python(tree, "plugins/").items()
         for imported in imports(name, text)
-        if uses(imported, HTTP_LIBRARIES) and name not in HTTP_BELONGS_TO
+        if uses(imported, HTTP_LIBRARIES) and name not in HTTP_BELONGS_TO and not (name in SERVERS and uses(imported, {"aiohttp"}))
     ]
     assert not offenders
+
+
+def test_the_responder_imports_the_collection_relatively_and_serves_http_in_few_places(tree):
+    files = python(tree, RESPONDER)
+    assert files
+    for name, text in files.items():
+        extra = SERVER_LIBRARIES if name in SERVERS else {"yaml"} if name in CONFIGURATION_BELONGS_TO else set()
+        allowed = {*sys.stdlib_module_names, "plugins"} | extra
+        foreign = {imported for imported in imports(name, text) if imported.partition(".")[0] not in allowed}
+        assert not foreign, f"{name}: {foreign}"
+
+
+def test_the_responder_speaks_to_firewalls_through_the_resources_only(tree):
+    for name, text in python(tree, RESPONDER).items():
+        transport = {imported for imported in imports(name, text) if imported.endswith(("_core.http.Transport", "_core.http.Reply"))}
+        assert not transport, f"{name}: {transport}"
 
 
 def test_resources_do_not_reach_past_the_client(tree):

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.intrusion.response.plugins.module_utils._cos.apply import Job
 from ansible_collections.intrusion.response.plugins.module_utils._cos.blacklist import Entry, Listing
 from ansible_collections.intrusion.response.plugins.module_utils._cos.entry import (
     ensure_absent,
@@ -164,3 +167,25 @@ def test_any_listed_value_can_be_read(raw: dict) -> None:
     entry = Entry.from_wire(raw)
     assert entry.ttl is None or isinstance(entry.ttl, int)
     assert entry.covers("203.0.113.5") in (True, False)
+
+
+@given(held=listings, wanted=requests(), name=st.sampled_from(TEXTS), every_service=st.booleans(), check_mode=st.booleans())
+def test_what_bears_another_rule_name_stays(
+    held: list[Entry], wanted: Wanted, name: str, every_service: bool, check_mode: bool
+) -> None:
+    wanted = replace(wanted, state="absent", rule_name=name, every_service=every_service, match_rule_name=True)
+    firewall = Firewall(held)
+    before = list(firewall.held)
+    warnings: list[str] = []
+    noted: list[tuple[Job, str]] = []
+
+    def note(job: Job, action: str) -> None:
+        noted.append((job, action))
+
+    done = ensure_absent(firewall, wanted, check_mode=check_mode, warn=warnings.append, note=note)
+    named = [entry for entry in before if entry.owned and entry.host == wanted.host and (every_service or entry.key == wanted.key)]
+    gone = [entry for entry in named if entry.rule_name == name]
+    assert done.plan.changed == bool(gone)
+    assert firewall.held == (before if check_mode else [entry for entry in before if entry not in gone])
+    assert [job.key for job, action in noted if action == "removed"] == ([] if check_mode else [entry.key for entry in gone])
+    assert sum("left alone" in warning for warning in warnings) == len(named) - len(gone)

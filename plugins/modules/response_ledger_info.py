@@ -1,0 +1,300 @@
+#!/usr/bin/python
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Read the ledger of what was blocked and unblocked."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: response_ledger_info
+short_description: Read the ledger of what was blocked and unblocked
+version_added: 1.0.0
+description:
+  - Reads the ledger, in which the modules, the playbooks and the responder of this collection record what they write to the
+    blacklists of firewalls, when, for whom and because of which IPS event.
+  - Also returns which of the recorded blocks still stand, in the form in which
+    M(intrusion.response.cos_blacklist_entries) takes them back.
+  - All filters count together. No firewall is asked.
+author:
+  - intrusion.response contributors (@intrusion-response)
+extends_documentation_fragment:
+  - intrusion.response.attributes.info
+  - intrusion.response.attributes.actiongroup_response
+  - intrusion.response.ledger
+options:
+  event:
+    description:
+      - Only what this IPS event led to, by its id.
+    type: str
+  rule_name:
+    description:
+      - Only entries with this rule name, or those that an IPS rule of this name led to. C(*) stands for any text, C(?) for any
+        character and C([...]) for one of several.
+    type: str
+  addresses:
+    description:
+      - Only these IPv4 addresses. All when this is empty.
+    type: list
+    elements: str
+    default: []
+  firewall:
+    description:
+      - Only this firewall, by the address that its O(intrusion.response.cos_blacklist_entry#module:api_url) had.
+    type: str
+  since:
+    description:
+      - Only what was done at this time or later, such as V(2026-11-22T03:10:00Z). Without a zone it is UTC. Seconds since the
+        epoch are taken, too.
+    type: str
+  until:
+    description:
+      - Only what was done before this time.
+    type: str
+  last:
+    description:
+      - Only what was done in the last so many minutes. V(90s), V(2h), V(1d) and V(1w) are other units. Not together with
+        O(since) or O(until).
+    type: str
+  action:
+    description:
+      - Only these actions. RV(standing) does not depend on it.
+    type: list
+    elements: str
+    choices: [block, renew, update, unblock]
+    default: []
+  door:
+    description:
+      - Only what this module did, such as V(cos_blacklist_entries), or V(responder).
+    type: str
+  limit:
+    description:
+      - How many records to return at most, the newest ones. V(0) returns all. RV(standing) and RV(total) do not depend on it.
+    type: int
+    default: 100
+notes:
+  - A block that may have failed (RV(records[].outcome) is V(unknown)) counts as standing.
+  - The filters are compared with how a standing block began, so a renewal in the last ten minutes is not a block of the last ten
+    minutes.
+seealso:
+  - module: intrusion.response.cos_blacklist_entries
+"""
+
+EXAMPLES = r"""
+- name: What happened in the last hour?
+  intrusion.response.response_ledger_info:
+    last: 1h
+
+- name: Who blocked this address, and why?
+  intrusion.response.response_ledger_info:
+    addresses: [203.0.113.5]
+    action: [block]
+    limit: 1
+
+- name: Find the blocks of one firewall that an IPS rule led to and that still stand
+  intrusion.response.response_ledger_info:
+    rule_name: "Invalid Traversal*"
+    firewall: https://192.0.2.1
+  register: recorded
+
+- name: Take them back, where they are still ours
+  intrusion.response.cos_blacklist_entries:
+    api_url: https://192.0.2.1
+    state: absent
+    match_rule_name: true
+    entries: "{{ recorded.standing }}"
+
+# Ad hoc:
+#   ansible localhost -m intrusion.response.response_ledger_info -a "last=30m"
+#
+# In an AWX job template, launch the playbook intrusion.response.undo with --check; see the README.
+"""
+
+RETURN = r"""
+records:
+  description: The records, newest first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Number of the record.
+      type: int
+      sample: 42
+    at:
+      description: When it was done, in UTC.
+      type: str
+      sample: "2026-11-22T03:10:00.125Z"
+    action:
+      description: What was done. One of V(block), V(renew), V(update) and V(unblock).
+      type: str
+      sample: block
+    outcome:
+      description: V(ok), V(failed), or V(unknown) where it may have taken effect all the same.
+      type: str
+      sample: ok
+    code:
+      description: Code of the failure. Together with V(ok), the entry is there, but was stored differently. Otherwise null.
+      type: str
+      sample: null
+    address:
+      description: The address.
+      type: str
+      sample: 203.0.113.5
+    service:
+      description: The service.
+      type: str
+      sample: all_services
+    firewall:
+      description: Address of the firewall.
+      type: str
+      sample: https://192.0.2.1
+    ttl:
+      description: Seconds that the entry had from then on, null when that is not known.
+      type: int
+      sample: 3600
+    rule_name:
+      description: Rule name as it was listed afterwards; of an unblock, before.
+      type: str
+      sample: "IPS: Invalid Traversal"
+    description:
+      description: Description of the entry.
+      type: str
+      sample: port scan
+    door:
+      description: The module that did it, or V(responder).
+      type: str
+      sample: cos_blacklist_entries
+    user:
+      description: Who did it.
+      type: str
+      sample: alice
+    job:
+      description: Id of the job of AWX or Ansible Automation Platform, otherwise null.
+      type: str
+      sample: "1234"
+    event:
+      description: Id of the IPS event that led to it, otherwise null.
+      type: str
+      sample: 5d41402abc4b2a76b9719d911017c592
+    event_rule:
+      description: Name of the IPS rule that raised the event, otherwise null.
+      type: str
+      sample: Invalid Traversal
+    overridden:
+      description: Why the address was protected, where allow_protected overrode that. Otherwise null.
+      type: str
+      sample: null
+total:
+  description: How many records there are that pass the filters.
+  returned: success
+  type: int
+  sample: 1
+standing:
+  description: Blocks that passed the filters when they began, and were neither taken back since nor have run off. Oldest first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The blocked address.
+      type: str
+      sample: 203.0.113.5
+    service:
+      description: The blocked service.
+      type: str
+      sample: all_services
+    ttl:
+      description: Seconds left, null when that is not known.
+      type: int
+      sample: 3480
+    rule_name:
+      description: Rule name as it was listed after the latest write.
+      type: str
+      sample: "IPS: Invalid Traversal"
+    description:
+      description: Description as it was listed after the latest write.
+      type: str
+      sample: port scan
+    firewall:
+      description: Address of the firewall.
+      type: str
+      sample: https://192.0.2.1
+    event:
+      description: Id of the IPS event that led to the block, otherwise null.
+      type: str
+      sample: 5d41402abc4b2a76b9719d911017c592
+    event_rule:
+      description: Name of the IPS rule that raised the event, otherwise null.
+      type: str
+      sample: Invalid Traversal
+    at:
+      description: When the block began, in UTC.
+      type: str
+      sample: "2026-11-22T03:10:00.125Z"
+    expires_at:
+      description: When it runs off, in UTC. Null when that is not known.
+      type: str
+      sample: "2026-11-22T04:10:00.125Z"
+ledger:
+  description: The file that was read. Null when there is none.
+  returned: success
+  type: str
+  sample: /var/lib/intrusion-response/ledger.sqlite3
+code:
+  description: Code of the failure, such as V(ledger_unusable). It stays the same between releases; the README lists all of them.
+  returned: failure
+  type: str
+  sample: ledger_unusable
+http_status:
+  description: Always null, since nothing is asked over HTTP.
+  returned: failure
+  type: int
+  sample: null
+retryable:
+  description: Whether the same task may succeed when it is run again.
+  returned: failure
+  type: bool
+  sample: false
+hint:
+  description: What can be done about the failure, which is also the end of C(msg). Null when there is nothing to add.
+  returned: failure
+  type: str
+  sample: null
+"""
+
+from ansible_collections.intrusion.response.plugins.module_utils._core.call import Call
+from ansible_collections.intrusion.response.plugins.module_utils._core.ledger import Ledger
+from ansible_collections.intrusion.response.plugins.module_utils._core.module import connection_spec, run_module
+from ansible_collections.intrusion.response.plugins.module_utils._core.options import LEDGER
+from ansible_collections.intrusion.response.plugins.module_utils._cos import recorded
+
+ARGUMENT_SPEC = {
+    "event": {"type": "str"},
+    "rule_name": {"type": "str"},
+    "addresses": {"type": "list", "elements": "str", "default": []},
+    "firewall": {"type": "str"},
+    "since": {"type": "str"},
+    "until": {"type": "str"},
+    "last": {"type": "str"},
+    "action": {"type": "list", "elements": "str", "choices": ["block", "renew", "update", "unblock"], "default": []},
+    "door": {"type": "str"},
+    "limit": {"type": "int", "default": 100},
+    **connection_spec(LEDGER),
+}
+
+
+def run(call: Call) -> dict:
+    """Read the ledger."""
+    ledger = Ledger.from_option(call.params["ledger"], call.warn)
+    return recorded.report(ledger, recorded.Query.from_params(call.params), call.warn)
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    run_module(run, ARGUMENT_SPEC)
+
+
+if __name__ == "__main__":
+    main()

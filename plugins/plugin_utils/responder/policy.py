@@ -1,0 +1,170 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which events lead to a block, of which address, and what the entry looks like. Everything here is pure."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Optional
+
+from ...module_utils._core.options import CONTROL_CHARACTERS
+from ...module_utils._cos.blacklist import ALL_SERVICES, LONGEST_TTL, parse_service
+from ...module_utils._ips.event import Event
+from .section import Section
+
+LONGEST_TEXT = 120
+LONGEST_MARK = 40
+#: How much of an event's id is in the description of its entry.
+ID_SHOWN = 12
+#: Not blocked unless listed in `private`. The documentation networks (RFC 5737) are not among them.
+PRIVATE = tuple(
+    (IPv4Network(network), name)
+    for network, name in (
+        ("10.0.0.0/8", "private"),
+        ("172.16.0.0/12", "private"),
+        ("192.168.0.0/16", "private"),
+        ("100.64.0.0/10", "shared (carrier-grade NAT)"),
+        ("169.254.0.0/16", "link-local"),
+        ("127.0.0.0/8", "loopback"),
+        ("0.0.0.0/8", "reserved"),
+        ("224.0.0.0/4", "multicast"),
+        ("240.0.0.0/4", "reserved"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What an event leads to: an address to block, or why nothing is done (then address is None)."""
+
+    address: Optional[str] = None
+    reason: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The user's rules; an empty list of directions, flows, severities, actions or rules stands for all.
+
+    Attributes:
+        rules: patterns of rule names that may lead to a block, as in a shell, in any case.
+        exclude_rules: patterns of rule names that never do.
+        private: networks of private and reserved addresses that may be blocked all the same.
+        service: the firewall's service that is blocked.
+        ttl: seconds of a first block.
+        renew_below: an entry with fewer seconds left is renewed.
+        rule_name: the mark that entries bear, followed by the rule's name.
+        close_established: whether open connections of the address are closed, too.
+        detect_only: whether events of agents that only look on count.
+    """
+
+    directions: frozenset[str] = frozenset({"incoming"})
+    flows: frozenset[str] = frozenset({"connection"})
+    severities: frozenset[str] = frozenset()
+    actions: frozenset[str] = frozenset()
+    rules: tuple[re.Pattern[str], ...] = ()
+    exclude_rules: tuple[re.Pattern[str], ...] = ()
+    private: tuple[IPv4Network, ...] = ()
+    service: str = ALL_SERVICES
+    ttl: int = 3600
+    renew_below: int = 1800
+    rule_name: str = "IPS"
+    close_established: bool = True
+    detect_only: bool = True
+
+    @classmethod
+    def from_section(cls, section: Section) -> Policy:
+        """Read `respond.policy`; raises InvalidInput."""
+        ttl = section.integer("ttl", cls.ttl, 2, LONGEST_TTL)
+        renew_below = section.integer("renew_below", ttl // 2, 1, LONGEST_TTL)
+        if renew_below >= ttl:
+            raise section.error("renew_below", f"must be less than ttl ({ttl}): every event would renew the entry; got {renew_below}.")
+        mark = section.text("rule_name", cls.rule_name)
+        if len(mark) > LONGEST_MARK or plain(mark) != mark or mark == "-":
+            raise section.error("rule_name", f"must be plain ASCII text of at most {LONGEST_MARK} characters.")
+        return cls(
+            directions=_words(section.texts("directions", ("incoming",))),
+            flows=_words(section.texts("flows", ("connection",))),
+            severities=_words(section.texts("severities")),
+            actions=_words(section.texts("actions")),
+            rules=_patterns(section.texts("rules")),
+            exclude_rules=_patterns(section.texts("exclude_rules")),
+            private=tuple(network for network in section.networks("private") if isinstance(network, IPv4Network)),
+            service=parse_service(section.name("service"), section.text("service", ALL_SERVICES)),
+            ttl=ttl,
+            renew_below=renew_below,
+            rule_name=mark,
+            close_established=section.boolean("close_established", cls.close_established),
+            detect_only=section.boolean("detect_only", cls.detect_only),
+        )
+
+    def decide(self, event: Event) -> Decision:
+        """Return what an event leads to; whether its address is protected or limits are reached is not looked at."""
+        for name, value, allowed in (
+            ("direction", event.direction, self.directions),
+            ("flow", event.flow, self.flows),
+            ("severity", event.severity, self.severities),
+            ("action", event.action, self.actions),
+        ):
+            if allowed and value not in allowed:
+                return Decision(reason=f"{name} {value}" if value else f"no {name} given")
+        if event.detect_only and not self.detect_only:
+            return Decision(reason="detect only")
+        rule = event.reason or ""
+        if self.rules and not _matches(rule, self.rules):
+            return Decision(reason="the rule is not among those that block")
+        if _matches(rule, self.exclude_rules):
+            return Decision(reason="the rule is excluded")
+        if event.attacker is None:
+            return Decision(reason=event.attacker_reason)
+        reason = self.private_reason(event.attacker)
+        return Decision(reason=reason) if reason else Decision(event.attacker)
+
+    def private_reason(self, address: str) -> Optional[str]:
+        """Return why an address is not blocked for being private or reserved, or None."""
+        number = IPv4Address(address)
+        for network, name in PRIVATE:
+            if number in network and not any(number in allowed for allowed in self.private):
+                return f"{name} address"
+        return None
+
+    def entry_rule_name(self, event: Event) -> str:
+        """Return the rule_name of the entry: the mark and the rule."""
+        rule = plain(event.reason or "")
+        return f"{self.rule_name}: {rule}"[:LONGEST_TEXT].rstrip() if rule else self.rule_name
+
+    def marked(self, rule_name: str) -> bool:
+        """Whether an entry with this rule_name is one of the responder's."""
+        return rule_name == self.rule_name or rule_name.startswith(f"{self.rule_name}:")
+
+
+def entry_description(event: Event) -> str:
+    """Return the description of the entry, by which the event is found again."""
+    text = f"{id_mark(event.id)} on {event.host_name or 'unknown'}: {event.reason or 'unknown'}"
+    return plain(text)[:LONGEST_TEXT].rstrip()
+
+
+def id_mark(event_id: str) -> str:
+    """Return how a description begins that an event of this id led to."""
+    return f"IPS event {event_id[:ID_SHOWN]}"
+
+
+def plain(text: str) -> str:
+    """Return text in ASCII on one line: what a firewall makes of anything else is not documented."""
+    return " ".join(CONTROL_CHARACTERS.sub(" ", text).encode("ascii", "replace").decode().split())
+
+
+def _words(texts: Iterable[str]) -> frozenset[str]:
+    return frozenset(text.lower() for text in texts)
+
+
+def _patterns(texts: Iterable[str]) -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(fnmatch.translate(text), re.IGNORECASE) for text in texts)
+
+
+def _matches(rule: str, patterns: Iterable[re.Pattern[str]]) -> bool:
+    return any(pattern.match(rule) for pattern in patterns)

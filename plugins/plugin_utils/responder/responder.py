@@ -1,0 +1,289 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decide, guard, block, report: from an event to its verdict.
+
+Everything here runs in the event loop and is cheap; what takes time is done by the workers of the firewalls and by the ledger's
+thread. A firewall that is down delays neither the others nor the first verdict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Callable, Optional
+
+from ...module_utils._core.ledger import KEEP_DAYS, Ledger, Record
+from ...module_utils._core.options import LEDGER
+from ...module_utils._ips.event import Event
+from .case import BLOCKED, RENEWED, Case, Result, compose
+from .firewall import FirewallWorker
+from .firewall_settings import FirewallSettings, read_firewalls
+from .intake import Intake
+from .limits import Escalation, Limits, LimitSettings
+from .monitor import Metrics
+from .policy import Policy, entry_description
+from .recorder import LedgerThread
+from .section import Section
+
+LOG = logging.getLogger("intrusion.response")
+
+#: Seconds for which starting waits for the first look at the firewalls' blacklists, which the limits go by.
+FIRST_LOOK = 2.0
+TICK = 1.0
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class RespondSettings:
+    """The section `respond`.
+
+    Attributes:
+        ledger: the ledger's file, or none.
+        ledger_keep: days for which records are kept, 0 for ever.
+        verdict_after: seconds after which a verdict goes out although not all firewalls have settled.
+    """
+
+    firewalls: tuple[FirewallSettings, ...]
+    policy: Policy
+    escalation: Escalation
+    limits: LimitSettings
+    ledger: str
+    ledger_keep: int
+    verdict_after: float
+    dry_run: bool
+
+    @classmethod
+    def from_section(cls, section: Section, environ: Mapping[str, str] = os.environ) -> RespondSettings:
+        """Read it; raises InvalidInput."""
+        dry_run = section.boolean("dry_run", False)
+        policy = Policy.from_section(section.section("policy"))
+        firewalls = read_firewalls(section.sections("firewalls"), section.texts("never_block"), dry_run, environ)
+        if not firewalls:
+            raise section.error("firewalls", "must name at least one firewall.")
+        option = LEDGER[0]
+        default = next((environ[name] for name in option.env if environ.get(name)), option.default)
+        return cls(
+            firewalls=tuple(firewalls),
+            policy=policy,
+            escalation=Escalation.from_section(section.section("escalation"), policy.ttl),
+            limits=LimitSettings.from_section(section.section("limits")),
+            ledger=section.text("ledger", default),
+            ledger_keep=section.integer("ledger_keep", KEEP_DAYS, 0, 36500),
+            verdict_after=section.number("verdict_after", 10.0, 0.01, 3600),
+            dry_run=dry_run,
+        )
+
+
+class Responder:
+    """Acts on events.
+
+    Args:
+        settings: the section `respond`.
+        intake: is told the verdicts.
+        metrics: is told everything that is counted.
+        emit: takes events for the rule engine; must not block.
+
+    Raises:
+        InvalidInput: a firewall's connection settings cannot work.
+    """
+
+    def __init__(self, settings: RespondSettings, intake: Intake, metrics: Metrics, emit: Emit) -> None:
+        self._settings = settings
+        self._policy = settings.policy
+        self._intake = intake
+        self._metrics = metrics
+        self._emit = emit
+        self._limits = Limits(settings.limits)
+        self._ledger = Ledger.from_option("none" if settings.dry_run else settings.ledger, LOG.warning, settings.ledger_keep)
+        self._escalates = self._ledger.enabled and settings.escalation.needed
+        self._names = [firewall.name for firewall in settings.firewalls]
+        self._waiting: set[Case] = set()
+        self._addresses: Counter[str] = Counter()
+        self._seen: set[str] = set()
+        self._ticker: Optional[asyncio.TimerHandle] = None
+        # Asks for the addresses of the firewalls' names, which may take a while.
+        self._workers = [FirewallWorker(firewall, self._policy, self, settings.dry_run) for firewall in settings.firewalls]
+        self._by_name = {worker.name: worker for worker in self._workers}
+        self._records = LedgerThread(self._ledger, metrics.ledger_error)
+
+    @property
+    def waiting(self) -> int:
+        """How many events have no verdict."""
+        return len(self._waiting)
+
+    async def start(self) -> None:
+        """Begin, and wait for a moment until every firewall was looked at."""
+        self._loop = asyncio.get_running_loop()
+        self._all_seen = asyncio.Event()
+        for worker in self._workers:
+            self._metrics.firewall(worker.name, False)
+            worker.start()
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._all_seen.wait(), FIRST_LOOK)
+        self._tick()
+
+    async def stop(self) -> None:
+        """End; what is not settled is acted on again after the next start."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+        await asyncio.gather(*(asyncio.to_thread(worker.stop) for worker in self._workers))
+        await asyncio.sleep(0)  # what the workers reported last is in the loop's queue
+        for case in self._waiting:
+            if case.timer is not None:
+                case.timer.cancel()
+        await asyncio.to_thread(self._records.close)
+        self._ledger.close()
+
+    def act(self, event: Event, received: float, replayed: bool = False) -> None:
+        """Begin to act on an event; received is an epoch time. Its verdict goes out when it is known."""
+        decision = self._policy.decide(event)
+        if decision.address is None:
+            self._conclude(event, "ignored", decision.reason)
+            return
+        address = decision.address
+        protected = next((reason for reason in (worker.guard.reason(address) for worker in self._workers) if reason), None)
+        if protected:
+            self._conclude(event, "protected", protected, code="protected_address")
+            return
+        limited = self._limits.admit(address, time.monotonic())
+        if limited:
+            self._conclude(event, "limited", limited)
+            self._tell_limit()
+            return
+        case = Case(
+            event=event,
+            address=address,
+            received=received,
+            replayed=replayed,
+            until=received + self._ttl(address),
+            rule_name=self._policy.entry_rule_name(event),
+            description=entry_description(event),
+            open=set(self._names),
+        )
+        self._waiting.add(case)
+        self._addresses[address] += 1
+        case.timer = self._loop.call_later(self._settings.verdict_after, self._overdue, case)
+        for worker in self._workers:
+            older = worker.tasks.put(case)
+            if older is not None:
+                self._let_go(older, worker.name)
+
+    def health(self) -> dict[str, Any]:
+        """Return the state of every firewall, and how much waits."""
+        return {
+            "firewalls": {worker.name: worker.code or "up" for worker in self._workers if worker.name in self._seen},
+            "waiting": len(self._waiting),
+            "addresses_waiting": {worker.name: len(worker.tasks) for worker in self._workers},
+            "limited": self._limits.reached,
+            "dry_run": self._settings.dry_run,
+        }
+
+    @property
+    def is_able(self) -> bool:
+        """Whether any firewall answers."""
+        return any(worker.code is None and worker.name in self._seen for worker in self._workers)
+
+    # The workers' threads call these.
+
+    def settled(self, firewall: str, results: list[tuple[Case, Result]]) -> None:
+        """Take what became of cases."""
+        self._call(self._settled, firewall, results)
+
+    def listed(self, firewall: str, hosts: frozenset[str], marked: frozenset[str]) -> None:
+        """Take what a firewall lists."""
+        self._call(self._limits.listed, firewall, hosts, marked)
+
+    def available(self, firewall: str, code: Optional[str]) -> None:
+        """Take whether a firewall answers."""
+        self._call(self._available, firewall, code)
+
+    def wrote(self, record: Record, replayed: bool) -> None:
+        """Take a record for the ledger."""
+        self._records.put(record, replayed)
+
+    def _call(self, function: Callable[..., None], *args: Any) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(function, *args)
+
+    def _ttl(self, address: str) -> int:
+        escalation = self._settings.escalation
+        offences = self._ledger.offences(address, time.time() - escalation.memory) if self._escalates else 0
+        return escalation.ttl(self._policy.ttl, offences)
+
+    def _available(self, firewall: str, code: Optional[str]) -> None:
+        self._metrics.firewall(firewall, code is None)
+        self._seen.add(firewall)
+        if len(self._seen) == len(self._workers):
+            self._all_seen.set()
+
+    def _settled(self, firewall: str, results: list[tuple[Case, Result]]) -> None:
+        for case, result in results:
+            case.results[firewall] = result
+            case.open.discard(firewall)
+            if result.answered is not None and result.result in (BLOCKED, RENEWED) and not case.replayed:
+                self._metrics.latency(max(0.0, result.answered - case.received))
+            if not case.open:
+                self._tell(case)
+                self._close(case)
+
+    def _overdue(self, case: Case) -> None:
+        """Say what is known; the case goes on being open unless a newer one of the same address stands for it."""
+        case.timer = None
+        self._tell(case)
+        for name in list(case.open):
+            if self._by_name[name].tasks.release(case):
+                self._let_go(case, name)
+
+    def _let_go(self, case: Case, firewall: str) -> None:
+        case.open.discard(firewall)
+        if not case.open:
+            self._close(case)
+
+    def _tell(self, case: Case) -> None:
+        verdict = case.verdict(self._names, self._settings.dry_run)
+        if case.told is None:
+            self._metrics.verdict(verdict["verdict"])
+        case.told = verdict
+        self._waiting.discard(case)
+        self._emit(verdict)
+
+    def _close(self, case: Case) -> None:
+        if case.timer is not None:
+            case.timer.cancel()
+        self._addresses[case.address] -= 1
+        if not self._addresses[case.address]:
+            del self._addresses[case.address]
+            self._limits.settled(case.address)
+        if case.told is not None:
+            self._finish(case.told)
+
+    def _conclude(self, event: Event, verdict: str, reason: Optional[str], code: Optional[str] = None) -> None:
+        """Give the verdict of an event that leads to nothing."""
+        told = compose(event, verdict, code=code, reason=reason, dry_run=self._settings.dry_run)
+        self._metrics.verdict(verdict)
+        self._emit(told)
+        self._finish(told)
+
+    def _finish(self, verdict: dict[str, Any]) -> None:
+        kept = {name: value for name, value in verdict.items() if name != "ips"}
+        self._intake.finish(verdict["ips"]["id"], kept)
+
+    def _tell_limit(self) -> None:
+        change = self._limits.change(time.monotonic())
+        if change is not None:
+            LOG.warning("The limit %s (%s) is %s.", change["limit"], change["value"], change["state"])
+            self._metrics.limited(self._limits.reached)
+            self._emit(change)
+
+    def _tick(self) -> None:
+        self._tell_limit()
+        self._metrics.queue(len(self._waiting))
+        self._ticker = self._loop.call_later(TICK, self._tick)

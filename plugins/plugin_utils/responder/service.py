@@ -1,0 +1,104 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The responder as a service of its own, without a rule engine: events go to standard output, one JSON object a line."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, Optional
+
+from ...module_utils._core.errors import IntrusionResponseError, InvalidInput
+from .source import Settings, run
+
+try:
+    import yaml
+except ImportError:
+    HAS_YAML = False
+else:
+    HAS_YAML = True
+
+LOG = logging.getLogger("intrusion.response")
+
+#: Exit status for settings that cannot work, so that a supervisor need not try again (EX_CONFIG of sysexits.h).
+BAD_SETTINGS = 78
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Run the service until SIGTERM or SIGINT; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="ips_webhook.py", description="Take events of the IPS, block the attackers, and print every verdict as a line of JSON."
+    )
+    parser.add_argument("--config", required=True, metavar="FILE", help="the arguments of the event source, as YAML")
+    parser.add_argument("--check", action="store_true", help="check the settings, open nothing, and exit")
+    parser.add_argument("--verbose", action="store_true", help="say more on standard error")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.DEBUG if options.verbose else logging.INFO, format="%(levelname)s %(message)s", force=True
+    )
+    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    try:
+        args = _read(options.config)
+        if options.check:
+            Settings.from_args(args)
+            LOG.info("The settings in %s are usable.", options.config)
+            return 0
+        asyncio.run(_serve(args))
+    except IntrusionResponseError as error:
+        LOG.error("%s", error.as_result()["msg"])
+        return BAD_SETTINGS if isinstance(error, InvalidInput) else 1
+    return 0
+
+
+async def _serve(args: dict[str, Any]) -> None:
+    loop = asyncio.get_running_loop()
+    serving = asyncio.ensure_future(run(args, _print))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, serving.cancel)
+    try:
+        await serving
+    except asyncio.CancelledError:
+        LOG.info("Stopped.")
+
+
+async def _print(event: dict[str, Any]) -> None:
+    # whoever reads may be slow, which must not stop the loop
+    await asyncio.to_thread(_write, json.dumps(event, separators=(",", ":"), default=str))
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _read(path: str) -> dict[str, Any]:
+    if not HAS_YAML:
+        raise InvalidInput("The configuration file needs the Python package PyYAML.")
+    try:
+        with open(path, encoding="utf-8") as stream:
+            content = yaml.safe_load(stream)
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror or 'unusable'}.") from None
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{path} is not text in UTF-8.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise InvalidInput(f"{path} is not YAML" + (f" (line {mark.line + 1})." if mark else ".")) from None
+    if not isinstance(content, dict):
+        raise InvalidInput(f"{path} must hold a mapping of names to values.")
+    if os.stat(path).st_mode & 0o004 and _holds_secret(content):
+        LOG.warning("%s holds secrets and can be read by everybody: change its mode, or use the arguments that name files.", path)
+    return content
+
+
+def _holds_secret(content: Any) -> bool:
+    if isinstance(content, dict):
+        return any(name in ("path_secrets", "hmac_secrets", "password") or _holds_secret(part) for name, part in content.items())
+    return isinstance(content, list) and any(_holds_secret(part) for part in content)

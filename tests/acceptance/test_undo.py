@@ -1,0 +1,178 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook undo: exactly what the ledger holds, only what is still ours, on every firewall that can be reached."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from acceptance.fleet import Fleet, Played
+
+UNDO = "intrusion.response.undo"
+FIREWALLS = ("fw1", "fw2")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with Fleet(tmp_path_factory.mktemp("fleet")) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def fleet(shared: Fleet) -> Fleet:
+    """A fleet on which nothing has happened yet."""
+    shared.control("POST", "reset", {})
+    for path in ledger(shared).parent.glob("ledger.sqlite3*"):
+        path.unlink()
+    return shared
+
+
+def ledger(fleet: Fleet) -> Path:
+    return fleet.home / ".local/state/intrusion.response/ledger.sqlite3"
+
+
+def extra(**variables: str) -> list[str]:
+    return [part for name, value in variables.items() for part in ("-e", f"{name}={value}")]
+
+
+def block(fleet: Fleet, *arguments: str, **variables: str) -> None:
+    played = fleet.play("intrusion.response.block", *extra(**{"ttl": "3600", **variables}), *arguments)
+    assert played.status == 0, played.output
+
+
+def undo(fleet: Fleet, *arguments: str, **variables: str) -> Played:
+    return fleet.play(UNDO, *extra(**variables), *arguments)
+
+
+def blocked(fleet: Fleet, firewall: str = "fw1") -> set[str]:
+    entries = fleet.control("GET", "state")["firewalls"][firewall]["entries"]
+    return {entry["host"] for entry in entries if entry["alert_type"] == "REST"}
+
+
+def records(fleet: Fleet, columns: str = "action, outcome, address, event, user, job, code") -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(f"file:{ledger(fleet)}?mode=ro", uri=True)) as connection:
+        return connection.execute(f"SELECT {columns} FROM records ORDER BY id").fetchall()
+
+
+def test_predicted_done_recorded_and_done_only_once(fleet: Fleet) -> None:
+    at_first = blocked(fleet)
+    addresses = "203.0.113.5,203.0.113.6"
+    awx = {"JOB_ID": "77", "AWX_HOST": "https://awx.example.com"}
+    why = extra(addresses=addresses, event="e1", event_rule="Scan", awx_user_name="alice")
+    played = fleet.play("intrusion.response.block", *why, **awx)
+    assert played.status == 0, played.output
+    assert records(fleet) == [("block", "ok", address, "e1", "alice", "77", None) for address in addresses.split(",")] * 2
+    fleet.control("DELETE", "journal")
+    foretold = undo(fleet, "--check", last="10")
+    assert foretold.status == 0, foretold.output
+    assert "203.0.113.5: removed" in foretold.output
+    assert fleet.writes() == [] and len(records(fleet)) == 4
+    done = undo(fleet, last="10")
+    assert done.status == 0, done.output
+    assert done.changes == foretold.changes == dict.fromkeys(FIREWALLS, 1)
+    assert blocked(fleet) == blocked(fleet, "fw2") == at_first
+    assert sorted(records(fleet)[4:])[0][:4] == ("unblock", "ok", "203.0.113.5", "e1")
+    assert len(records(fleet)) == 8
+    again = undo(fleet, last="10")
+    assert again.status == 0 and again.changes == dict.fromkeys(FIREWALLS, 0), again.output
+    assert "nothing to take back" in again.output
+    assert len(records(fleet)) == 8 and len(fleet.writes()) == 4
+
+
+def test_by_event_rule_and_address(fleet: Fleet) -> None:
+    at_first = blocked(fleet)
+    block(fleet, addresses="203.0.113.5", event="e1", event_rule="Scan", rule_name="IPS-a")
+    block(fleet, addresses="203.0.113.6", event="e2", event_rule="Flood", rule_name="IPS-b")
+    block(fleet, addresses="203.0.113.7", event="e3", event_rule="Flood", rule_name="IPS-c")
+    block(fleet, addresses="203.0.113.8", rule_name="by-hand")
+    mine = {f"203.0.113.{number}" for number in (5, 6, 7, 8)}
+    assert undo(fleet, event="nobody").changes == dict.fromkeys(FIREWALLS, 0)
+    assert undo(fleet, event="e3", addresses="203.0.113.5").changes == dict.fromkeys(FIREWALLS, 0)
+    assert blocked(fleet) == at_first | mine
+    for variables, gone in (({"event": "e1"}, {5}), ({"rule_name": "IPS-*"}, {6, 7}), ({"addresses": "203.0.113.8,192.0.2.1"}, {8})):
+        played = undo(fleet, **variables)
+        assert played.status == 0, played.output
+        mine -= {f"203.0.113.{number}" for number in gone}
+        assert blocked(fleet) == blocked(fleet, "fw2") == at_first | mine
+
+
+def test_what_is_no_longer_ours_is_left_alone(fleet: Fleet) -> None:
+    block(fleet, addresses="203.0.113.5,203.0.113.6", rule_name="IPS")
+    somebody = fleet.play("intrusion.response.block", *extra(addresses="203.0.113.5", rule_name="theirs", ledger="none"))
+    assert somebody.status == 0, somebody.output
+    played = undo(fleet, last="1h")
+    assert played.status == 0, played.output
+    assert "left alone" in played.output
+    assert {"203.0.113.5"} == blocked(fleet) & {"203.0.113.5", "203.0.113.6"}
+    assert undo(fleet, last="1h").changes == dict.fromkeys(FIREWALLS, 0)
+
+
+def test_firewalls_outside_the_play(fleet: Fleet) -> None:
+    block(fleet, addresses="203.0.113.5")
+    inventory = fleet.secret / "inventory.json"
+    whole = inventory.read_text()
+    try:
+        limited = undo(fleet, "--limit", "fw1", last="10")
+        assert limited.status == 0, limited.output
+        assert "1 blocks still stand on firewalls that are not in this play" in limited.output
+        block(fleet, "--limit", "fw1", addresses="203.0.113.5")
+        smaller = json.loads(whole)
+        del smaller["firewalls"]["hosts"]["fw2"]
+        inventory.write_text(json.dumps(smaller))
+        lost = fleet.play(UNDO, *extra(last="10"))
+        assert lost.status != 0
+        assert fleet.ready["firewalls"][1]["api_url"] in lost.output
+        assert blocked(fleet) & {"203.0.113.5"} == set() and "203.0.113.5" in blocked(fleet, "fw2")
+    finally:
+        inventory.write_text(whole)
+
+
+def test_a_firewall_that_fails_does_not_stop_the_others(fleet: Fleet) -> None:
+    block(fleet, addresses="203.0.113.5")
+    fleet.control("POST", "faults", [{"kind": "status", "status": 403, "times": None, "method": "DELETE", "firewall": "fw1"}])
+    played = undo(fleet, last="10")
+    assert played.failed == {"fw1"}, played.output
+    assert "203.0.113.5" in blocked(fleet) - blocked(fleet, "fw2")
+    assert ("unblock", "failed", "203.0.113.5", None, "not_permitted") in records(fleet, "action, outcome, address, event, code")
+    fleet.control("DELETE", "faults")
+    assert undo(fleet, last="10").changes == {"fw1": 1, "fw2": 0}
+
+
+def test_on_localhost(fleet: Fleet, tmp_path: Path) -> None:
+    user = fleet.ready["firewall_users"][0]
+    environment = {
+        "COS_API_URL": f"{fleet.ready['firewalls'][0]['api_url']}/", "COS_USERNAME": user["username"], "COS_PASSWORD": user["password"],
+        "COS_CA_PATH": fleet.ready["ca_path"], "INTRUSION_RESPONSE_LEDGER": str(tmp_path / "elsewhere" / "ledger"),
+    }
+    there = extra(addresses="203.0.113.5", target="localhost")
+    played = fleet.play("intrusion.response.block", *there, **environment)
+    assert played.status == 0, played.output
+    assert "There is no ledger" in fleet.play(UNDO, *there).output
+    played = fleet.play(UNDO, *there, **environment)
+    assert played.status == 0 and played.changes["localhost"] == 1, played.output
+    assert "203.0.113.5" not in blocked(fleet)
+
+
+def test_refused(fleet: Fleet) -> None:
+    block(fleet, addresses="203.0.113.5")
+    fleet.control("DELETE", "journal")
+    for variables, says in (
+        ({}, "Say which blocks"),
+        ({"last": "", "event": "", "addresses": ""}, "Say which blocks"),
+        ({"last": "soon"}, "last must be minutes"),
+        ({"since": "yesterday"}, "since must be a time"),
+        ({"addresses": "203.0.113.0/24"}, "must be one IPv4 address"),
+        ({"last": "10", "ledger": "none"}, "ledger must name a file"),
+        ({"last": "10", "ledger": str(fleet.home / "nowhere")}, "There is no ledger"),
+        ({"last": "10", "ledger": str(fleet.secret / "inventory.json")}, "cannot be read"),
+    ):
+        played = undo(fleet, **variables)
+        assert played.status != 0 and says in " ".join(played.output.split()), played.output
+    assert fleet.writes() == [] and "203.0.113.5" in blocked(fleet)
