@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -25,6 +26,7 @@ from .workspace import CACHE, VENV_BIN, clean_environment
 
 CORES = {"2.16": ("2.16.19", "3.11"), "2.21": ("2.21.5", "3.13")}  # oldest and newest: release, Python
 OLDEST_MODULE_PYTHON = "3.9"
+OLDEST_JAVA = 17  # for ansible-rulebook
 MODULE_PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 
 
@@ -54,6 +56,30 @@ def unit(shell: Shell) -> None:
 def acceptance(shell: Shell) -> None:
     """What a user is promised: documented examples, ad hoc use, check mode, secrets."""
     run_pytest(shell, "tests/acceptance")
+
+
+def rulebooks(shell: Shell) -> None:
+    """The rulebooks as they are shipped, in real ansible-rulebook."""
+    found = java_version()
+    if found < OLDEST_JAVA:
+        shell.skipped.append(f"ansible-rulebook needs Java {OLDEST_JAVA}, and there is {f'Java {found}' if found else 'none'} "
+                             "(Debian: openjdk-17-jre-headless)")
+        return
+    run_pytest(shell, "tests/rulebooks")
+
+
+def java_version() -> int:
+    """Return the major version of the Java that ansible-rulebook would take, 0 where there is none that works."""
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home, "bin", "java")) if home else shutil.which("java")
+    if java is None:
+        return 0
+    try:
+        done = subprocess.run([java, "-version"], capture_output=True, text=True, errors="replace", timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    version = re.search(r'version "(\d+)', done.stderr)
+    return int(version[1]) if version and done.returncode == 0 else 0
 
 
 def run_pytest(shell: Shell, directory: str) -> None:
@@ -179,6 +205,7 @@ LAYERS: dict[str, Callable[[Shell], None]] = {
     "lint": lint,
     "unit": unit,
     "acceptance": acceptance,
+    "rulebooks": rulebooks,
     "integration": integration,
     "cores": cores,
     "molecule": molecule,
