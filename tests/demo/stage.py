@@ -19,12 +19,13 @@ from emulator.testing import EmulatorProcess
 from tools.shell import stop_group
 from tools.workspace import FOREIGN_VARIABLES
 
-from .receiver import Receiver
+from .responder import Responder
 
 BIN = Path(sys.executable).parent
 PATIENCE = 90  # seconds for one command, many times what it takes
 SERVERS = [f"VA1ACMEWEB{number:02}" for number in range(1, 9)]
 FIREWALLS = ["fw1", "fw2"]
+OWN_NETWORK = "198.51.100.0/24"
 SEED = {"servers": [{"name": name, "alias": "ACME", "os": "redHat6_64Bit"} for name in SERVERS]}
 ANSIBLE_CFG = """\
 [defaults]
@@ -75,7 +76,6 @@ class Stage:
 
     def __init__(self, place: Path, arguments: list[str]) -> None:
         self.place = place
-        self.receiver = Receiver()
         seed = place / "seed.json"
         seed.write_text(json.dumps(SEED), encoding="utf-8")
         self.emulator = EmulatorProcess(
@@ -87,8 +87,9 @@ class Stage:
         self.emulator.__enter__()
         try:
             self.ready = self.emulator.ready
-            self._write_files()
-            self.receiver.__enter__()
+            urls = {firewall["name"]: firewall["api_url"] for firewall in self.ready["firewalls"]}
+            self.responder = Responder(self.place, urls, [OWN_NETWORK], self.ready["ca_path"])
+            self._write_files(urls)
         except BaseException:
             self.emulator.stop()
             raise
@@ -97,12 +98,11 @@ class Stage:
     def __exit__(self, *_unused: object) -> None:
         if self._running is not None:
             stop_group(self._running)  # type: ignore[arg-type]
-        self.receiver.__exit__()
+        self.responder.stop()
         self.emulator.stop()
 
-    def _write_files(self) -> None:
+    def _write_files(self, urls: dict[str, str]) -> None:
         user, blocker = self.ready["users"][0], self.ready["firewall_users"][0]
-        urls = {firewall["name"]: firewall["api_url"] for firewall in self.ready["firewalls"]}
         agent = self.place / "servers" / "{{ inventory_hostname }}" / "opt" / "ds_agent" / "ds_agent"
         fleet = {
             # The servers are directories of this machine: looking for the agent is real, reaching a server is not.
@@ -120,7 +120,7 @@ class Stage:
         }
         (self.place / "inventory.yml").write_text(json.dumps(inventory), encoding="utf-8")  # JSON is YAML
         (self.place / "ansible.cfg").write_text(ANSIBLE_CFG, encoding="utf-8")
-        self.secrets = [user["password"], blocker["password"], self.receiver.path]
+        self.secrets = [user["password"], blocker["password"], self.responder.secret]
         path = [part for part in os.environ.get("PATH", os.defpath).split(os.pathsep) if "shims" not in Path(part).parts]
         kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN_VARIABLES)}
         self.environment = kept | {
@@ -135,7 +135,7 @@ class Stage:
             "CLC_V2_API_USERNAME": user["username"],
             "CLC_V2_API_PASSWD": user["password"],
             "IPS_CA_PATH": self.ready["ca_path"],
-            "IPS_WEBHOOK_URL": self.receiver.url,
+            "IPS_WEBHOOK_URL": self.responder.url,
             "COS_API_URL": urls[FIREWALLS[0]],
             "COS_USERNAME": blocker["username"],
             "COS_PASSWORD": blocker["password"],

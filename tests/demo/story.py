@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from .responder import SERVICE
 from .screen import Screen
-from .stage import FIREWALLS, SERVERS, Misbehaviour, Outcome, Stage
+from .stage import FIREWALLS, OWN_NETWORK, SERVERS, Misbehaviour, Outcome, Stage
 
 ATTACKER = "203.0.113.77"
+SCANNER = "203.0.113.50"
 ATTACKED = SERVERS[0]
-OWN_NETWORK = "198.51.100.0/24"
 OWN_SERVER = "198.51.100.20"
 PLAYBOOK = "ansible-playbook -i inventory.yml intrusion.response."
 
@@ -30,14 +31,15 @@ class Story:
     def __init__(self, stage: Stage, screen: Screen) -> None:
         self.stage = stage
         self.screen = screen
-        self.event: dict[str, Any] = {}
+        self.event = ""
 
     def run(self) -> None:
         """Play all steps; Misbehaviour from the first that goes wrong."""
         self.screen.line("")
         self.screen.show(f"Emulated: the IPS with {len(SERVERS)} Linux servers, and two cOS Core firewalls, over HTTPS on loopback.")
         self.screen.show("Credentials are in the environment, addresses in inventory.yml. What follows $ is what runs.")
-        for step in (self.onboard, self.again, self.destinations, self.attack, self.block, self.report, self.guard, self.unblock):
+        by_hand = (self.block, self.report, self.guard, self.unblock)
+        for step in (self.stand_guard, self.onboard, self.again, self.destinations, *by_hand, self.attack, self.record, self.undo):
             step()
         self.screen.summary()
 
@@ -50,6 +52,12 @@ class Story:
         expect(set(hosts) <= set(recap), f"the recap lacks {sorted(set(hosts) - set(recap))}", outcome)
         expect(all(not count["failed"] and not count["unreachable"] for count in recap.values()), "a host failed", outcome)
         return outcome
+
+    def stand_guard(self) -> None:
+        with self.screen.step("Stand guard", "The responder listens where the servers' events will go. It knows both firewalls."):
+            self.screen.command(f"python3 {SERVICE} --config responder.yml")
+            self.stage.responder.start(self.stage.environment)
+            self.screen.done(f"listening, connected to {' and '.join(FIREWALLS)}")
 
     def onboard(self) -> None:
         with self.screen.step("Protect the fleet", "Install the agent on every server, and set where its events go."):
@@ -93,31 +101,15 @@ class Story:
             return f"{syslog['ip_address']} port {syslog['udp_port']}/udp, facility {syslog['facility']}"
         return destination.get("url") or destination["email_address"]
 
-    def attack(self) -> None:
-        with self.screen.step("An attack", f"{ATTACKED} is attacked. Its IPS sends an event to our webhook receiver."):
-            self.stage.control("POST", "events", {"server": ATTACKED, "event": {"sourceIP": ATTACKER}})
-            event = self.stage.receiver.next_event(timeout=20)
-            if event is None:
-                raise Misbehaviour("no event arrived at the webhook within 20 s")
-            expect(event["hostName"] == ATTACKED and event["sourceIP"] == ATTACKER, f"another event arrived: {event}")
-            self.event = event
-            target = f"{event['hostName']} port {event['destinationPort']}"
-            row = [event["reason"], event["sourceIP"], target, event["action"], event["severity"]]
-            self.screen.table(["rule", "source", "target", "action", "severity"], [row])
-            self.screen.done(f"event arrived: {event['reason']} from {event['sourceIP']}")
-
     def block(self) -> None:
-        with self.screen.step("Block the source", "On both firewalls, for an hour, with the reason, closing what it has open."):
-            command = (
-                f"{PLAYBOOK}block -e addresses={self.event['sourceIP']} -e ttl=3600 "
-                f"-e \"rule_name='{self.event['reason']}'\" -e close_established=true"
-            )
+        with self.screen.step("Block by hand", "On both firewalls, for an hour, with the reason, closing what it has open."):
+            command = f"{PLAYBOOK}block -e addresses={SCANNER} -e ttl=3600 -e \"rule_name='port scan'\" -e close_established=true"
             outcome = self._run(command, FIREWALLS)
             for name in FIREWALLS:
                 expect(outcome.recap()[name]["changed"] > 0, f"{name} reports no change", outcome)
                 entries = [(entry["host"], entry["rule_name"]) for entry in self.stage.blocked(name)]
-                expect(entries == [(ATTACKER, self.event["reason"])], f"{name} holds {entries}", outcome)
-            self.screen.done(f"{ATTACKER} is on the blacklist of {' and '.join(FIREWALLS)}")
+                expect(entries == [(SCANNER, "port scan")], f"{name} holds {entries}", outcome)
+            self.screen.done(f"{SCANNER} is on the blacklist of {' and '.join(FIREWALLS)}")
 
     def report(self) -> None:
         with self.screen.step("What is blocked?", "A report reads only. Entries of the firewall's own features are listed, too."):
@@ -125,11 +117,11 @@ class Story:
             outcome = self._run(f"{PLAYBOOK}report --limit firewalls", FIREWALLS)
             listed = {name: self._listed(outcome, name) for name in FIREWALLS}
             for name, lines in listed.items():
-                expect(any(ATTACKER in line for line in lines), f"the report does not name the attacker on {name}", outcome)
+                expect(any(SCANNER in line for line in lines), f"the report does not name the address on {name}", outcome)
             expect(self.stage.writes() == before, "a report wrote something", outcome)
             expect(all(not count["changed"] for count in outcome.recap().values()), "a report changed something", outcome)
             self.screen.table(["firewall", "entry"], [[name, line] for name, lines in listed.items() for line in lines])
-            self.screen.done(f"{ATTACKER} listed on {len(FIREWALLS)} firewalls, nothing written")
+            self.screen.done(f"{SCANNER} listed on {len(FIREWALLS)} firewalls, nothing written")
 
     @staticmethod
     def _listed(outcome: Outcome, firewall: str) -> list[str]:
@@ -152,8 +144,51 @@ class Story:
             self.screen.done("refused twice, nothing was sent")
 
     def unblock(self) -> None:
-        with self.screen.step("Let it in again", "One command undoes the block on all firewalls."):
-            outcome = self._run(f"{PLAYBOOK}unblock -e addresses={ATTACKER}", FIREWALLS)
+        with self.screen.step("Let it in again", "One command takes it off all firewalls."):
+            outcome = self._run(f"{PLAYBOOK}unblock -e addresses={SCANNER}", FIREWALLS)
+            for name in FIREWALLS:
+                expect(outcome.recap()[name]["changed"] > 0, f"{name} reports no change", outcome)
+                expect(self.stage.blocked(name) == [], f"{name} still blocks it", outcome)
+            self.screen.done(f"{SCANNER} is off the blacklist of {' and '.join(FIREWALLS)}")
+
+    def attack(self) -> None:
+        with self.screen.step("An attack", f"{ATTACKED} is attacked. Its IPS posts the event to the webhook. Nobody does anything."):
+            self.stage.control("POST", "events", {"server": ATTACKED, "event": {"sourceIP": ATTACKER}})
+            verdict = self.stage.responder.verdict(timeout=20)
+            if verdict is None:
+                raise Misbehaviour("no verdict within 20 s")
+            event = verdict["ips"]
+            expect((event["host_name"], event["attacker"]) == (ATTACKED, ATTACKER), f"another event arrived: {event}")
+            expect(verdict["verdict"] == "blocked", f"the verdict is {verdict['verdict']}: {verdict['reason']}")
+            for name in FIREWALLS:
+                hosts = [entry["host"] for entry in self.stage.blocked(name)]
+                expect(hosts == [ATTACKER], f"{name} holds {hosts}")
+            self.event = event["id"]
+            target = f"{event['host_name']} port {event['destination_port']}"
+            self.screen.table(["rule", "source", "target", "severity"], [[event["reason"], ATTACKER, target, event["severity"]]])
+            rows = [[one["name"], one["result"], f"{one['latency_ms']:.1f} ms"] for one in verdict["firewalls"]]
+            self.screen.table(["firewall", "verdict", "after the event"], rows)
+            self.screen.done(f"{ATTACKER} is blocked on {len(rows)} firewalls, {verdict['latency_ms']:.1f} ms after its event")
+
+    def record(self) -> None:
+        with self.screen.step("On record", "What was blocked and unblocked, when, by whom and why: the ledger knows."):
+            command = "ansible localhost -m intrusion.response.response_ledger_info -a last=10"
+            self.screen.command(command)
+            outcome = self.stage.run(command)
+            expect(outcome.status == 0, f"exit status {outcome.status}", outcome)
+            records = outcome.result()["records"]
+            what = {(one["action"], one["address"], one["door"]) for one in records}
+            by_hand = {(action, SCANNER, "cos_blacklist_entries") for action in ("block", "unblock")}
+            expect(what == {("block", ATTACKER, "responder")} | by_hand, f"the ledger holds {sorted(what)}", outcome)
+            expect(all(one["event"] == self.event for one in records if one["address"] == ATTACKER), "the event is not on record", outcome)
+            names = {firewall["api_url"]: firewall["name"] for firewall in self.stage.ready["firewalls"]}
+            rows = [[one["at"], one["action"], one["address"], names[one["firewall"]], one["door"], one["rule_name"]] for one in records]
+            self.screen.table(["when", "what", "address", "on", "by", "rule"], rows)
+            self.screen.done(f"{len(records)} records")
+
+    def undo(self) -> None:
+        with self.screen.step("Undo", "A false alarm? One command takes back what this event led to, on every firewall."):
+            outcome = self._run(f"{PLAYBOOK}undo -e event={self.event}", FIREWALLS)
             for name in FIREWALLS:
                 expect(outcome.recap()[name]["changed"] > 0, f"{name} reports no change", outcome)
                 expect(self.stage.blocked(name) == [], f"{name} still blocks it", outcome)
