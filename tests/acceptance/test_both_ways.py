@@ -68,6 +68,18 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("ips_notification_info", SERVER, {}),
     ("ips_notification", {**SERVER, "state": "absent"}, {}),
 ]
+CASES += [
+    ("response_ledger_info", {"last": "1d", "limit": 0}, {}),
+    ("response_ledger_info", {"last": "soon"}, {}),
+    ("response_ledger_info", {"ledger": "none"}, {}),
+    (
+        "cos_blacklist_entries",
+        {"entries": f"{{{{ result_{len(CASES)}.standing }}}}", "state": "absent", "match_rule_name": True},
+        {"diff": True},
+    ),
+    ("cos_blacklist_entries", {"entries": [{"host": "203.0.113.5"}], "ledger": "/dev/null/ledger"}, {}),
+    ("response_ledger_info", {"event": "", "action": "unblock"}, {}),
+]
 
 
 def play(environment: dict[str, str], output: Path, strategy: str) -> list[dict[str, Any]]:
@@ -107,6 +119,7 @@ def variables(ready: dict[str, Any], directory: Path) -> dict[str, str]:
         "CLC_V2_API_PASSWD": user["password"],
         "IPS_CA_PATH": ready["ca_path"],
         "INTRUSION_RESPONSE_STATE_DIR": str(directory / "state"),
+        "INTRUSION_RESPONSE_LEDGER": str(directory / "ledger.sqlite3"),
         "ANSIBLE_HOME": str(directory / "home"),
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_LOCALHOST_WARNING": "false",
@@ -114,9 +127,13 @@ def variables(ready: dict[str, Any], directory: Path) -> dict[str, str]:
 
 
 def comparable(value: Any) -> Any:
-    """Drop what differs between any two runs: running seconds, a path of this run, and where Ansible 2.19 says "Module" or "Action"."""
+    """Drop what differs between any two runs: times, paths of this run, and where Ansible 2.19 says "Module" or "Action"."""
     if isinstance(value, dict):
-        dropped = ("state_dir", "exception", "ttl") if "host" in value and "alert_type" in value else ("state_dir", "exception")
+        dropped = {"state_dir", "ledger", "exception"}
+        if "host" in value and ("alert_type" in value or "firewall" in value):
+            dropped |= {"ttl", "at", "expires_at"}
+        if "outcome" in value:
+            dropped |= {"at"}
         return {key: comparable(member) for key, member in value.items() if key not in dropped and not key.startswith("_ansible")}
     return [comparable(member) for member in value] if isinstance(value, list) else value
 

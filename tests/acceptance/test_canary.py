@@ -100,6 +100,9 @@ def modules(fleet: Fleet) -> list[dict[str, Any]]:
         {"intrusion.response.cos_blacklist_entry": {**cos, "host": "127.0.0.1"}},
         {"intrusion.response.cos_blacklist_entry_info": cos},
         {"intrusion.response.cos_blacklist_entry_info": {**cos, "api_url": "https://127.0.0.1:1"}},
+        {"intrusion.response.response_ledger_info": {"last": "1h"}},
+        {"intrusion.response.cos_blacklist_entry_info": {"api_url": f"https://blocker:{FIREWALL_PASSWORD}@127.0.0.1:1"}},
+        {"intrusion.response.response_ledger_info": {"firewall": f"https://blocker:{FIREWALL_PASSWORD}@127.0.0.1:1"}},
     ]
     return [{**task, **local, "name": f"Task {number}", "ignore_errors": True} for number, task in enumerate(tasks)]
 

@@ -36,5 +36,7 @@ def test_predictions_come_true(tmp_path: Path) -> None:
         assert foretell_and_do(fleet, "intrusion.response.block", *block) == dict.fromkeys(FIREWALLS, 1)
         assert foretell_and_do(fleet, "intrusion.response.report") == {}
         assert foretell_and_do(fleet, "intrusion.response.unblock", *block) == dict.fromkeys(FIREWALLS, 1)
+        assert foretell_and_do(fleet, "intrusion.response.block", *block) == dict.fromkeys(FIREWALLS, 1)
+        assert foretell_and_do(fleet, "intrusion.response.undo", "-e", "last=10") == dict.fromkeys(FIREWALLS, 1)
         assert foretell_and_do(fleet, "intrusion.response.offboard", "-e", "target=servers") == dict.fromkeys(SERVERS, 2)
         assert all(server["agent"]["state"] == "absent" for server in fleet.control("GET", "state")["servers"])

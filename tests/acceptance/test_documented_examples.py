@@ -289,7 +289,7 @@ def test_examples_of_role_and_playbooks_run_as_printed(stage: Stage) -> None:
         "firewalls": {"hosts": {name: {} for name in FIREWALLS}},
     }}})
     commands = []
-    for name in ("onboard", "block", "report", "unblock", "offboard"):
+    for name in ("onboard", "block", "undo", "block", "report", "unblock", "offboard"):
         text = (ROOT / "playbooks" / f"{name}.yml").read_text(encoding="utf-8")
         found = re.findall(r"^# +(ansible-playbook .*)$", text, re.MULTILINE)
         assert found, name

@@ -19,7 +19,7 @@ from .call import Call
 from .errors import IntrusionResponseError
 from .http import REQUESTS_IMPORT_ERROR
 from .options import Option
-from .redact import mask_urls
+from .redact import mask_urls, url_passwords
 
 Run = Callable[[Call], "dict[str, Any]"]
 
@@ -61,6 +61,7 @@ def run_module(run: Run, argument_spec: dict[str, Any], **constraints: Any) -> N
     """
     module = _Module(argument_spec=argument_spec, supports_check_mode=True, **constraints)  # type: ignore[no-untyped-call, unused-ignore]
     module.validated = True
+    module.no_log_values.update(url_passwords(module.params.values()))
     if REQUESTS_IMPORT_ERROR is not None:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
     call = Call(params=module.params, check_mode=module.check_mode, environ=os.environ)
@@ -105,7 +106,7 @@ def run_in_process(
         result["warnings"] = warnings
     if validated._deprecations:
         result["deprecations"] = [dict(deprecation) for deprecation in validated._deprecations]
-    secrets = validated._no_log_values
+    secrets = validated._no_log_values | url_passwords(params.values())
     shown = {key: _masked(value, secrets) for key, value in params.items()}
     return {**{key: _masked(value, secrets) for key, value in result.items()}, "invocation": {"module_args": shown}}
 

@@ -44,6 +44,19 @@ def mask_urls(value: Any) -> Any:
     return [mask_urls(member) for member in value] if isinstance(value, list) else value
 
 
+def url_passwords(values: Iterable[Any]) -> set[str]:
+    """Return the passwords in those of the values that are URLs; such a URL is refused, and must not be echoed either."""
+    found: set[str] = set()
+    for value in values:
+        if isinstance(value, str) and "@" in value:
+            try:
+                password = urlsplit(value).password
+            except ValueError:
+                continue
+            found.update({password} if password else ())
+    return found
+
+
 def mask_url(url: str) -> str:
     """Return scheme, host and a short digest of a URL whose path is a secret: it still shows that it changed."""
     digest = hashlib.sha256(url.encode()).hexdigest()[:8]
