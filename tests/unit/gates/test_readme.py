@@ -76,9 +76,11 @@ def test_content_is_complete(tree, modules):
     named = {name.removeprefix(f"{FQCN}.") for name in table}
     roles = {name.split("/")[1] for name in tree if name.startswith("roles/")}
     playbooks = {name.split("/")[1].removesuffix(".yml") for name in tree if re.fullmatch(r"playbooks/[^/]+\.yml", name)}
-    assert roles
-    assert playbooks
-    assert named == {*modules, *roles, *playbooks}
+    plugins = {name.split("/")[-1].removesuffix(".py") for name in tree if name.startswith("extensions/eda/plugins/")}
+    rulebooks = {name.split("/")[-1].removesuffix(".yml") for name in tree if name.startswith("extensions/eda/rulebooks/")}
+    for kind in (roles, playbooks, plugins, rulebooks):
+        assert kind
+    assert named == {*modules, *roles, *playbooks, *plugins, *rulebooks}
 
 
 def test_versions_of_ansible_core_are_those_that_are_tested(tree, root):
