@@ -268,13 +268,13 @@ class FirewallWorker:
 
     def _look(self) -> bool:
         """Ask for the blacklist, and settle what waits for it."""
-        begun = time.monotonic()
+        begun, is_first = time.monotonic(), self._view.at == -math.inf
         try:
             listing = read(self._client)
         except IntrusionResponseError as error:
             self._stumble(error)
             return False
-        self._view.adopt(listing, time.monotonic() - begun)
+        self._view.adopt(listing, None if is_first else time.monotonic() - begun)  # the first pays for the connection, too
         self._trouble, self._resume_at = None, -math.inf
         if self.tasks.due == math.inf and not self._rounds:
             self._pause_length = FIRST_PAUSE
@@ -325,12 +325,13 @@ class FirewallWorker:
                 written = entry or job.result or job.entry
                 if written is not None:
                     self._settle([(task, self._done(task, written))])
-            elif failure.retryable or (isinstance(failure, NotListedAfterWrite) and not task.tries):
-                self.tasks.later(task, min(LONGEST_TASK_PAUSE, FIRST_PAUSE * 2**task.tries))
-                task.tries += 1
             elif isinstance(failure, Rejected) and job.existing is None and not task.bare:
                 task.bare = True
                 self.tasks.back([task])
+            elif failure.retryable or (not task.tries and (job.existing or isinstance(failure, NotListedAfterWrite))):
+                # another responder may be replacing the same entry right now
+                self.tasks.later(task, min(LONGEST_TASK_PAUSE, FIRST_PAUSE * 2**task.tries))
+                task.tries += 1
             else:
                 self._fail([task], failure)
 

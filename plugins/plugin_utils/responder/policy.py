@@ -22,20 +22,19 @@ LONGEST_MARK = 40
 #: How much of an event's id is in the description of its entry.
 ID_SHOWN = 12
 #: Not blocked unless listed in `private`. The documentation networks (RFC 5737) are not among them.
-PRIVATE = tuple(
-    (IPv4Network(network), name)
-    for network, name in (
-        ("10.0.0.0/8", "private"),
-        ("172.16.0.0/12", "private"),
-        ("192.168.0.0/16", "private"),
-        ("100.64.0.0/10", "shared (carrier-grade NAT)"),
-        ("169.254.0.0/16", "link-local"),
-        ("127.0.0.0/8", "loopback"),
-        ("0.0.0.0/8", "reserved"),
-        ("224.0.0.0/4", "multicast"),
-        ("240.0.0.0/4", "reserved"),
-    )
+PRIVATE = (
+    (IPv4Network("10.0.0.0/8"), "private"),
+    (IPv4Network("172.16.0.0/12"), "private"),
+    (IPv4Network("192.168.0.0/16"), "private"),
+    (IPv4Network("100.64.0.0/10"), "shared (carrier-grade NAT)"),
+    (IPv4Network("169.254.0.0/16"), "link-local"),
+    (IPv4Network("127.0.0.0/8"), "loopback"),
+    (IPv4Network("0.0.0.0/8"), "reserved"),
+    (IPv4Network("224.0.0.0/4"), "multicast"),
+    (IPv4Network("240.0.0.0/4"), "reserved"),
 )
+#: The same as first and last number, which is much cheaper to ask.
+RANGES = tuple((int(network.network_address), int(network.broadcast_address), name) for network, name in PRIVATE)
 
 
 @dataclass(frozen=True)
@@ -126,9 +125,10 @@ class Policy:
 
     def private_reason(self, address: str) -> Optional[str]:
         """Return why an address is not blocked for being private or reserved, or None."""
-        number = IPv4Address(address)
-        for network, name in PRIVATE:
-            if number in network and not any(number in allowed for allowed in self.private):
+        parsed = IPv4Address(address)
+        number = int(parsed)
+        for first, last, name in RANGES:
+            if first <= number <= last and not any(parsed in allowed for allowed in self.private):
                 return f"{name} address"
         return None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from typing import Callable, Optional
+from typing import Callable, Union
 
 from ...module_utils._core.errors import LedgerUnusable
 from ...module_utils._core.ledger import Filter, Ledger, Record
@@ -16,6 +16,8 @@ from ...module_utils._cos.record import who
 
 #: Most records that wait, and most that are written at once.
 WAITING, BATCH = 100_000, 500
+
+Then = Callable[[], None]
 
 
 class LedgerThread:
@@ -25,7 +27,7 @@ class LedgerThread:
         self._ledger = ledger
         self._failed = failed
         self._user, self._job = who(os.environ)
-        self._queue: queue.Queue[Optional[tuple[Record, bool]]] = queue.Queue(WAITING)
+        self._queue: queue.Queue[Union[tuple[Record, bool], Then, None]] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
@@ -35,6 +37,13 @@ class LedgerThread:
             self._queue.put_nowait((record, replayed))
         except queue.Full:
             self._failed()
+
+    def then(self, done: Then) -> None:
+        """Call something, which must not raise, after what was put before is written or given up."""
+        try:
+            self._queue.put_nowait(done)
+        except queue.Full:
+            done()
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -48,9 +57,12 @@ class LedgerThread:
             while len(items) < BATCH and not self._queue.empty():
                 items.append(self._queue.get())
             going = None not in items
-            records = [item[0] for item in items if item is not None and not (item[1] and self._is_known(item[0]))]
+            records = [item[0] for item in items if isinstance(item, tuple) and not (item[1] and self._is_known(item[0]))]
             if not self._ledger.record([record._replace(user=self._user, job=self._job) for record in records]):
                 self._failed()
+            for item in items:
+                if callable(item):
+                    item()
 
     def _is_known(self, record: Record) -> bool:
         try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import time
 from collections import Counter
@@ -37,6 +38,8 @@ LOG = logging.getLogger("intrusion.response")
 #: Seconds for which starting waits for the first look at the firewalls' blacklists, which the limits go by.
 FIRST_LOOK = 2.0
 TICK = 1.0
+#: Seconds for which the number of earlier offences is not asked for again, and of how many addresses it is kept.
+OFFENCES_KEPT, OFFENCES_MOST = 5.0, 20_000
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -104,6 +107,7 @@ class Responder:
         self._limits = Limits(settings.limits)
         self._ledger = Ledger.from_option("none" if settings.dry_run else settings.ledger, LOG.warning, settings.ledger_keep)
         self._escalates = self._ledger.enabled and settings.escalation.needed
+        self._offences: dict[str, tuple[int, float]] = {}
         self._names = [firewall.name for firewall in settings.firewalls]
         self._waiting: set[Case] = set()
         self._addresses: Counter[str] = Counter()
@@ -215,7 +219,15 @@ class Responder:
 
     def _ttl(self, address: str) -> int:
         escalation = self._settings.escalation
-        offences = self._ledger.offences(address, time.time() - escalation.memory) if self._escalates else 0
+        if not self._escalates:
+            return escalation.ttl(self._policy.ttl, 0)
+        now = time.monotonic()
+        offences, asked = self._offences.get(address, (0, -math.inf))
+        if now - asked >= OFFENCES_KEPT:
+            if len(self._offences) >= OFFENCES_MOST:
+                self._offences.clear()
+            offences = self._ledger.offences(address, time.time() - escalation.memory)
+            self._offences[address] = (offences, now)
         return escalation.ttl(self._policy.ttl, offences)
 
     def _available(self, firewall: str, code: Optional[str]) -> None:
@@ -262,8 +274,9 @@ class Responder:
         if not self._addresses[case.address]:
             del self._addresses[case.address]
             self._limits.settled(case.address)
-        if case.told is not None:
-            self._finish(case.told)
+        told = case.told
+        if told is not None:  # not before the ledger has it, or a crash in between would leave the block without a record
+            self._records.then(lambda: self._finish(told))
 
     def _conclude(self, event: Event, verdict: str, reason: Optional[str], code: Optional[str] = None) -> None:
         """Give the verdict of an event that leads to nothing."""

@@ -14,7 +14,7 @@ from ...module_utils._cos.blacklist import Entry, Listing
 from .policy import Policy
 
 #: Listings take at most one part in so many of the time, and come at most every so many seconds.
-SHARE, SHORTEST_GAP = 20, 0.25
+SHARE, SHORTEST_GAP = 40, 0.25
 #: What a listing takes is the least of so many, since a busy moment says nothing about the firewall.
 COMPARED = 4
 

@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._core.ledger import Filter, Ledger
 from ansible_collections.intrusion.response.plugins.plugin_utils.responder import firewall as worker_module
 from ansible_collections.intrusion.response.plugins.plugin_utils.responder import limits as limits_module
+from ansible_collections.intrusion.response.plugins.plugin_utils.responder import responder as responder_module
 
 from emulator.testing import Handle, running_emulator
 
@@ -146,6 +147,7 @@ def test_the_total_goes_by_what_the_firewalls_list(emulator: Handle, tmp_path: P
 
 def test_repeat_offenders_are_blocked_for_longer(emulator: Handle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_module.View, "is_fresh", lambda self, age: False)
+    monkeypatch.setattr(responder_module, "OFFENCES_KEPT", 0.0)
     respond = {"firewalls": [firewall(emulator), firewall(emulator, 1)], "escalation": {"cap": 40000}}
     ledger = Ledger(str(tmp_path / "ledger.sqlite3"), print)
     with Running(tmp_path, respond) as running:
@@ -160,7 +162,7 @@ def test_repeat_offenders_are_blocked_for_longer(emulator: Handle, tmp_path: Pat
 
 def test_a_firewall_that_is_down_delays_nobody(emulator: Handle, tmp_path: Path) -> None:
     with Cable(emulator.firewalls[1].http_url, plugged=False) as cable:
-        respond = {"firewalls": [firewall(emulator), firewall(emulator, 1, api_url=cable.url)], "verdict_after": 0.5}
+        respond = {"firewalls": [firewall(emulator), firewall(emulator, 1, api_url=cable.url)], "verdict_after": 2}
         with Running(tmp_path, respond) as running:
             first = running.post(sourceIP=HOST)
             verdict = running.verdict(first)
@@ -194,7 +196,7 @@ def test_no_firewall_answers(emulator: Handle, tmp_path: Path) -> None:
             assert (verdict["verdict"], verdict["code"], verdict["entry"]) == ("failed", "unreachable", None)
             assert running.get("/healthz")[0] == 503
         cable.plug()
-        with Running(tmp_path, respond) as running:
+        with Running(tmp_path, {**respond, "verdict_after": 60}) as running:
             until(lambda: [verdict["verdict"] for verdict in running.verdicts()] == ["blocked"])
             assert running.verdicts()[0]["ips"]["id"] != event_id, "the newest stood for the address"
     assert len(writes(emulator)) == 1

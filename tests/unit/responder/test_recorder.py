@@ -1,0 +1,52 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The thread that writes the ledger."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from ansible_collections.intrusion.response.plugins.module_utils._core.ledger import Filter, Ledger, Record
+from ansible_collections.intrusion.response.plugins.plugin_utils.responder.recorder import LedgerThread
+
+
+def record(event: str, address: str = "203.0.113.5") -> Record:
+    return Record(time.time(), "block", "ok", address, "all_services", "https://192.0.2.1", event=event)
+
+
+def test_what_follows_comes_after_the_record(tmp_path: Path) -> None:
+    ledger = Ledger(str(tmp_path / "ledger.sqlite3"), print)
+    thread = LedgerThread(ledger, lambda: None)
+    seen: list[int] = []
+    for number in range(50):
+        thread.put(record(f"event {number}"), replayed=False)
+        thread.then(lambda number=number: seen.append(ledger.find(Filter(event=f"event {number}"))[1]))
+    thread.close()
+    assert seen == [1] * 50
+
+
+def test_a_replayed_block_is_recorded_once(tmp_path: Path) -> None:
+    ledger = Ledger(str(tmp_path / "ledger.sqlite3"), print)
+    thread = LedgerThread(ledger, lambda: None)
+    thread.put(record("one"), replayed=True)
+    thread.close()
+    thread = LedgerThread(ledger, lambda: None)
+    thread.put(record("one"), replayed=True)
+    thread.put(record("one", "203.0.113.6"), replayed=True)
+    thread.close()
+    assert ledger.find(Filter())[1] == 2
+    ledger.close()
+
+
+def test_trouble_is_counted_and_what_follows_still_comes(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no directory")
+    failures: list[None] = []
+    done: list[None] = []
+    warnings: list[str] = []
+    thread = LedgerThread(Ledger(str(tmp_path / "file" / "ledger.sqlite3"), warnings.append), lambda: failures.append(None))
+    thread.put(record("one"), replayed=False)
+    thread.then(lambda: done.append(None))
+    thread.close()
+    assert failures and done and warnings
