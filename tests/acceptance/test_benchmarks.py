@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tools.layers import OLDEST_JAVA, java_version
+
 TESTS = Path(__file__).resolve().parents[1]
 
 
@@ -26,13 +28,19 @@ def test_quick_run_writes_results_and_plot(tmp_path: Path) -> None:
     document = json.loads((output / "results.json").read_text(encoding="utf-8"))
     (emulator,) = document["emulators"]
     cases = {case["name"]: case for case in emulator["cases"]}
-    assert set(cases) == {"fleet", "bulk", "ad_hoc", "logins", "growth"}
+    assert set(cases) == {"fleet", "bulk", "ad_hoc", "logins", "growth", "events", "load", "burst", "kills", "outage"}
     assert set(cases["fleet"]["measures"]["fresh"]) == {"ours", "floor", "structure", "modules", "uri"}
-    exact = [target for case in cases.values() for target in case["targets"] if target["exact"]]
-    assert len(exact) == 2
-    assert all(target["reached"] for target in exact)
+    with_java = {"rulebook", "playbook"} if java_version() >= OLDEST_JAVA else set()
+    assert set(cases["events"]["measures"]["median"]) == {"ours", "bare", *with_java}
+    assert bool(with_java) is ("left out" not in cases["events"]["facts"])
+    exact = {name: [target for target in case["targets"] if target["exact"]] for name, case in cases.items()}
+    assert {name: len(targets) for name, targets in exact.items() if targets} == {
+        "bulk": 1, "logins": 1, "load": 5, "burst": 5, "kills": 6, "outage": 5,
+    }  # fmt: skip
+    assert [target for targets in exact.values() for target in targets if not target["reached"]] == []
+    assert cases["load"]["facts"]["50/s"][0]["milliseconds"].keys() >= {"median", "p95", "p99"}
     bars = ElementTree.parse(output / "results.svg").getroot().findall("{http://www.w3.org/2000/svg}rect")
     sides = [found for case in cases.values() for measure in case["measures"].values() for found in measure.values()]
     assert len(bars) == len(sides)
-    for secret in ("canary-blocker", "canary-ips-admin"):
+    for secret in ("canary-blocker", "canary-ips-admin", "canary-path-secret"):
         assert secret not in done.stdout + json.dumps(document)

@@ -299,7 +299,8 @@ def survey(text: str) -> str:
 
 def assert_examples_did_something(ran: dict[str, int]) -> None:
     changing = [command for command, count in ran.items() if count]
-    for words in ("response.block ", "state=absent", "host=203.0.113.9 ttl", "response.unblock", "response.undo -e last=10", "response.offboard"):
+    playbooks = ("response.block ", "response.unblock", "response.undo -e last=10", "response.offboard")
+    for words in (*playbooks, "state=absent", "host=203.0.113.9 ttl"):
         assert any(words in command for command in changing), f"no example with {words!r} changed anything: {changing}"
     assert sum(command.startswith("ansible-playbook -i inventory.yml readme-") for command in changing) >= 3
 

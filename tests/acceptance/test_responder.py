@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import random
 import sqlite3
 import subprocess
@@ -52,12 +53,12 @@ class Service:
         self.errors = ""
         self.output = ""
 
-    def start(self) -> None:
+    def start(self, stdout: int = subprocess.PIPE) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(SOURCE), "--config", str(self.config), "--verbose"], text=True, stdout=subprocess.PIPE,
+            [sys.executable, str(SOURCE), "--config", str(self.config), "--verbose"], text=True, stdout=stdout,
             stderr=subprocess.PIPE,
         )  # fmt: skip
-        assert self.process.stderr is not None and self.process.stdout is not None
+        assert self.process.stderr is not None
         while True:
             line = self.process.stderr.readline()
             self.errors += line
@@ -68,6 +69,7 @@ class Service:
         self.readers = [
             threading.Thread(target=self._read, args=(name, getattr(self.process, stream)), daemon=True)
             for name, stream in (("output", "stdout"), ("errors", "stderr"))
+            if getattr(self.process, stream) is not None
         ]
         for reader in self.readers:
             reader.start()
@@ -187,6 +189,20 @@ def test_no_secret_is_shown(emulator: EmulatorProcess, tmp_path: Path) -> None:
     for text in shown:
         for secret in (PATH_SECRET, PASSWORD, "Jm2", "Vd93Lm"):
             assert secret not in text
+
+
+def test_it_blocks_when_nobody_reads_the_verdicts(emulator: EmulatorProcess, tmp_path: Path) -> None:
+    service = Service(tmp_path, emulator)
+    nobody, stdout = os.pipe()
+    os.close(nobody)
+    service.start(stdout)
+    os.close(stdout)
+    hosts = ["203.0.113.5", "203.0.113.6"]
+    for number, host in enumerate(hosts, 1):
+        assert service.post(events.build("VA1ACMEWEB01", time.time(), {"sourceIP": host}))
+        until(lambda number=number: list(service.rows().values()) == ["blocked"] * number, "no verdict")
+    service.stop()
+    assert service.errors.count("cannot be printed") == 1
 
 
 @pytest.mark.parametrize("repost", ["renew_all", "ignore", "duplicate", "reject_400"])

@@ -10,6 +10,7 @@ ttl is a decimal string or a number (REST guide 15.00, ch. 5).
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
@@ -170,8 +171,8 @@ def normal_host(value: Any) -> str:
     """Return a listed host; what is no plain address (a network of another source) is kept as text."""
     text = "" if value is None else str(value).strip()
     try:
-        return str(IPv4Address(text))
-    except ValueError:
+        return socket.inet_ntop(socket.AF_INET, socket.inet_pton(socket.AF_INET, text))
+    except (OSError, ValueError):
         return text
 
 

@@ -52,6 +52,10 @@ class InvalidEvent(Exception):
     """What was posted is no event of the IPS; the message names the field, never what is in it."""
 
 
+class Post(dict[str, Any]):
+    """A post that can be written as JSON and UTF-8 for certain."""
+
+
 @dataclass(frozen=True)
 class Event:
     """One event: texts and numbers are None where the post has none; dates are ISO 8601 in UTC with milliseconds.
@@ -112,7 +116,8 @@ class Event:
         Raises:
             InvalidEvent: a documented field has a wrong type, none is there at all, or the post is nothing that JSON can hold.
         """
-        post = _checked(post)
+        if not isinstance(post, Post):
+            post = _checked(post)
         if FIELDS.isdisjoint(post):
             raise InvalidEvent("None of the fields of an IPS event is there.")
         values: dict[str, Any] = {name: _text(post, wire) for wire, name in TEXTS.items()}
@@ -142,7 +147,7 @@ class Event:
         return {**vars(self), "tags": list(self.tags), "other": dict(self.other)}
 
 
-def parse_body(body: bytes) -> dict[str, Any]:
+def parse_body(body: bytes) -> Post:
     """Return the JSON object in the body of a post.
 
     Raises:
@@ -150,7 +155,7 @@ def parse_body(body: bytes) -> dict[str, Any]:
             too deeply, or a number beyond 64 bits.
     """
     try:
-        parsed = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_int=_integer, parse_constant=_no_constant)
+        parsed = DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise InvalidEvent("The body is not UTF-8.") from None
     except RecursionError:
@@ -180,11 +185,13 @@ def _no_constant(_name: str) -> None:
     raise InvalidEvent("NaN and Infinity are not JSON.")
 
 
-def _checked(post: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy that can be written as JSON and UTF-8 for certain."""
+DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_int=_integer, parse_constant=_no_constant)
+
+
+def _checked(post: Mapping[str, Any]) -> Post:
     if not isinstance(post, Mapping):
         raise InvalidEvent("The post is no object.")
-    return {_checked_name(name): _checked_value(value, 1) for name, value in post.items()}
+    return Post((_checked_name(name), _checked_value(value, 1)) for name, value in post.items())
 
 
 def _checked_name(name: Any) -> str:

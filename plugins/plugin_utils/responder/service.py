@@ -10,9 +10,12 @@ import asyncio
 import json
 import logging
 import os
+import queue
 import signal
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Optional
 
 from ...module_utils._core.errors import IntrusionResponseError, InvalidInput
@@ -29,6 +32,8 @@ LOG = logging.getLogger("intrusion.response")
 
 #: Exit status for settings that cannot work, so that a supervisor need not try again (EX_CONFIG of sysexits.h).
 BAD_SETTINGS = 78
+#: Most lines that wait for whoever reads standard output.
+LINES = 1000
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -59,7 +64,11 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
 async def _serve(args: dict[str, Any]) -> None:
     loop = asyncio.get_running_loop()
-    serving = asyncio.ensure_future(run(args, _print))
+    with Printer() as printer:
+        await _until_told(loop, asyncio.ensure_future(run(args, printer.print)))
+
+
+async def _until_told(loop: asyncio.AbstractEventLoop, serving: asyncio.Future[None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, serving.cancel)
     try:
@@ -68,14 +77,41 @@ async def _serve(args: dict[str, Any]) -> None:
         LOG.info("Stopped.")
 
 
-async def _print(event: dict[str, Any]) -> None:
-    # whoever reads may be slow, which must not stop the loop
-    await asyncio.to_thread(_write, json.dumps(event, separators=(",", ":"), default=str))
+class Printer:
+    """Writes events to standard output in a thread of its own, since whoever reads may be slow; a context manager."""
 
+    def __init__(self) -> None:
+        self._lines: queue.Queue[Optional[str]] = queue.Queue(LINES)
+        self._thread = threading.Thread(target=self._run, name="printer", daemon=True)
 
-def _write(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    def __enter__(self) -> Printer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_unused: object) -> None:
+        with suppress(queue.Full):
+            self._lines.put(None, timeout=1)
+            self._thread.join(1)
+
+    async def print(self, event: dict[str, Any]) -> None:
+        """Print one event as a line of JSON; when too many wait, wait."""
+        line = f"{json.dumps(event, separators=(',', ':'), default=str)}\n"
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            await asyncio.to_thread(self._lines.put, line)
+
+    def _run(self) -> None:
+        is_read = True
+        for line in iter(self._lines.get, None):
+            try:
+                if is_read:
+                    sys.stdout.write(line)
+                    if self._lines.empty():
+                        sys.stdout.flush()
+            except OSError as error:
+                is_read = False
+                LOG.warning("Verdicts cannot be printed any more: %s. Blocking goes on.", error.strerror or "standard output is closed")
 
 
 def _read(path: str) -> dict[str, Any]:
