@@ -14,7 +14,6 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Optional
 
 from ...module_utils._core.errors import (
@@ -83,7 +82,6 @@ class FirewallWorker:
         self._client = CosClient.from_call(settings.call)
         self.guard = Guard.from_call(settings.call, self._client.endpoint)
         self._guard_at = time.monotonic()
-        self._pool = ThreadPoolExecutor(settings.call.params["concurrency"], thread_name_prefix=f"firewall {self.name}")
         self._view = View(policy)
         self._rounds: list[Round] = []
         self._active_at = -math.inf
@@ -103,12 +101,9 @@ class FirewallWorker:
         self._thread.join()
 
     def _run(self) -> None:
-        try:
-            with self._client:
-                while self.tasks.wait(self._pause):
-                    self._step()
-        finally:
-            self._pool.shutdown()
+        with self._client:
+            while self.tasks.wait(self._pause):
+                self._step()
 
     def _step(self) -> None:
         batch = [] if self._must_verify() else self.tasks.take(BATCH)
@@ -224,11 +219,7 @@ class FirewallWorker:
         self._lost = False
         for task, job in jobs.items():
             task.job, task.answered, task.posted = job, None, time.monotonic()
-        if len(jobs) == 1:
-            self._post(next(iter(jobs)))
-        else:
-            for _done in self._pool.map(self._post, jobs):
-                pass
+        self._client.each(self._post, jobs)
         verify, back = [], []
         trouble: Optional[IntrusionResponseError] = None
         for task, job in jobs.items():
