@@ -68,7 +68,7 @@ def _measure(console: Console, options: argparse.Namespace, place: Path) -> dict
             directory.mkdir()
             with stage_for(name, directory, latency, sizes) as stage:
                 case = CASES[name](stage, sizes)
-                for number in range(options.rounds):
+                for number in range(min(options.rounds, case.most_rounds or options.rounds)):
                     case.round(number, say)
                 targets = [target.as_dict() for target in case.judge(case)]
             found.append({"name": name, **case.as_dict(), "targets": targets})

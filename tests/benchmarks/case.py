@@ -19,6 +19,31 @@ SLOW_EVERY = 3
 
 
 @dataclass(frozen=True)
+class Traffic:
+    """Events: rates are a second, times in seconds.
+
+    Attributes:
+        rate: of the cases that do not name another, for `seconds`; `warm` events at this rate come before those that count.
+        playbooks: events that start a playbook each, after warm_playbooks that do not count.
+        calm: before and after the outage.
+    """
+
+    rate: float = 50
+    seconds: float = 20
+    warm: int = 50
+    playbooks: int = 5
+    warm_playbooks: int = 1
+    load_rate: float = 200
+    load_seconds: float = 60
+    load_sources: int = 2000
+    burst: int = 5000
+    burst_sources: int = 1000
+    kills: int = 50
+    calm: float = 10
+    outage: float = 30
+
+
+@dataclass(frozen=True)
 class Sizes:
     """How much of everything; uri is how many entries the slow loop gets."""
 
@@ -30,9 +55,16 @@ class Sizes:
     logins: int = 500
     login_forks: int = 50
     ad_hoc: int = 3
+    traffic: Traffic = Traffic()
 
 
-QUICK = Sizes(fleet=2, forks=2, entries=20, uri=2, listings=(20, 40), logins=4, login_forks=4, ad_hoc=1)
+QUICK = Sizes(
+    fleet=2, forks=2, entries=20, uri=2, listings=(20, 40), logins=4, login_forks=4, ad_hoc=1,
+    traffic=Traffic(
+        seconds=0.4, warm=5, playbooks=1, warm_playbooks=0, load_rate=100, load_seconds=1, load_sources=20, burst=50, burst_sources=10,
+        kills=2, calm=0.5, outage=1,
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,13 +95,17 @@ class Target:
 
 @dataclass
 class Case:
-    """A benchmark in progress: `samples[measure][side]` are its runs, `turns` is how many a side has in a round."""
+    """A benchmark in progress: `samples[measure][side]` are its runs, `turns` is how many a side has in a round.
+
+    A case that is about counts, or that takes long, has `most_rounds` rounds at most.
+    """
 
     title: str
     sides: dict[str, Side]
     judge: Callable[[Case], list[Target]]
     slow: tuple[str, ...] = ()
     turns: int = 1
+    most_rounds: int | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     samples: dict[str, dict[str, list[Run]]] = field(default_factory=dict)
 
@@ -83,7 +119,7 @@ class Case:
             runs = self.sides[name]()
             for measure, run in runs.items():
                 self.samples.setdefault(measure, {}).setdefault(name, []).append(run)
-            say(f"{self.title}: {name}, " + ", ".join(f"{measure} {run.seconds:.2f} s" for measure, run in runs.items()))
+            say(f"{self.title}: {name}, " + ", ".join(f"{measure} {shown(run.seconds)}" for measure, run in runs.items()))
 
     def seconds(self, measure: str, side: str) -> float:
         """Return the median of the wall times."""
@@ -99,10 +135,17 @@ class Case:
                     "seconds": self.seconds(measure, side),
                     "processor_seconds": median(run.processor for run in runs),
                     "memory_mib": max(run.memory for run in runs),
-                    "runs": [round(run.seconds, 4) for run in runs],
+                    "runs": [round(run.seconds, 6) for run in runs],
                 }
                 for side, runs in sides.items()
             }
             for measure, sides in self.samples.items()
         }
         return {"title": self.title, "facts": self.facts, "measures": measures}
+
+
+def shown(seconds: float) -> str:
+    """Return a time as people read it."""
+    if seconds < 0.1:
+        return f"{seconds * 1000:.1f} ms"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"

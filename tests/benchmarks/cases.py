@@ -8,12 +8,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
-from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
 
 from .case import Case, Side, Sizes, Target
-from .stage import Misbehaviour, Run, Stage
+from .chain import events, failures
+from .stage import Run, Stage, addresses, expect
 
 LISTED = "203.0.113.5"
 #: What Ansible prints at -vvv when it starts a module's own process.
@@ -22,16 +21,6 @@ STARTED = "AnsiballZ_"
 
 def fleet_names(count: int) -> list[str]:
     return [f"VA1BENCH{number:04}" for number in range(1, count + 1)]
-
-
-def addresses(count: int, first: str = "20.0.0.1") -> list[str]:
-    start = int(IPv4Address(first))
-    return [str(IPv4Address(start + number)) for number in range(count)]
-
-
-def expect(what: str, found: Any, wanted: Any) -> None:
-    if found != wanted:
-        raise Misbehaviour(f"{what}: {found} instead of {wanted}")
 
 
 def fleet(stage: Stage, sizes: Sizes) -> Case:
@@ -218,10 +207,14 @@ def growth(stage: Stage, sizes: Sizes) -> Case:
     return Case("long blacklists", sides, judge, facts={"entries listed in each run": longest})
 
 
-CASES: dict[str, Callable[[Stage, Sizes], Case]] = {"fleet": fleet, "bulk": bulk, "ad_hoc": ad_hoc, "logins": logins, "growth": growth}
+CASES: dict[str, Callable[[Stage, Sizes], Case]] = {
+    "fleet": fleet, "bulk": bulk, "ad_hoc": ad_hoc, "logins": logins, "growth": growth, "events": events.events, "load": events.load,
+    "burst": events.burst, "kills": failures.kills, "outage": failures.outage,
+}  # fmt: skip
 
 
 def stage_for(name: str, place: Path, latency: float, sizes: Sizes) -> Stage:
     """Return the stage that a case wants, to be entered."""
     servers = {"fleet": sizes.fleet, "logins": sizes.logins}.get(name, 0)
-    return Stage(place, latency, fleet_names(servers), blacklists(sizes) if name == "growth" else None)
+    firewalls = blacklists(sizes) if name == "growth" else {events.OTHER: []} if name in ("load", "kills", "outage") else None
+    return Stage(place, latency, fleet_names(servers), firewalls)

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,21 @@ class Misbehaviour(Exception):
     """A run did not do what it was to do, so its time means nothing."""
 
 
+def addresses(count: int, first: str = "20.0.0.1") -> list[str]:
+    start = int(IPv4Address(first))
+    return [str(IPv4Address(start + number)) for number in range(count)]
+
+
+def expect(what: str, found: Any, wanted: Any) -> None:
+    if found != wanted:
+        raise Misbehaviour(f"{what}: {found} instead of {wanted}")
+
+
 @dataclass(frozen=True)
 class Run:
     """One command: wall and processor time in seconds, the peak memory of its biggest process in MiB, and what it printed.
+
+    Of a process that listens for events, the first is what was measured of the events and the others are the process's own.
 
     The memory is never less than that of the process that measures (some 60 to 80 MiB), whose child the command is.
     """
@@ -72,7 +85,7 @@ class Stage:
         }
         seed = {"servers": [{"name": name, "alias": "ACME"} for name in servers]}
         if entries:
-            star = {"users": [{"username": "blocker", "password": "canary-blocker-5Tz8"}]}
+            star = {"users": [{"username": "blocker", "password": "canary-blocker-5Tz8"}], "services": []}
             seed["firewalls"] = {"*": star, FIREWALL: {"entries": []}, **entries}  # type: ignore[assignment]
         (place / "seed.json").write_text(json.dumps(seed), encoding="utf-8")
         firewalls = ",".join([FIREWALL, *blacklists])
@@ -121,10 +134,11 @@ class Stage:
         self.forget()
 
     def forget(self) -> None:
-        """Put the emulator back to its start, and start with an empty state directory."""
+        """Put the emulator back to its start, and start with an empty state directory and no ledger."""
         self.control("POST", "reset", {})
         self._runs += 1
         self.environment["INTRUSION_RESPONSE_STATE_DIR"] = str(self.place / f"state-{self._runs}")
+        self.environment["INTRUSION_RESPONSE_LEDGER"] = str(self.place / f"state-{self._runs}" / "ledger.sqlite3")
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         """Use one of the emulator's controls."""

@@ -20,8 +20,9 @@ READS = ("GET", "HEAD")
 class Journal:
     """Records of requests in order of arrival.
 
-    A record holds ``seq, at, service, firewall, method, path, query, headers, body, status, write, fault,
-    applied``; ``status`` is None until, and unless, an answer goes out.
+    A record holds ``seq, at, service, firewall, method, path, query, headers, body, status, answered, write, fault,
+    applied``; ``status`` and ``answered`` (on the system's monotonic clock, in seconds) are None until, and unless, an
+    answer goes out.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -40,7 +41,8 @@ class Journal:
             "seq": self._seq, "at": self._clock.now(), "service": service, "firewall": firewall,
             "method": req.method, "path": req.path, "query": req.query, "headers": _headers(req),
             "body": _login_body(req) if login else req.body.decode("utf-8", "replace"),
-            "status": None, "write": req.method not in READS and not (login and req.method == "POST"),
+            "status": None, "answered": None,
+            "write": req.method not in READS and not (login and req.method == "POST"),
             "fault": None, "applied": False,
         }
         self.records.append(record)

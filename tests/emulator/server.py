@@ -8,6 +8,7 @@ import asyncio
 import socket
 import ssl
 import sys
+import time
 import traceback
 from typing import Any
 
@@ -153,7 +154,7 @@ class Emulator:
 
 
 def _send(record: dict[str, Any], reply: Reply) -> web.Response:
-    record["status"] = reply.status
+    record["status"], record["answered"] = reply.status, time.monotonic()
     return _response(reply)
 
 
