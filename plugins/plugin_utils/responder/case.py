@@ -102,8 +102,11 @@ class Observer(Protocol):
     def available(self, firewall: str, code: Optional[str]) -> None:
         """Take whether the firewall answers: None, or the code of the failure."""
 
-    def wrote(self, record: Record, replayed: bool) -> None:
-        """Take what is to be recorded; replayed where an earlier run may have recorded it already."""
+    def wrote(self, record: Record) -> None:
+        """Take what is to be recorded."""
+
+    def found(self, records: list[Record]) -> None:
+        """Take the records of blocks of this responder that the firewall listed at the first look."""
 
 
 def compose(

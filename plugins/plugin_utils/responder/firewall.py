@@ -33,7 +33,7 @@ from ...module_utils._cos.record import record_of
 from ...module_utils._cos.wanted import TTL_TOLERANCE, Wanted
 from .case import ALREADY_BLOCKED, BLOCKED, FAILED, RENEWED, Case, Observer, Result
 from .firewall_settings import FirewallSettings
-from .policy import Policy, id_mark
+from .policy import Policy, event_in
 from .tasks import Task, Tasks
 from .view import View
 
@@ -43,8 +43,8 @@ LOG = logging.getLogger("intrusion.response")
 BELIEVED, BEFORE_WRITING = 1.0, 2.0
 #: Seconds between two listings while events come, for how long after an event that is, and otherwise.
 RELIST, ACTIVE, IDLE = 0.75, 10.0, 30.0
-#: Longest wait, in seconds, for the listing that verifies a write while other writes keep coming.
-OVERDUE = 1.0
+#: Seconds without an event after which writes are verified, and for how long events that keep coming can put that off.
+QUIET, OVERDUE = 0.05, 1.0
 #: Most addresses that are written at once.
 BATCH = 256
 FIRST_PAUSE, LONGEST_PAUSE, LONGEST_TASK_PAUSE = 0.5, 10.0, 60.0
@@ -65,19 +65,21 @@ class FirewallWorker:
         settings: of the firewall.
         policy: for service, texts and times.
         observer: is told what happens.
+        instance: what the descriptions of this responder's entries bear.
         dry_run: decide everything, write nothing.
 
     Raises:
         InvalidInput: the connection settings cannot work.
     """
 
-    def __init__(self, settings: FirewallSettings, policy: Policy, observer: Observer, dry_run: bool = False) -> None:
+    def __init__(self, settings: FirewallSettings, policy: Policy, observer: Observer, instance: str, dry_run: bool = False) -> None:
         self.settings = settings
         self.name = settings.name
         self.tasks = Tasks()
         self.code: Optional[str] = None
         self._policy = policy
         self._observer = observer
+        self._instance = instance
         self._dry_run = dry_run
         self._client = CosClient.from_call(settings.call)
         self.guard = Guard.from_call(settings.call, self._client.endpoint)
@@ -131,7 +133,7 @@ class FirewallWorker:
         if now < self._resume_at:
             return 0.0 if self._is_hopeless and due <= now else self._resume_at - now
         if self._rounds:
-            due = min(due, self._view.at + self._view.gap)
+            due = min(due, max(self._view.at + self._view.gap, self._active_at + QUIET))
         else:
             due = min(due, self._view.at + (max(self._view.gap, RELIST) if now < self._active_at + ACTIVE else IDLE))
         return due - now
@@ -178,13 +180,9 @@ class FirewallWorker:
         return False
 
     def _already(self, task: Task, entry: Entry) -> Result:
-        """Return the result for an entry that is there; after a crash it may be ours, written and not recorded."""
-        lead, now = task.lead, time.time()
-        mark = id_mark(lead.event.id)
-        if not (lead.replayed and any(one.description.startswith(mark) for one in self._view.owned(task.address))):
-            return Result(ALREADY_BLOCKED, answered=now, entry=entry)
-        self._record(task, Job(entry.key, result=entry), now)
-        return Result(BLOCKED, answered=now, entry=entry)
+        """Return the result for an entry that is there; it was written for this very event when a crash came in between."""
+        events = {event_in(one.description, self._instance) for one in self._view.owned(task.address)}
+        return Result(BLOCKED if task.lead.event.id in events else ALREADY_BLOCKED, answered=time.time(), entry=entry)
 
     def _job(self, task: Task) -> Job:
         """Return what to write: an existing entry keeps its texts, and is not shortened, since it has less time than is wanted."""
@@ -271,8 +269,17 @@ class FirewallWorker:
             self._pause_length = FIRST_PAUSE
         self._announce(None)
         self._observer.listed(self.name, *self._view.hosts())
+        if is_first:
+            self._tell_found()
         self._verify()
         return True
+
+    def _tell_found(self) -> None:
+        now, door = time.time(), {"firewall": self.settings.address, "door": "responder"}
+        events = {entry: event_in(entry.description, self._instance) for entry in self._view.listing.owned_entries()}
+        self._observer.found(
+            [record_of(Job(entry.key, result=entry), "block", now, event=event, **door) for entry, event in events.items() if event]
+        )
 
     def _verify(self) -> None:
         rounds, self._rounds = self._rounds, []
@@ -371,7 +378,7 @@ class FirewallWorker:
         lead = task.lead
         event = {"event": lead.event.id, "event_rule": lead.event.reason}
         record = record_of(job, "renew" if job.existing else "block", at, firewall=self.settings.address, door="responder", **event)
-        self._observer.wrote(record if outcome is None else record._replace(outcome=outcome), lead.replayed)
+        self._observer.wrote(record if outcome is None else record._replace(outcome=outcome))
 
     def _announce(self, code: Optional[str]) -> None:
         if code is None and self.code is not None:

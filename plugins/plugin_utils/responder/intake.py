@@ -10,6 +10,7 @@ disk when it returns), so many events cost one flush of the disk.
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
 import logging
 import os
@@ -38,6 +39,8 @@ CREATE TABLE IF NOT EXISTS events (
     verdict TEXT,
     finished REAL
 );
+CREATE TABLE IF NOT EXISTS instance (name TEXT NOT NULL);
+INSERT INTO instance SELECT lower(hex(randomblob(2))) WHERE NOT EXISTS (SELECT 1 FROM instance);
 CREATE INDEX IF NOT EXISTS events_pending ON events (seq) WHERE finished IS NULL;
 CREATE INDEX IF NOT EXISTS events_finished ON events (finished) WHERE finished IS NOT NULL;
 """
@@ -125,6 +128,11 @@ class Intake:
     def healthy(self) -> bool:
         """Whether the last commit succeeded."""
         return self._healthy
+
+    @functools.cached_property
+    def instance(self) -> str:
+        """What tells those who write on behalf of these events from others: four random digits, always the same."""
+        return str(self._read("SELECT name FROM instance")[0][0])
 
     def pending(self) -> list[Stored]:
         """Return the accepted events without a verdict, oldest first."""

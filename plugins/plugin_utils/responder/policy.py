@@ -19,8 +19,6 @@ from .section import Section
 
 LONGEST_TEXT = 120
 LONGEST_MARK = 40
-#: How much of an event's id is in the description of its entry.
-ID_SHOWN = 12
 #: Not blocked unless listed in `private`. The documentation networks (RFC 5737) are not among them.
 PRIVATE = (
     (IPv4Network("10.0.0.0/8"), "private"),
@@ -142,15 +140,16 @@ class Policy:
         return rule_name == self.rule_name or rule_name.startswith(f"{self.rule_name}:")
 
 
-def entry_description(event: Event) -> str:
-    """Return the description of the entry, by which the event is found again."""
-    text = f"{id_mark(event.id)} on {event.host_name or 'unknown'}: {event.reason or 'unknown'}"
+def entry_description(event: Event, instance: str) -> str:
+    """Return the description of the entry, by which its event, and the responder that wrote it, are found again."""
+    text = f"IPS event {event.id}.{instance} on {event.host_name or 'unknown'}: {event.reason or 'unknown'}"
     return plain(text)[:LONGEST_TEXT].rstrip()
 
 
-def id_mark(event_id: str) -> str:
-    """Return how a description begins that an event of this id led to."""
-    return f"IPS event {event_id[:ID_SHOWN]}"
+def event_in(description: str, instance: str) -> Optional[str]:
+    """Return the id of the event for which this responder wrote an entry with this description, or None."""
+    found = re.match(r"IPS event ([0-9a-f]{32})\.(\w+) ", description)
+    return found[1] if found and found[2] == instance else None
 
 
 def plain(text: str) -> str:

@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import threading
+import time
 from typing import Callable, Union
 
 from ...module_utils._core.errors import LedgerUnusable
 from ...module_utils._core.ledger import Filter, Ledger, Record
 from ...module_utils._cos.record import who
+
+LOG = logging.getLogger("intrusion.response")
 
 #: Most records that wait, and most that are written at once.
 WAITING, BATCH = 100_000, 500
@@ -27,14 +31,14 @@ class LedgerThread:
         self._ledger = ledger
         self._failed = failed
         self._user, self._job = who(os.environ)
-        self._queue: queue.Queue[Union[tuple[Record, bool], Then, None]] = queue.Queue(WAITING)
+        self._queue: queue.Queue[Union[Record, Then, None]] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
-    def put(self, record: Record, replayed: bool) -> None:
-        """Take a record; a replayed one is dropped if the event's block is in the ledger already."""
+    def put(self, record: Record) -> None:
+        """Take a record."""
         try:
-            self._queue.put_nowait((record, replayed))
+            self._queue.put_nowait(record)
         except queue.Full:
             self._failed()
 
@@ -44,6 +48,10 @@ class LedgerThread:
             self._queue.put_nowait(done)
         except queue.Full:
             done()
+
+    def complete(self, records: list[Record]) -> None:
+        """Take records of blocks that stand; what the ledger has of them already is left out."""
+        self.then(lambda: self._complete(records))
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -57,16 +65,23 @@ class LedgerThread:
             while len(items) < BATCH and not self._queue.empty():
                 items.append(self._queue.get())
             going = None not in items
-            records = [item[0] for item in items if isinstance(item, tuple) and not (item[1] and self._is_known(item[0]))]
-            if not self._ledger.record([record._replace(user=self._user, job=self._job) for record in records]):
-                self._failed()
+            self._write([item for item in items if isinstance(item, Record)])
             for item in items:
                 if callable(item):
                     item()
 
-    def _is_known(self, record: Record) -> bool:
+    def _write(self, records: list[Record]) -> None:
+        if not self._ledger.record([record._replace(user=self._user, job=self._job) for record in records]):
+            self._failed()
+
+    def _complete(self, records: list[Record]) -> None:
         try:
-            found, _total = self._ledger.find(Filter(event=record.event, firewall=record.firewall, addresses=(record.address,)))
+            standing = self._ledger.standing(Filter(), time.time())
         except LedgerUnusable:
-            return False
-        return any((one.action, one.outcome) == (record.action, record.outcome) for one in found)
+            self._failed()
+            return
+        known = {(one.last.firewall, one.last.address, one.last.service) for one in standing}
+        missing = [record for record in records if (record.firewall, record.address, record.service) not in known]
+        if missing and self._ledger.enabled:
+            LOG.warning("%s blocks of an earlier run were not in the ledger; they are recorded now.", len(missing))
+            self._write(missing)

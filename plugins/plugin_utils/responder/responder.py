@@ -114,7 +114,7 @@ class Responder:
         self._seen: set[str] = set()
         self._ticker: Optional[asyncio.TimerHandle] = None
         # Asks for the addresses of the firewalls' names, which may take a while.
-        self._workers = [FirewallWorker(firewall, self._policy, self, settings.dry_run) for firewall in settings.firewalls]
+        self._workers = [FirewallWorker(firewall, self._policy, self, intake.instance, settings.dry_run) for firewall in settings.firewalls]
         self._by_name = {worker.name: worker for worker in self._workers}
         self._records = LedgerThread(self._ledger, metrics.ledger_error)
 
@@ -169,7 +169,7 @@ class Responder:
             replayed=replayed,
             until=received + self._ttl(address),
             rule_name=self._policy.entry_rule_name(event),
-            description=entry_description(event),
+            description=entry_description(event, self._intake.instance),
             open=set(self._names),
         )
         self._waiting.add(case)
@@ -209,9 +209,14 @@ class Responder:
         """Take whether a firewall answers."""
         self._call(self._available, firewall, code)
 
-    def wrote(self, record: Record, replayed: bool) -> None:
+    def wrote(self, record: Record) -> None:
         """Take a record for the ledger."""
-        self._records.put(record, replayed)
+        self._records.put(record)
+
+    def found(self, records: list[Record]) -> None:
+        """Take records of blocks that stand; a crash may have kept them out of the ledger."""
+        if records:
+            self._records.complete(records)
 
     def _call(self, function: Callable[..., None], *args: Any) -> None:
         with suppress(RuntimeError):  # the loop is closed

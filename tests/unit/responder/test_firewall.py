@@ -28,6 +28,7 @@ from .running import entries, firewall, post_of, until
 
 POLICY = Policy()
 HOST = "203.0.113.5"
+INSTANCE = "1f3a"
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +65,11 @@ class Witness:
     def available(self, firewall: str, code: Any) -> None:
         self.codes.append(code)
 
-    def wrote(self, record: Any, replayed: bool) -> None:
+    def wrote(self, record: Any) -> None:
         self.records.append(record)
+
+    def found(self, records: Any) -> None:
+        self.records.extend(records)
 
 
 class Bench:
@@ -75,10 +79,10 @@ class Bench:
         self.worker = worker
         self.witness = witness
 
-    def put(self, host: str = HOST, ttl: int = 3600, age: float = 0.0, replayed: bool = False, **fields: Any) -> Case:
+    def put(self, host: str = HOST, ttl: int = 3600, age: float = 0.0, **fields: Any) -> Case:
         now = time.time() - age
         event = Event.from_post(post_of(sourceIP=host, **fields), now)
-        case = Case(event, host, now, replayed, now + ttl, POLICY.entry_rule_name(event), entry_description(event), {"fw1"})
+        case = Case(event, host, now, False, now + ttl, POLICY.entry_rule_name(event), entry_description(event, INSTANCE), {"fw1"})
         self.worker.tasks.put(case)
         return case
 
@@ -93,7 +97,7 @@ class Bench:
 def bench(emulator: Handle, dry_run: bool = False, policy: Policy = POLICY, **settings: Any) -> Iterator[Bench]:
     section = Section({"firewalls": [firewall(emulator, **settings)]}, "respond")
     witness = Witness()
-    worker = FirewallWorker(read_firewalls(section.sections("firewalls"), (), dry_run, {})[0], policy, witness, dry_run)
+    worker = FirewallWorker(read_firewalls(section.sections("firewalls"), (), dry_run, {})[0], policy, witness, INSTANCE, dry_run)
     worker.start()
     try:
         yield Bench(worker, witness)
@@ -118,7 +122,7 @@ def test_a_block(emulator: Handle) -> None:
         assert result.answered is not None and case.received <= result.answered <= time.time()
         (entry,) = entries(emulator)
         assert (entry["host"], entry["ttl"], entry["rule_name"]) == (HOST, 3600, "IPS: Invalid Traversal")
-        assert entry["description"] == f"IPS event {case.event.id[:12]} on VA1SCDVMDC101: Invalid Traversal"
+        assert entry["description"] == f"IPS event {case.event.id}.{INSTANCE} on VA1SCDVMDC101: Invalid Traversal"
         assert emulator.state()["firewalls"]["fw1"]["closed_established"] == [HOST]
         assert until(lambda: one.witness.marked) == one.witness.hosts == {HOST}
         (record,) = one.witness.records
@@ -278,9 +282,17 @@ def test_after_a_crash_our_own_entry_is_found(emulator: Handle) -> None:
         again = Case(case.event, HOST, case.received, True, case.until, case.rule_name, case.description, {"fw1"})
         one.worker.tasks.put(again)
         assert one.result(again).result == "blocked"
-        assert [record.outcome for record in one.witness.records] == ["ok"]
-        assert one.ask(replayed=True).result == "already_blocked", "another event"
+        assert [(record.event, record.address, record.outcome) for record in one.witness.records] == [(case.event.id, HOST, "ok")]
+        assert one.ask().result == "already_blocked", "another event"
     assert writes(emulator) == ["POST"]
+
+
+def test_an_entry_of_another_responder_is_not_ours(emulator: Handle) -> None:
+    event = Event.from_post(post_of(sourceIP=HOST, rank=-5), 0.0)
+    seeded(emulator, {"host": HOST, "description": entry_description(event, "ffff")})
+    with bench(emulator) as one:
+        assert one.ask(rank=-5).result == "already_blocked"
+        assert not one.witness.records
 
 
 def test_a_dry_run_writes_nothing(emulator: Handle) -> None:

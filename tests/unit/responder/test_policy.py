@@ -105,11 +105,12 @@ def test_spoofed_addresses_lead_to_nothing(address: str) -> None:
 @given(st.one_of(st.none(), st.text()), st.one_of(st.none(), st.text()))
 def test_texts_are_what_any_firewall_takes(host: Any, reason: Any) -> None:
     one = event(hostName=host, reason=reason)
-    for text in (Policy().entry_rule_name(one), module.entry_description(one)):
+    for text in (Policy().entry_rule_name(one), module.entry_description(one, "1f3a")):
         assert text.isascii() and len(text) <= module.LONGEST_TEXT and text == text.strip()
         assert not CONTROL_CHARACTERS.search(text)
     assert Policy().marked(Policy().entry_rule_name(one))
-    assert module.entry_description(one).startswith(module.id_mark(one.id))
+    assert module.event_in(module.entry_description(one, "1f3a"), "1f3a") == one.id
+    assert module.event_in(module.entry_description(one, "1f3a"), "1f3b") is None
 
 
 def test_the_mark() -> None:

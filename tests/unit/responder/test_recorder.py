@@ -21,21 +21,20 @@ def test_what_follows_comes_after_the_record(tmp_path: Path) -> None:
     thread = LedgerThread(ledger, lambda: None)
     seen: list[int] = []
     for number in range(50):
-        thread.put(record(f"event {number}"), replayed=False)
+        thread.put(record(f"event {number}"))
         thread.then(lambda number=number: seen.append(ledger.find(Filter(event=f"event {number}"))[1]))
     thread.close()
     assert seen == [1] * 50
 
 
-def test_a_replayed_block_is_recorded_once(tmp_path: Path) -> None:
+def test_blocks_that_stand_are_recorded_once(tmp_path: Path) -> None:
     ledger = Ledger(str(tmp_path / "ledger.sqlite3"), print)
     thread = LedgerThread(ledger, lambda: None)
-    thread.put(record("one"), replayed=True)
+    thread.put(record("one"))
+    thread.complete([record("one"), record("two", "203.0.113.6")])
+    thread.complete([record("two", "203.0.113.6")])
     thread.close()
-    thread = LedgerThread(ledger, lambda: None)
-    thread.put(record("one"), replayed=True)
-    thread.put(record("one", "203.0.113.6"), replayed=True)
-    thread.close()
+    assert {(one.event, one.address) for one in ledger.find(Filter())[0]} == {("one", "203.0.113.5"), ("two", "203.0.113.6")}
     assert ledger.find(Filter())[1] == 2
     ledger.close()
 
@@ -46,7 +45,7 @@ def test_trouble_is_counted_and_what_follows_still_comes(tmp_path: Path) -> None
     done: list[None] = []
     warnings: list[str] = []
     thread = LedgerThread(Ledger(str(tmp_path / "file" / "ledger.sqlite3"), warnings.append), lambda: failures.append(None))
-    thread.put(record("one"), replayed=False)
+    thread.put(record("one"))
     thread.then(lambda: done.append(None))
     thread.close()
     assert failures and done and warnings
