@@ -32,6 +32,8 @@ LOG = logging.getLogger("intrusion.response")
 
 #: Exit status for settings that cannot work, so that a supervisor need not try again (EX_CONFIG of sysexits.h).
 BAD_SETTINGS = 78
+#: Seconds after which a thread that computes, such as one that reads a long blacklist, lets those go on that wait for an event.
+SWITCH_INTERVAL = 0.001
 #: Most lines that wait for whoever reads standard output.
 LINES = 1000
 
@@ -64,6 +66,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
 async def _serve(args: dict[str, Any]) -> None:
     loop = asyncio.get_running_loop()
+    sys.setswitchinterval(SWITCH_INTERVAL)
     with Printer() as printer:
         await _until_told(loop, asyncio.ensure_future(run(args, printer.print)))
 

@@ -13,8 +13,9 @@ from typing import Optional
 from ...module_utils._cos.blacklist import Entry, Listing
 from .policy import Policy
 
-#: Listings take at most one part in so many of the time, and come at most every so many seconds.
-SHARE, SHORTEST_GAP = 40, 0.25
+#: Listings come at most every so many seconds, and take one part in RARELY of the time, since what is to be written waits meanwhile;
+#: where that would make them more than LONG seconds apart, one part in OFTEN.
+SHORTEST_GAP, RARELY, LONG, OFTEN = 0.25, 100, 5.0, 20
 #: What a listing takes is the least of so many, since a busy moment says nothing about the firewall.
 COMPARED = 4
 
@@ -39,7 +40,8 @@ class View:
         self.at = time.monotonic()
         if cost is not None:
             self._costs.append(cost)
-            self.gap = max(SHORTEST_GAP, SHARE * min(self._costs))
+            least = min(self._costs)
+            self.gap = max(SHORTEST_GAP, min(RARELY * least, max(LONG, OFTEN * least)))
 
     def forget(self) -> None:
         """Rely on the listing no longer."""
