@@ -26,12 +26,14 @@ extends_documentation_fragment:
 options:
   event:
     description:
-      - Only what this IPS event led to, by its id.
+      - Only what this IPS event led to, by its id. The beginning of the id is enough, if it has at least 12 characters and no other
+        event in the ledger begins with it.
+      - The form in which the firewall lists it is taken, too, such as V(5d41402abc4b2a76b9719d911017c592.3f9a).
     type: str
   rule_name:
     description:
       - Only entries with this rule name, or those that an IPS rule of this name led to. C(*) stands for any text, C(?) for any
-        character and C([...]) for one of several.
+        character and C([...]) for one of several. C(A) to C(Z) and C(a) to C(z) are the same.
     type: str
   addresses:
     description:
@@ -66,8 +68,9 @@ options:
     default: []
   door:
     description:
-      - Only what this module did, such as V(cos_blacklist_entries), or V(responder).
+      - Only what this module did, or the responder. The playbooks use M(intrusion.response.cos_blacklist_entries).
     type: str
+    choices: [cos_blacklist_entries, cos_blacklist_entry, responder]
   limit:
     description:
       - How many records to return at most, the newest ones. V(0) returns all. RV(standing) and RV(total) do not depend on it.
@@ -108,7 +111,7 @@ EXAMPLES = r"""
 # Ad hoc:
 #   ansible localhost -m intrusion.response.response_ledger_info -a "last=30m"
 #
-# In an AWX job template, launch the playbook intrusion.response.undo with --check; see the README.
+# In AWX, make a job template of type Check with the playbook intrusion.response.undo: it shows what it would take back.
 """
 
 RETURN = r"""
@@ -238,10 +241,15 @@ standing:
       type: str
       sample: "2026-11-22T04:10:00.125Z"
 ledger:
-  description: The file that was read. Null when there is none.
+  description: The file that was to be read.
   returned: success
   type: str
   sample: /var/lib/intrusion-response/ledger.sqlite3
+exists:
+  description: Whether there is such a file. Where there is none, there are no records either.
+  returned: success
+  type: bool
+  sample: true
 code:
   description: Code of the failure, such as V(ledger_unusable). It stays the same between releases; the README lists all of them.
   returned: failure
@@ -279,7 +287,7 @@ ARGUMENT_SPEC = {
     "until": {"type": "str"},
     "last": {"type": "str"},
     "action": {"type": "list", "elements": "str", "choices": ["block", "renew", "update", "unblock"], "default": []},
-    "door": {"type": "str"},
+    "door": {"type": "str", "choices": ["cos_blacklist_entries", "cos_blacklist_entry", "responder"]},
     "limit": {"type": "int", "default": 100},
     **connection_spec(LEDGER),
 }

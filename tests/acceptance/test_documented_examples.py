@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 import yaml
 
 from demo.stage import BIN, FIREWALLS, Outcome, Stage
@@ -25,6 +26,11 @@ MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py
 ANSIBLE_S_OWN = {"changed", "failed", "warnings", "deprecations"}
 FIREWALLS_OF_THE_EXAMPLES = ("https://192.0.2.1", "https://192.0.2.2")
 FEED_OF_THE_EXAMPLES = "# attackers\n203.0.113.21\n\n203.0.113.22   # seen twice\n"
+#: What the page's examples of undo name must be on record.
+BLOCK_OF_THE_EXAMPLES = (
+    "ansible-playbook -i inventory.yml intrusion.response.block -e addresses=203.0.113.10"
+    " -e event=5d41402abc4b2a76b9719d911017c592 -e \"event_rule='Invalid Traversal'\""
+)
 REASON = "port scan"  # two words: a place where quoting goes wrong
 WEBHOOK_OF_THE_EXAMPLES = "http://127.0.0.1:9/ips/a-secret-path"
 
@@ -235,6 +241,9 @@ def write_settings(stage: Stage, settings: dict[str, Any]) -> None:
     (stage.place / "ips").mkdir()
     for name in re.findall(r"/etc/ips/([\w.-]+)", str(settings)):
         (stage.place / "ips" / name).write_text("a-secret-of-some-length\n", encoding="utf-8")
+    certificate = trustme.CA().issue_cert("responder.example.com")
+    certificate.cert_chain_pems[0].write_to_path(str(stage.place / "ips" / Path(settings["tls"]["cert_file"]).name))
+    certificate.private_key_pem.write_to_path(str(stage.place / "ips" / Path(settings["tls"]["key_file"]).name))
 
 
 def check_settings(stage: Stage, line: str) -> None:
@@ -262,6 +271,7 @@ def test_readme_examples_run_as_printed(stage: Stage) -> None:
                 run_until_unchanged(stage, f"ansible-playbook -i inventory.yml readme-{number}.yml{survey(text)}", ran)
             elif "all" in document:
                 write_inventory(stage, document)
+                run_once(stage, BLOCK_OF_THE_EXAMPLES)
             elif "version" in document:
                 build_context(stage.place, document)
             elif "respond" in document:

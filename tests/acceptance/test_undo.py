@@ -72,17 +72,19 @@ def test_predicted_done_recorded_and_done_only_once(fleet: Fleet) -> None:
     fleet.control("DELETE", "journal")
     foretold = undo(fleet, "--check", last="10")
     assert foretold.status == 0, foretold.output
-    assert "203.0.113.5: removed" in foretold.output
+    assert "203.0.113.5: would be removed" in foretold.output
     assert fleet.writes() == [] and len(records(fleet)) == 4
     done = undo(fleet, last="10")
     assert done.status == 0, done.output
+    assert "203.0.113.5: removed" in done.output
     assert done.changes == foretold.changes == dict.fromkeys(FIREWALLS, 1)
     assert blocked(fleet) == blocked(fleet, "fw2") == at_first
     assert sorted(records(fleet)[4:])[0][:4] == ("unblock", "ok", "203.0.113.5", "e1")
     assert len(records(fleet)) == 8
     again = undo(fleet, last="10")
     assert again.status == 0 and again.changes == dict.fromkeys(FIREWALLS, 0), again.output
-    assert "nothing to take back" in again.output
+    assert "nothing to take back: what was recorded was taken back, has run off" in again.output
+    assert "no record of that" not in again.output
     assert len(records(fleet)) == 8 and len(fleet.writes()) == 4
 
 
@@ -93,14 +95,59 @@ def test_by_event_rule_and_address(fleet: Fleet) -> None:
     block(fleet, addresses="203.0.113.7", event="e3", event_rule="Flood", rule_name="IPS-c")
     block(fleet, addresses="203.0.113.8", rule_name="by-hand")
     mine = {f"203.0.113.{number}" for number in (5, 6, 7, 8)}
-    assert undo(fleet, event="nobody").changes == dict.fromkeys(FIREWALLS, 0)
-    assert undo(fleet, event="e3", addresses="203.0.113.5").changes == dict.fromkeys(FIREWALLS, 0)
+    for mistyped in ({"event": "nobody"}, {"rule_name": "IPS-d"}, {"event": "e3", "addresses": "203.0.113.5"}):
+        played = undo(fleet, **mistyped)
+        assert played.status != 0 and played.changes == dict.fromkeys(FIREWALLS, 0), played.output
+        assert f"The ledger {ledger(fleet)} has no record of that; check the spelling." in " ".join(played.output.split())
     assert blocked(fleet) == at_first | mine
-    for variables, gone in (({"event": "e1"}, {5}), ({"rule_name": "IPS-*"}, {6, 7}), ({"addresses": "203.0.113.8,192.0.2.1"}, {8})):
+    for variables, gone in (({"event": "e1"}, {5}), ({"rule_name": "ips-*"}, {6, 7}), ({"addresses": "203.0.113.8,192.0.2.1"}, {8})):
         played = undo(fleet, **variables)
         assert played.status == 0, played.output
         mine -= {f"203.0.113.{number}" for number in gone}
         assert blocked(fleet) == blocked(fleet, "fw2") == at_first | mine
+
+
+def test_by_what_the_firewall_lists(fleet: Fleet) -> None:
+    first, second = "5d41402abc4b2a76b9719d911017c592", "5d41402abc4b2a00000000000000c592"
+    block(fleet, addresses="203.0.113.5", event=first)
+    block(fleet, addresses="203.0.113.6", event=second)
+    unclear = undo(fleet, event=first[:14])
+    assert unclear.status != 0 and "several begin with" in unclear.output, unclear.output
+    assert {"203.0.113.5", "203.0.113.6"} <= blocked(fleet)
+    assert undo(fleet, event=f"{first}.3f9a").changes == dict.fromkeys(FIREWALLS, 1)
+    assert blocked(fleet) & {"203.0.113.5", "203.0.113.6"} == {"203.0.113.6"}
+    assert undo(fleet, event=second[:15]).changes == dict.fromkeys(FIREWALLS, 1)
+    assert "203.0.113.6" not in blocked(fleet, "fw2")
+
+
+def test_by_who_did_it(fleet: Fleet) -> None:
+    block(fleet, addresses="203.0.113.5,203.0.113.6", rule_name="IPS")
+    by_hand = sqlite3.connect(ledger(fleet))
+    with closing(by_hand), by_hand:
+        by_hand.execute(
+            "INSERT INTO records SELECT NULL, at, action, outcome, '203.0.113.7', service, firewall, ttl, rule_name, description, code,"
+            " 'responder', user, job, event, event_rule, overridden, ends FROM records WHERE address = '203.0.113.5'"
+        )
+    block(fleet, addresses="203.0.113.7", rule_name="IPS", ledger="none")
+    played = undo(fleet, door="responder", last="1h")
+    assert played.status == 0 and played.changes == dict.fromkeys(FIREWALLS, 1), played.output
+    assert blocked(fleet) & {f"203.0.113.{number}" for number in (5, 6, 7)} == {"203.0.113.5", "203.0.113.6"}
+    assert undo(fleet, door="cos_blacklist_entries").changes == dict.fromkeys(FIREWALLS, 1)
+    mistyped = undo(fleet, door="resbonder")
+    assert mistyped.status != 0 and "value of door must be one of" in mistyped.output, mistyped.output
+
+
+def test_nothing_happened_in_that_time(fleet: Fleet) -> None:
+    block(fleet, "--limit", "fw1", addresses="203.0.113.5")
+    for variables in ({"until": "2020-01-01"}, {"addresses": "203.0.113.9", "last": "10"}):
+        played = undo(fleet, **variables)
+        assert played.status == 0 and played.changes == dict.fromkeys(FIREWALLS, 0), played.output
+        said = " ".join(played.output.split())
+        assert f"The ledger {ledger(fleet)} has no record of that. Another ledger can be named" in said
+        assert "INTRUSION_RESPONSE_LEDGER" in said and "spelling" not in said
+    played = undo(fleet, "--check", addresses="203.0.113.5")
+    assert played.changes == {"fw1": 1, "fw2": 0}, played.output
+    assert "nothing to take back: nothing of that was recorded for this firewall" in played.output
 
 
 def test_what_is_no_longer_ours_is_left_alone(fleet: Fleet) -> None:
@@ -145,6 +192,15 @@ def test_a_firewall_that_fails_does_not_stop_the_others(fleet: Fleet) -> None:
     assert undo(fleet, last="10").changes == {"fw1": 1, "fw2": 0}
 
 
+def test_a_firewall_that_cannot_be_asked(fleet: Fleet) -> None:
+    block(fleet, addresses="203.0.113.5")
+    fleet.control("POST", "faults", [{"kind": "status", "status": 403, "times": None, "method": "GET", "firewall": "fw1"}])
+    played = undo(fleet, last="10")
+    assert played.failed == {"fw1"}, played.output
+    assert "FAILED: " in played.output and "nothing to take back" not in played.output
+    assert "203.0.113.5" in blocked(fleet) - blocked(fleet, "fw2")
+
+
 def test_on_localhost(fleet: Fleet, tmp_path: Path) -> None:
     user = fleet.ready["firewall_users"][0]
     environment = {
@@ -170,7 +226,8 @@ def test_refused(fleet: Fleet) -> None:
         ({"since": "yesterday"}, "since must be a time"),
         ({"addresses": "203.0.113.0/24"}, "must be one IPv4 address"),
         ({"last": "10", "ledger": "none"}, "ledger must name a file"),
-        ({"last": "10", "ledger": str(fleet.home / "nowhere")}, "There is no ledger"),
+        ({"last": "10", "ledger": str(fleet.home / "nowhere")}, f"There is no ledger {fleet.home / 'nowhere'}, so what was blocked is not"),
+        ({"last": "10", "ledger": str(fleet.home / "nowhere")}, "with ledger or INTRUSION_RESPONSE_LEDGER"),
         ({"last": "10", "ledger": str(fleet.secret / "inventory.json")}, "cannot be read"),
     ):
         played = undo(fleet, **variables)

@@ -90,7 +90,9 @@ class Responder:
 
     def _read(self, stream: Any) -> None:
         for line in stream:
-            self._verdicts.put(json.loads(line))
+            event = json.loads(line)
+            if event["type"] == "verdict":
+                self._verdicts.put(event)
 
 
 def _free_ports() -> tuple[int, int]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +76,8 @@ def test_block_attackers_as_shipped(stage):
     """The source blocks, and the verdict reaches the rules."""
     variables = stage.variables(respond_firewalls=[stage.firewall], respond_never_block=[ANOTHER])
     with Rulebook(stage, "intrusion.response.block_attackers", variables) as rulebook:
+        where = rf"\['127\.0\.0\.1', {stage.port}\]"
+        rulebook.wait_for(rf"^LISTENING on {where}, TLS False, dry run False, firewalls \['fw1'\], never block \['{ANOTHER}'\]$")
         send_what_leads_to_no_block(stage)
         stage.raise_event(sourceIP=ANOTHER)
         stage.raise_event(sourceIP=ATTACKER)
@@ -85,6 +88,34 @@ def test_block_attackers_as_shipped(stage):
     assert list(stage.blocked()) == [ATTACKER]
     assert rulebook.output().count("BLOCKED:") == 1
     assert SECRET not in rulebook.output()
+
+
+def test_block_attackers_with_every_variable(stage):
+    names = set(re.findall(r"\{\{ (\w+) \|", (RULEBOOKS / "block_attackers.yml").read_text(encoding="utf-8")))
+    given = {
+        "ips_host": "127.0.0.1", "ips_tls": None, "ips_allow_http": False, "ips_hmac_secrets_file": None, "ips_replay_window": 60,
+        "ips_allow_from": ["127.0.0.0/8"], "ips_limits": {"rate": 10}, "ips_monitor": {"port": 0}, "respond_firewalls": [stage.firewall],
+        "respond_policy": {"ttl": 600}, "respond_escalation": {"multipliers": [1]}, "respond_limits": {"total": 10},
+        "respond_never_block": [LAST], "respond_ledger": "none", "respond_ledger_keep": 30, "respond_verdict_after": 5,
+        "respond_dry_run": True,
+    }
+    variables = stage.variables(**given)
+    assert names == variables.keys()
+    with Rulebook(stage, "intrusion.response.block_attackers", variables) as rulebook:
+        rulebook.wait_for(r"^LISTENING on .*, dry run True, ")
+        stage.raise_event(sourceIP=ATTACKER)
+        rulebook.wait_for(rf"^DRY RUN, WOULD BLOCK: {ATTACKER} for 600 s, IPS event [0-9a-f]{{32}}$")
+    assert not stage.blocked()
+
+
+def test_the_file_of_the_service_starts_no_rulebook(stage):
+    """Its names mean nothing to the rulebook, which would go on with the defaults: for real, with the firewall of the environment."""
+    service = {"port": stage.port, "respond": {"firewalls": [stage.firewall], "dry_run": True}}
+    environment = {f"COS_{name.upper()}": value for name, value in stage.firewall.items() if name != "name"}
+    rulebook = Rulebook(stage, "intrusion.response.block_attackers", service, **environment)
+    with pytest.raises(AssertionError, match="ansible-rulebook ended"):
+        rulebook.__enter__()
+    assert "respond.dry_run must be true or false; got 'unclear: respond_dry_run is not set, but respond is'" in rulebook.output()
 
 
 def test_a_failure_to_block_reaches_the_rules(stage):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ Warn = Callable[[str], None]
 
 DAY = 86400
 KEEP_DAYS = 400
+LEAP = 30 * DAY
 LARGEST_INTEGER = 2**53
 
 
@@ -89,7 +91,7 @@ class Filter:
     """Which records are meant; what is None or empty does not matter.
 
     Attributes:
-        rule_name: the rule of the entry or of the event; may hold the wildcards * and ?, and [...] for sets.
+        rule_name: the rule of the entry or of the event, A to Z in either case; may hold the wildcards * and ?, and [...] for sets.
         since, until: seconds since the epoch; from since on, and before until.
     """
 
@@ -165,22 +167,25 @@ class Ledger:
         self._told = None
         return True
 
-    def offences(self, address: str, since: float) -> int:
-        """Return how many events have led to a block of the address; blocks without an event count one by one.
+    def offences(self, address: str, since: float, besides: Optional[str] = None) -> int:
+        """Count the offences, as the function of this name does, in what was recorded of the address from then on.
 
-        Renewals do not count. Never raises; what cannot be read counts as nothing.
+        What the event `besides` has led to is left out: an event is no earlier offence of its own.
+
+        Never raises; what cannot be read counts as nothing.
         """
         if self.path is None:
             return 0
         try:
             if not ledger_file.is_there(self.path):
                 return 0
-            found = self._connection(self.path).execute(ledger_file.OFFENCES, (address, since)).fetchall()
+            rows = self._connection(self.path).execute(ledger_file.OFFENCES, (address, since)).fetchall()
         except TROUBLE as error:
             self._drop()
             self._tell(f"The ledger {self.path} cannot be read: {ledger_file.reason(error)}. Earlier blocks are not counted.")
             return 0
-        return sum(1 for event, _count in found if event is not None) + max((count for event, count in found if event is None), default=0)
+        found = (Record(*row) for row in rows)
+        return offences(record for record in found if besides is None or record.event != besides)
 
     def find(self, wanted: Filter, limit: int = 0) -> tuple[list[Record], int]:
         """Return records, newest first and at most limit of them (0 for all), and how many there are.
@@ -191,6 +196,14 @@ class Ledger:
         rows = self._read(ledger_file.FIND, wanted.values(limit=limit or -1))
         total = self._read(ledger_file.COUNT, wanted.values())
         return [Record(*row) for row in rows], total[0][0] if total else 0
+
+    def events(self, beginning: str, most: int) -> list[str]:
+        """Return the ids of events that begin so, in their order and at most so many; one that is no longer comes first.
+
+        Raises:
+            LedgerUnusable: it cannot be read. A ledger that is not there has none.
+        """
+        return [event for (event,) in self._read(ledger_file.EVENTS, {"beginning": beginning, "most": most})]
 
     def standing(self, wanted: Filter, now: float) -> list[Standing]:
         """Return the standing blocks whose beginning is wanted, in the order in which they began.
@@ -240,6 +253,9 @@ class Ledger:
         ((applied,),) = connection.execute(ledger_file.APPLIED).fetchall()
         if 0 <= now - applied < DAY:
             return
+        if applied and now - applied > LEAP:  # the clock may be wrong, which the next day will show
+            connection.execute(ledger_file.POSTPONE, (now,))
+            return
         horizon = now - self._keep * DAY
         connection.execute(ledger_file.RETAIN, (horizon, now))
         connection.execute(ledger_file.FORGET, {"horizon": horizon, "now": now})
@@ -262,10 +278,10 @@ class Ledger:
 
 
 def standing(records: Iterable[Record], now: float) -> list[Standing]:
-    """Return the blocks that stand after these records, which are in the order of time.
+    """Return the blocks that stand after these records, which are in the order in which they were made.
 
-    A block that may have failed counts as standing, and an unblock that may have failed as not done: asking the firewall
-    once more does no harm.
+    What was only renewed or changed had begun otherwise, so it is not ours. A block that may have failed counts as standing,
+    and an unblock that may have failed as not done: asking the firewall once more does no harm.
     """
     lives: dict[tuple[str, str, str], Standing] = {}
     for record in records:
@@ -273,11 +289,31 @@ def standing(records: Iterable[Record], now: float) -> list[Standing]:
         if record.action == "unblock":
             if record.outcome == "ok":
                 lives.pop(key, None)
-        elif record.outcome != "failed":
-            life = lives.get(key)
-            lives[key] = Standing(record if life is None or record.action == "block" else life.began, record)
+        elif record.outcome != "failed" and (record.action == "block" or key in lives):
+            lives[key] = Standing(record if record.action == "block" else lives[key].began, record)
     found = [life for life in lives.values() if life.last.ends is None or life.last.ends > now]
     return sorted(found, key=lambda life: (life.began.at, life.began.id or 0))
+
+
+def offences(records: Iterable[Record]) -> int:
+    """Return how many events have led to a block, after these records of one address, which are in the order of time.
+
+    Blocks without an event count one by one, on the firewall that has most. Renewals do not count, nor do blocks that were
+    taken back: all that had time left when their entry was unblocked, and the latest before that, which renewals prolong.
+    """
+    blocks: list[Record] = []
+    entries: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        entry = entries.setdefault((record.firewall, record.service), [])
+        if record.action == "block" and record.outcome != "failed":
+            entry.append(record)
+        elif record.action == "unblock" and record.outcome == "ok":
+            blocks += [block for block in entry[:-1] if block.ends is not None and block.ends < record.at]
+            entry.clear()
+    blocks += [block for entry in entries.values() for block in entry]
+    done = [block for block in blocks if block.outcome == "ok"]
+    alone = Counter(block.firewall for block in done if block.event is None)
+    return len({block.event for block in done} - {None}) + max(alone.values(), default=0)
 
 
 def _row(record: Record) -> list[Any]:

@@ -63,7 +63,8 @@ _COLUMNS = (
 )
 _WANTED = (
     "(:event IS NULL OR event = :event)"
-    " AND (:rule_name IS NULL OR :rule_name IN (rule_name, event_rule) OR rule_name GLOB :rule_name OR event_rule GLOB :rule_name)"
+    " AND (:rule_name IS NULL OR lower(:rule_name) IN (lower(rule_name), lower(event_rule))"
+    " OR lower(rule_name) GLOB lower(:rule_name) OR lower(event_rule) GLOB lower(:rule_name))"
     " AND (:addresses = '' OR instr(:addresses, ' ' || address || ' '))"
     " AND (:firewall IS NULL OR firewall = :firewall)"
     " AND (:since IS NULL OR at >= :since)"
@@ -85,14 +86,13 @@ COUNT = _join("SELECT count(*) FROM records WHERE", _WANTED)
 #: All records of the entries that may stand, with whether each is wanted.
 LIVES = _join(
     "SELECT", _COLUMNS, ", id, coalesce(", _WANTED, ", 0) FROM records WHERE (firewall, address, service) IN (",
-    _LIVE, "(ends IS NULL OR ends > :now) ) ORDER BY at, id",
+    _LIVE, "(ends IS NULL OR ends > :now) ) ORDER BY id",  # the clock may have been set back in between
 )  # fmt: skip
-OFFENCES = (
-    "SELECT event, count(*) FROM records WHERE address = ? AND at >= ? AND action = 'block' AND outcome = 'ok' "
-    "GROUP BY event, CASE WHEN event IS NULL THEN firewall END"
-)
+EVENTS = "SELECT DISTINCT event FROM records WHERE substr(event, 1, length(:beginning)) = :beginning ORDER BY event LIMIT :most"
+OFFENCES = _join("SELECT", _COLUMNS, "FROM records WHERE address = ? AND at >= ? AND action IN ('block', 'unblock') ORDER BY at, id")
 APPLIED = "SELECT max(applied) FROM retention"
 RETAIN = "UPDATE retention SET horizon = ?, applied = ?"
+POSTPONE = "UPDATE retention SET applied = ?"
 #: An old block that has time left stays, and with it what tells whether it was taken back.
 FORGET = _join(
     "DELETE FROM records WHERE at < :horizon AND (firewall, address, service) NOT IN (", _LIVE, "ends > :now AND at < :horizon )"

@@ -21,6 +21,10 @@ from .record import firewall_name
 
 UNITS = {"s": 1, "": 60, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+#: Characters of an event's id that are enough where only one event begins with them.
+ENOUGH = 12
+#: How the responder names an event in the description of an entry: "IPS event <id>.<responder> on <host>: <rule>".
+LISTED_EVENT = re.compile(r"(?:IPS event )?([0-9a-f]{32})\.\w+(?: on .*)?")
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Query:
         if params["limit"] < 0:
             raise InvalidInput(f"limit must be 0, for all records, or more; got {params['limit']}.")
         found = Filter(
-            event=parse_name("event", params["event"]),
+            event=parse_event(params["event"]),
             rule_name=parse_name("rule_name", params["rule_name"]),
             addresses=tuple(parse_host("addresses", address) for address in params["addresses"]),
             firewall=None if params["firewall"] is None else firewall_name(params["firewall"]),
@@ -62,15 +66,27 @@ def report(ledger: Ledger, query: Query, warn: Callable[[str], None]) -> dict[st
     there = ledger.is_there()
     if not there:
         warn(f"There is no ledger {ledger.path}. Nothing was recorded here yet, or it was recorded elsewhere.")
-    records, total = ledger.find(query.filter, query.limit)
-    standing = ledger.standing(replace(query.filter, actions=()), query.now)
+    wanted = replace(query.filter, event=whole_event(ledger, query.filter.event))
+    records, total = ledger.find(wanted, query.limit)
+    standing = ledger.standing(replace(wanted, actions=()), query.now)
     return {
         "changed": False,
-        "ledger": ledger.path if there else None,
+        "ledger": ledger.path,
+        "exists": there,
         "records": [shown_record(record) for record in records],
         "total": total,
         "standing": [shown_standing(found, query.now) for found in standing],
     }
+
+
+def whole_event(ledger: Ledger, event: Optional[str]) -> Optional[str]:
+    """Return the id of the one event that begins so, or event as it is; raises InvalidInput where there are several."""
+    found = [] if event is None else ledger.events(event, 2)
+    if event is None or event in found or len(event) < ENOUGH or not found:
+        return event
+    if len(found) > 1:
+        raise InvalidInput(f"event must name one event, but several begin with {event!r}, such as {found[0]} and {found[1]}.")
+    return found[0]
 
 
 def shown_record(record: Record) -> dict[str, Any]:
@@ -116,6 +132,13 @@ def parse_time(name: str, value: Optional[str]) -> Optional[float]:
         return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
     except (ValueError, OverflowError):
         raise InvalidInput(f"{name} must be a time such as 2026-11-22T03:10:00Z, or seconds since the epoch; got {text[:80]!r}.") from None
+
+
+def parse_event(value: Optional[str]) -> Optional[str]:
+    """Return an event's id, also from the description of an entry or its beginning; None when empty; raises InvalidInput."""
+    name = parse_name("event", value)
+    listed = LISTED_EVENT.fullmatch(name or "")
+    return listed[1] if listed else name
 
 
 def parse_span(name: str, value: str) -> float:

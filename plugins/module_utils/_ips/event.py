@@ -343,7 +343,7 @@ def _attacker(values: Mapping[str, Any]) -> tuple[Optional[str], Optional[str]]:
     address = values[f"{other}_ip"]
     if address is None:
         return None, f"the event has no {other} address"
-    if not _is_plain(address):
+    if not is_plain(address):
         return None, f"the {other} address is not one plain IPv4 address"
     if values["source_ip"] == values["destination_ip"]:
         return None, "source and destination are the same address"
@@ -356,8 +356,8 @@ def _mac(text: Optional[str]) -> Optional[str]:
     return digits if re.fullmatch(r"[0-9a-f]{12}", digits) and digits.strip("0") else None
 
 
-def _is_plain(address: str) -> bool:
-    """Whether it is a dotted IPv4 address without leading zeros, which some read as octal."""
+def is_plain(address: str) -> bool:
+    """Return whether it is a dotted IPv4 address without leading zeros, which some read as octal."""
     if not re.fullmatch(r"(0|[1-9][0-9]{0,2})(\.(0|[1-9][0-9]{0,2})){3}", address):
         return False
     try:

@@ -42,8 +42,10 @@ class Case:
     Attributes:
         received: epoch time.
         replayed: whether the event comes from the record of an earlier run, which may have acted on it.
+        ttl: seconds for which the address is to be blocked.
         until: epoch time at which the block is to end.
         results: by the name of the firewall.
+        accepted: epoch times at which firewalls accepted a write for it that is not verified, by their names.
         open: firewalls that have not settled it.
         told: the verdict that went out, if one did.
     """
@@ -52,23 +54,27 @@ class Case:
     address: str
     received: float
     replayed: bool
+    ttl: int
     until: float
     rule_name: str
     description: str
     open: set[str]
     results: dict[str, Result] = field(default_factory=dict)
+    accepted: dict[str, float] = field(default_factory=dict)
     told: Optional[dict[str, Any]] = None
     timer: Optional[asyncio.TimerHandle] = None
 
     def verdict(self, names: list[str], dry_run: bool) -> dict[str, Any]:
         """Return the verdict by what is known now, late after an earlier one; names are the firewalls' in the user's order."""
-        results = {name: self.results.get(name, Result(PENDING)) for name in names}
+        results = {name: self.results.get(name) or Result(PENDING, answered=self.accepted.get(name)) for name in names}
         known = {result.result for result in results.values()}
         failed = next((result for result in results.values() if result.result == FAILED), None)
         code, reason = (failed.code, failed.reason) if failed else (None, None)
         verdict = next((name for name in (BLOCKED, RENEWED, ALREADY_BLOCKED) if name in known), FAILED)
         if verdict == FAILED and failed is None:
             code, reason = "unreachable", "no firewall has answered yet"
+            if self.accepted:
+                code, reason = "not_verified", "a firewall has accepted the block, but not listed it yet"
         answers = [result.answered for result in results.values() if result.answered is not None]
         entry = next((result.entry for result in results.values() if result.entry is not None), None)
         return compose(

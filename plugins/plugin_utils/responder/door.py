@@ -32,7 +32,7 @@ from ...module_utils._core.errors import InvalidInput
 from ...module_utils._ips.event import Event, InvalidEvent, parse_body
 from .intake import NotRecorded
 from .listener import HAS_AIOHTTP, Connection, Listener
-from .monitor import SERVER, Metrics
+from .monitor import REASONS, SERVER, Metrics
 from .settings import DoorSettings
 
 with suppress(ImportError):
@@ -79,8 +79,8 @@ class Door:
     """An HTTP server for events.
 
     Raises:
-        InvalidInput: aiohttp is not there, the settings are not safe, the certificate cannot be used, or (at the start) the
-            address cannot be had.
+        InvalidInput: aiohttp is not there, the settings are not safe, or the certificate cannot be used.
+        CannotListen: (at the start) the address cannot be had.
     """
 
     def __init__(self, settings: DoorSettings, sink: Sink, metrics: Metrics) -> None:
@@ -211,11 +211,11 @@ class Door:
         return _Signature(timestamp, bytes.fromhex(given[1]))
 
     async def _body(self, request: web.BaseRequest) -> bytes:
-        if request.headers.get("Expect", "").lower() == "100-continue":
-            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            request.writer.output_size = 0  # or aiohttp believes that the answer has begun
-        reading = _read(request, self._settings.limits.body)
         try:
+            if request.headers.get("Expect", "").lower() == "100-continue":
+                await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                request.writer.output_size = 0  # or aiohttp believes that the answer has begun
+            reading = _read(request, self._settings.limits.body)
             if request.content.is_eof():  # all of it has come already: no timer needed
                 return await reading
             return await asyncio.wait_for(reading, self._settings.limits.body_timeout)
@@ -260,7 +260,7 @@ class Door:
             return
         self._said[reason] = (now, 0)
         more = f" (and {unsaid} more since the last such message)" if unsaid else ""
-        LOG.warning("Refused a request or connection from %s: %s%s.", peer or "somebody", reason, more)
+        LOG.warning("Refused a request or connection from %s: %s%s.", peer or "somebody", REASONS[reason], more)
 
 
 class Bucket:

@@ -14,7 +14,7 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Optional
+from typing import Optional
 
 from ...module_utils._core.errors import (
     IntrusionResponseError,
@@ -30,11 +30,12 @@ from ...module_utils._cos.blacklist import Entry
 from ...module_utils._cos.client import CosClient
 from ...module_utils._cos.guard import Guard
 from ...module_utils._cos.record import record_of
-from ...module_utils._cos.wanted import TTL_TOLERANCE, Wanted
+from ...module_utils._cos.wanted import TTL_TOLERANCE
 from .case import ALREADY_BLOCKED, BLOCKED, FAILED, RENEWED, Case, Observer, Result
+from .condition import Condition
 from .firewall_settings import FirewallSettings
 from .policy import Policy, event_in
-from .tasks import Task, Tasks
+from .tasks import Task, Tasks, Unverified, job_for
 from .view import View
 
 LOG = logging.getLogger("intrusion.response")
@@ -45,17 +46,12 @@ BELIEVED, BEFORE_WRITING = 1.0, 2.0
 RELIST, ACTIVE, IDLE = 0.75, 10.0, 30.0
 #: Seconds without an event after which writes are verified, and for how long events that keep coming can put that off.
 QUIET, OVERDUE = 0.05, 1.0
-#: Most addresses that are written at once.
-BATCH = 256
+#: From how many writes on several connections are worth their threads.
+SIDE_BY_SIDE = 16
+#: Most addresses that are written at once, and seconds between verifying some and some more, which is not urgent.
+BATCH, PACE = 256, 0.01
 FIRST_PAUSE, LONGEST_PAUSE, LONGEST_TASK_PAUSE = 0.5, 10.0, 60.0
 GUARD_REFRESH = 60.0
-
-
-class Round(NamedTuple):
-    """Tasks whose writes wait to be verified, and what goes on with them."""
-
-    writer: Writer
-    tasks: list[Task]
 
 
 class FirewallWorker:
@@ -76,7 +72,7 @@ class FirewallWorker:
         self.settings = settings
         self.name = settings.name
         self.tasks = Tasks()
-        self.code: Optional[str] = None
+        self.condition = Condition(settings.name, observer)
         self._policy = policy
         self._observer = observer
         self._instance = instance
@@ -85,8 +81,8 @@ class FirewallWorker:
         self.guard = Guard.from_call(settings.call, self._client.endpoint)
         self._guard_at = time.monotonic()
         self._view = View(policy)
-        self._rounds: list[Round] = []
-        self._active_at = -math.inf
+        self._unverified = Unverified()
+        self._active_at = self._verified_at = -math.inf
         self._resume_at = -math.inf
         self._pause_length = FIRST_PAUSE
         self._trouble: Optional[IntrusionResponseError] = None
@@ -112,13 +108,15 @@ class FirewallWorker:
         try:
             if batch:
                 self._handle(batch)
-            else:
+            if self._unverified.is_listed:
+                if time.monotonic() >= self._verified_at + PACE:
+                    self._verify()
+            elif not batch:
                 self._look()
                 self._refresh_guard()
         except Exception:  # a defect may cost the events at hand, never the firewall's worker
             LOG.exception("Firewall %s: unexpected failure", self.name)
-            rounds, self._rounds = self._rounds, []
-            left = {task: None for task in (*batch, *(task for one in rounds for task in one.tasks)) if task.cases}
+            left = {task: None for task in (*batch, *self._unverified.drain()) if task.cases}
             self._fail(left, IntrusionResponseError("Unexpected failure, see the log."))
             self._hold()
 
@@ -132,7 +130,9 @@ class FirewallWorker:
         now, due = time.monotonic(), self.tasks.due
         if now < self._resume_at:
             return 0.0 if self._is_hopeless and due <= now else self._resume_at - now
-        if self._rounds:
+        if self._unverified.is_listed:
+            due = min(due, self._verified_at + PACE)
+        elif self._unverified:
             due = min(due, max(self._view.at + self._view.gap, self._active_at + QUIET))
         else:
             due = min(due, self._view.at + (max(self._view.gap, RELIST) if now < self._active_at + ACTIVE else IDLE))
@@ -140,7 +140,7 @@ class FirewallWorker:
 
     def _must_verify(self) -> bool:
         now = time.monotonic()
-        return bool(self._rounds) and now >= max(self._rounds[0].tasks[0].posted + OVERDUE, self._view.at + self._view.gap, self._resume_at)
+        return now >= max(self._unverified.oldest + OVERDUE, self._view.at + self._view.gap, self._resume_at)
 
     def _handle(self, batch: list[Task]) -> None:
         """Settle what needs no write, and write the rest."""
@@ -155,12 +155,12 @@ class FirewallWorker:
             return
         found = self._blocked(batch)
         if any(found.values()):
-            if not self._see(BELIEVED, batch):
+            if not self._see(max(BELIEVED, self._view.gap), batch):
                 return
             found = self._blocked(batch)
         self._settle([(task, self._already(task, entry)) for task, entry in found.items() if entry is not None])
         missing = [task for task, entry in found.items() if entry is None]
-        jobs = {task: self._job(task) for task in missing}
+        jobs = {task: job_for(task, self._view.owned(task.address), self._policy) for task in missing}
         if self._dry_run:
             self._imagine(jobs)
         elif jobs:
@@ -184,23 +184,6 @@ class FirewallWorker:
         events = {event_in(one.description, self._instance) for one in self._view.owned(task.address)}
         return Result(BLOCKED if task.lead.event.id in events else ALREADY_BLOCKED, answered=time.time(), entry=entry)
 
-    def _job(self, task: Task) -> Job:
-        """Return what to write: an existing entry keeps its texts, and is not shortened, since it has less time than is wanted."""
-        owned = self._view.owned(task.address)
-        ttl, lead = task.left, task.lead
-        wanted = Wanted(
-            task.address,
-            self._policy.service,
-            ttl=ttl,
-            renew_below=min(self._policy.renew_below, ttl),
-            rule_name=None if owned else self._policy.rule_name if task.bare else lead.rule_name,
-            description=None if owned or task.bare else lead.description,
-            close_established=self._policy.close_established,
-            text_mismatch="warn",
-        )
-        existing = owned[0] if owned else None
-        return Job(wanted.key, wanted, wanted.over(existing), existing)
-
     def _imagine(self, jobs: dict[Task, Job]) -> None:
         settled = []
         for task, job in jobs.items():
@@ -216,8 +199,12 @@ class FirewallWorker:
         writer = Writer(self._client, LOG.debug)
         self._lost = False
         for task, job in jobs.items():
-            task.job, task.answered, task.posted = job, None, time.monotonic()
-        self._client.each(self._post, jobs)
+            task.job, task.author, task.answered, task.posted = job, task.lead, None, time.monotonic()
+        if len(jobs) < SIDE_BY_SIDE:
+            for task in jobs:
+                self._post(task)
+        else:
+            self._client.each(self._post, jobs)
         verify, back = [], []
         trouble: Optional[IntrusionResponseError] = None
         for task, job in jobs.items():
@@ -226,25 +213,26 @@ class FirewallWorker:
                 verify.append(task)
             elif failure.retryable or isinstance(failure, NotAttempted):
                 back.append(task)
+                self.condition.wrote_not(failure)
                 trouble = failure if isinstance(failure, (Unreachable, RateLimited)) else trouble
             else:
+                self.condition.wrote_not(failure)
                 self._fail([task], failure)
             if failure is None:
                 self._pause_length = FIRST_PAUSE
-        if verify:
-            self._rounds.append(Round(writer, verify))
+        self._unverified.add(writer, verify)
         self.tasks.back(back)
         if trouble is not None:
             self._stumble(trouble)
         elif self._lost:
-            self._view.forget()  # see first whether it answers at all
+            self._forget()  # see first whether it answers at all
 
     def _post(self, task: Task) -> None:
         job = task.job
         if job is None or job.entry is None:
             return
-        if self._lost:
-            job.failure = NotAttempted("The firewall did not answer an earlier request.")
+        if self._lost or self.tasks.is_closed:
+            job.failure = NotAttempted("The firewall did not answer an earlier request, or the responder was stopped.")
             return
         task.posted = time.monotonic()
         try:
@@ -254,6 +242,7 @@ class FirewallWorker:
             self._lost = self._lost or isinstance(error, (Unreachable, TimeoutUnknown))
         else:
             task.answered = time.time()
+            task.author.accepted[self.name] = task.answered
 
     def _look(self) -> bool:
         """Ask for the blacklist, and settle what waits for it."""
@@ -265,13 +254,13 @@ class FirewallWorker:
             return False
         self._view.adopt(listing, None if is_first else time.monotonic() - begun)  # the first pays for the connection, too
         self._trouble, self._resume_at = None, -math.inf
-        if self.tasks.due == math.inf and not self._rounds:
+        if self.tasks.due == math.inf and not self._unverified:
             self._pause_length = FIRST_PAUSE
-        self._announce(None)
+        self.condition.answers()
         self._observer.listed(self.name, *self._view.hosts())
         if is_first:
             self._tell_found()
-        self._verify()
+        self._unverified.adopt()
         return True
 
     def _tell_found(self) -> None:
@@ -282,8 +271,9 @@ class FirewallWorker:
         )
 
     def _verify(self) -> None:
-        rounds, self._rounds = self._rounds, []
-        for writer, tasks in rounds:
+        """Verify some writes by the latest listing; the next ones have their turn after new events."""
+        self._verified_at = time.monotonic()
+        for writer, tasks in self._unverified.take():
             listed = {task: self._written(task) for task in tasks}
             self._settle([(task, self._done(task, entry)) for task, entry in listed.items() if entry is not None])
             stubborn = [task for task, entry in listed.items() if entry is None]
@@ -300,12 +290,13 @@ class FirewallWorker:
     def _done(self, task: Task, entry: Entry) -> Result:
         """Return the result of a write that is listed."""
         job, now = task.job or Job(entry.key), time.time()
-        if isinstance(job.failure, Rejected):  # so it was somebody else's
+        if isinstance(job.failure, Rejected) and event_in(entry.description, self._instance) != task.author.event.id:  # somebody else's
             return Result(ALREADY_BLOCKED, answered=now, entry=entry)
         at = task.answered or now
         if job.entry is not None and entry.ttl is not None and 0 <= (job.entry.ttl or 0) - entry.ttl <= now - at + TTL_TOLERANCE:
             entry = entry._replace(ttl=job.entry.ttl)  # only the time since the write is missing
         job.result, job.failure = entry, None
+        self.condition.wrote()
         self._record(task, job, at)
         return Result(RENEWED if job.existing else BLOCKED, answered=at, entry=entry)
 
@@ -330,22 +321,27 @@ class FirewallWorker:
                 # another responder may be replacing the same entry right now
                 self.tasks.later(task, min(LONGEST_TASK_PAUSE, FIRST_PAUSE * 2**task.tries))
                 task.tries += 1
+                self.condition.wrote_not(failure)
             else:
+                self.condition.wrote_not(failure)
                 self._fail([task], failure)
 
     def _stumble(self, error: IntrusionResponseError) -> None:
         """Leave the firewall alone for a while; fail what cannot succeed any more."""
         self._hold()
         self._trouble = error
-        self._announce(error.code)
+        self.condition.fails(error)
         if self._is_hopeless:
-            rounds, self._rounds = self._rounds, []
-            self._fail([task for one in rounds for task in one.tasks], error, outcome="unknown")
+            self._fail(self._unverified.drain(), error, outcome="unknown")
             self._fail(self.tasks.drain(), error)
         self._bury(self.tasks.drain(time.time()))
 
-    def _hold(self) -> None:
+    def _forget(self) -> None:
         self._view.forget()
+        self._unverified.forget()
+
+    def _hold(self) -> None:
+        self._forget()
         self._resume_at = time.monotonic() + self._pause_length
         self._pause_length = min(LONGEST_PAUSE, 2 * self._pause_length)
 
@@ -375,22 +371,14 @@ class FirewallWorker:
     def _record(self, task: Task, job: Job, at: float, outcome: Optional[str] = None) -> None:
         if self._dry_run:
             return
-        lead = task.lead
-        event = {"event": lead.event.id, "event_rule": lead.event.reason}
+        cause = task.author.event if task.job is not None else task.lead.event
+        event = {"event": cause.id, "event_rule": cause.reason}
         record = record_of(job, "renew" if job.existing else "block", at, firewall=self.settings.address, door="responder", **event)
         self._observer.wrote(record if outcome is None else record._replace(outcome=outcome))
 
-    def _announce(self, code: Optional[str]) -> None:
-        if code is None and self.code is not None:
-            LOG.warning("Firewall %s answers again.", self.name)
-        elif code is not None and code != self.code and self._trouble is not None:
-            LOG.warning("Firewall %s: %s", self.name, self._trouble.message)
-        self.code = code
-        self._observer.available(self.name, code)
-
     def _refresh_guard(self) -> None:
         """Ask again for the addresses of firewall and machine, which may change; where nothing is found, the old ones stay."""
-        if time.monotonic() - self._guard_at < GUARD_REFRESH or self._rounds or self.tasks.due < math.inf:
+        if time.monotonic() - self._guard_at < GUARD_REFRESH or self._unverified or self.tasks.due < math.inf:
             return
         self._guard_at = time.monotonic()
         found = Guard.from_call(self.settings.call, self._client.endpoint)

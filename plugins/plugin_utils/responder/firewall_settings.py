@@ -52,18 +52,19 @@ def read_firewalls(
     parse_networks(NEVER_BLOCK_ENV, environ.get(NEVER_BLOCK_ENV, "").replace(",", " ").split())
     for section in sections:
         params: dict[str, Any] = {option.name: _value(section, option, environ) for option in COS_CONNECTION}
+        params["concurrency"] = section.integer("concurrency", 4, 1, 64)
+        name = section.text("name")
+        section.done()
         if not params["api_url"]:
             raise section.error("api_url", "is required.")
-        params["concurrency"] = section.integer("concurrency", 4, 1, 64)
         params["never_block"] = list(never_block)
         params["allow_protected"] = False
         call = Call(params, check_mode=dry_run, environ=environ)
         try:
             with CosClient.from_call(call):
-                name = section.text("name", firewall_name(params["api_url"]))
+                settings = FirewallSettings(name or firewall_name(params["api_url"]), call)
         except InvalidInput as error:
             raise InvalidInput(f"{section.path}: {error.message}", hint=error.hint) from None
-        settings = FirewallSettings(name, call)
         if any(settings.name == other.name or settings.address == other.address for other in found):
             raise section.error("name", "and api_url must differ from those of the other firewalls.")
         found.append(settings)

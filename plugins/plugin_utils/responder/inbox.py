@@ -123,6 +123,7 @@ class Outbox:
             if done is not None:
                 done()
             self._moved.set()
+            await asyncio.sleep(0)  # whoever takes it may do so without ever waiting, and there is more to do than to report
 
     async def wait(self, most: int) -> None:
         """Return when at most so many events wait."""

@@ -29,7 +29,7 @@ from ...module_utils._core.errors import IntrusionResponseError
 
 LOG = logging.getLogger("intrusion.response")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -54,6 +54,8 @@ VERDICT_PAUSE = 0.05
 #: Seconds until verdicts are tried again that could not be committed, and how many of them are kept at most.
 RETRY_PAUSE = 1.0
 MOST_VERDICTS = 50_000
+NOT_REPLACED = "It may hold events that were acknowledged, so it is never replaced. Repair it, or move it away yourself to start afresh."
+NOT_OURS = "state_dir must be a directory that the user of this process can write to."
 
 
 class StateInUse(IntrusionResponseError):
@@ -275,10 +277,10 @@ def _prepare(path: str) -> int:
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
         if os.stat(directory).st_mode & stat.S_IWOTH:
-            raise _unusable(directory, "everybody can write to this directory")
+            raise _unusable(directory, "everybody can write to this directory", "Take that right away from others (chmod o-w).")
         lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        raise _unusable(directory, error.strerror or "no access") from None
+        raise _unusable(directory, error.strerror or "no access", NOT_OURS) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         database = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -290,7 +292,7 @@ def _prepare(path: str) -> int:
         raise StateInUse(f"{directory} is used by another process.", hint="Give each responder a state_dir of its own.") from None
     except OSError as error:
         os.close(lock)
-        raise _unusable(path, error.strerror or "no access") from None
+        raise _unusable(path, error.strerror or "no access", NOT_OURS) from None
     return lock
 
 
@@ -313,7 +315,7 @@ def _open(path: str) -> sqlite3.Connection:
             raise _unusable(path, f"it was written by a newer release (its schema is {version}, this one's {SCHEMA_VERSION})")
         if version < SCHEMA_VERSION:
             database.executescript(f"BEGIN IMMEDIATE;{SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
-        database.execute("SELECT id, received, post, verdict FROM events WHERE finished IS NULL LIMIT 1").fetchall()
+        database.execute("SELECT id, received, post, verdict, name FROM events, instance WHERE finished IS NULL LIMIT 1").fetchall()
     except (sqlite3.Error, StateUnusable) as error:
         if database is not None:
             database.close()
@@ -321,11 +323,8 @@ def _open(path: str) -> sqlite3.Connection:
     return database
 
 
-def _unusable(path: str, reason: str) -> StateUnusable:
-    return StateUnusable(
-        f"{path} cannot be used: {reason}.",
-        hint="It may hold events that were acknowledged, so it is never replaced. Repair it, or move it away yourself to start afresh.",
-    )
+def _unusable(path: str, reason: str, hint: str = NOT_REPLACED) -> StateUnusable:
+    return StateUnusable(f"{path} cannot be used: {reason}.", hint=hint)
 
 
 def _json(value: Mapping[str, Any]) -> str:

@@ -101,6 +101,10 @@ class Limits:
         self._known = self._under_way.union(*self._listed.values())
         self._standing = self._under_way.union(*self._marked.values())
 
+    def remember(self, addresses: Set[str], now: float) -> None:
+        """Count addresses that an earlier run blocked within the last minute."""
+        self._recent.extend(now for _address in addresses)
+
     def admit(self, address: str, now: float) -> Optional[str]:
         """Count an address that is to be blocked; return why it must not be when that would be too many."""
         if address in self._known:

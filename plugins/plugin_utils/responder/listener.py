@@ -16,6 +16,7 @@ import os
 import socket
 import ssl
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from ipaddress import IPv6Address, ip_address
@@ -23,7 +24,7 @@ from typing import Any, Optional
 
 from ...module_utils._core.errors import InvalidInput
 from .monitor import SERVER
-from .settings import DoorSettings, TlsSettings
+from .settings import CannotListen, DoorSettings, TlsSettings
 
 try:
     from aiohttp import web
@@ -40,6 +41,8 @@ LOG = logging.getLogger("intrusion.response")
 LONGEST_IDLE = 30.0
 #: Seconds after which a connection that has shown no credentials yet has to give way to a new one when there are too many.
 GRACE = 1.0
+#: An address with more than one part in so many of all connections gives way to one with fewer at once.
+CROWD = 8
 BACKLOG = 1024
 CERTIFICATE_CHECK = 1.0
 
@@ -117,7 +120,8 @@ class Listener:
         refused: told the reason and the address of everybody who is turned away.
 
     Raises:
-        InvalidInput: the certificate cannot be used, or (at the start) the address cannot be had.
+        InvalidInput: the certificate cannot be used.
+        CannotListen: (at the start) the address cannot be had.
     """
 
     def __init__(
@@ -144,7 +148,7 @@ class Listener:
             dual = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
             self._socket = socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual)
         except OSError as error:
-            raise InvalidInput(f"Cannot listen on {host} port {port}: {error.strerror or error}.") from None
+            raise CannotListen.at("The door", host, port, error) from None
         self._socket.setblocking(False)
         self._server = web.Server(self._handler)
         self._accepting = loop.create_task(self._accept(self._socket))
@@ -208,15 +212,18 @@ class Listener:
         if len(self._connections) < self.settings.limits.connections:
             return None
         latest = asyncio.get_running_loop().time() - GRACE
-        for connection in self._connections:  # the oldest first
-            if connection.since > latest:
-                break
-            if not connection.proven:
-                self.refused("connections", self._connections[connection])
-                self.forget(connection)
-                connection.abort()
-                return None
-        return "connections"
+        unproven = [connection for connection in self._connections if not connection.proven]  # the oldest first
+        held = Counter(self._connections[connection] for connection in unproven)
+        # Whoever opens many connections gives way to others, however quick they are.
+        least = max(1, self.settings.limits.connections // CROWD)
+        victim = next((one for one in unproven if one.since <= latest), None)
+        victim = victim or next((one for one in unproven if held[self._connections[one]] > max(least, held[peer])), None)
+        if victim is None:
+            return "connections"
+        self.refused("connections", self._connections[victim])
+        self.forget(victim)
+        victim.abort()
+        return None
 
     async def _open(self, connection: Connection, accepted: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -239,17 +246,18 @@ class Listener:
 
 
 class Certificates:
-    """The TLS context; a new one when the files have changed, which connections already open do not notice."""
+    """The TLS context; a new one when the files have changed, which connections already open do not notice.
+
+    Raises:
+        InvalidInput: a file cannot be used.
+    """
 
     def __init__(self, settings: TlsSettings) -> None:
         self._settings = settings
         self._files = [path for path in (settings.cert_file, settings.key_file, settings.client_ca_file) if path]
         self._stamp = self._look()
         self._next = 0.0
-        try:
-            self._context = self._load()
-        except (OSError, ValueError) as error:
-            raise InvalidInput(f"tls: {', '.join(self._files)} cannot be used: {_why(error)}.") from None
+        self._context = self._load()
 
     def context(self, now: float) -> ssl.SSLContext:
         """Return the context for a new connection; now is a monotonic time in seconds."""
@@ -260,8 +268,8 @@ class Certificates:
                 try:
                     self._context = self._load()
                     LOG.info("The door's certificate was loaded anew.")
-                except (OSError, ValueError) as error:  # half written, perhaps: the next change counts
-                    LOG.warning("The door's certificate has changed, but cannot be used: %s. The old one stays.", _why(error))
+                except InvalidInput as error:  # half written, perhaps: the next change counts
+                    LOG.warning("The door's certificate has changed. %s The old one stays.", error.message)
                 self._stamp = stamp
         return self._context
 
@@ -277,11 +285,20 @@ class Certificates:
     def _load(self) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        # A password that is no password keeps OpenSSL from asking for one on the terminal.
-        context.load_cert_chain(self._settings.cert_file, self._settings.key_file, password="")
-        if self._settings.client_ca_file:
+        settings = self._settings
+        try:
+            # A password that is no password keeps OpenSSL from asking for one on the terminal.
+            context.load_cert_chain(settings.cert_file, settings.key_file, password="")
+        except (OSError, ValueError) as error:
+            if settings.key_file and _holds_certificate(settings.cert_file):
+                raise _unusable("key_file", settings.key_file, error) from None
+            raise _unusable("cert_file", settings.cert_file, error) from None
+        if settings.client_ca_file:
             context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(self._settings.client_ca_file)
+            try:
+                context.load_verify_locations(settings.client_ca_file)
+            except (OSError, ValueError) as error:
+                raise _unusable("client_ca_file", settings.client_ca_file, error) from None
         return context
 
 
@@ -293,7 +310,17 @@ def plain_address(text: str) -> str:
     return str(address)
 
 
-def _why(error: Exception) -> str:
+def _holds_certificate(path: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _unusable(name: str, path: str, error: Exception) -> InvalidInput:
     if isinstance(error, ssl.SSLError):
-        return (error.reason or "not a certificate and key in PEM form").replace("_", " ").lower()
-    return (error.strerror if isinstance(error, OSError) else None) or "not usable"
+        reason = (error.reason or "not in PEM form, or its key has a password").replace("_", " ").lower()
+    else:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "not usable"
+    return InvalidInput(f"tls.{name}: {path} cannot be used: {reason}.")

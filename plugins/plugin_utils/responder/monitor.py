@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable, Optional
 
 from ...module_utils._core.errors import InvalidInput
-from .settings import MonitorSettings
+from .settings import CannotListen, MonitorSettings
 
 try:
     from aiohttp import web
@@ -26,11 +26,24 @@ else:
 
 Health = Callable[[], tuple[bool, dict[str, Any]]]
 
-#: Why the door refuses, the values of the label `reason`.
-REASONS = (
-    "source", "connections", "tls", "timeout", "http", "rate", "path", "method", "too_large", "signature", "replayed", "malformed",
-    "busy", "not_recorded", "error",
-)  # fmt: skip
+#: Why the door refuses: the values of the label `reason`, and what the log says.
+REASONS = {
+    "source": "an address that is not in allow_from",
+    "connections": "too many connections",
+    "tls": "no TLS, or a failed handshake",
+    "timeout": "too slow",
+    "http": "malformed HTTP",
+    "rate": "too many requests",
+    "path": "wrong or missing secret in the URL",
+    "method": "not a POST",
+    "too_large": "the body is too large",
+    "signature": "wrong or missing signature, or its time is too far from now",
+    "replayed": "a signed request that was acknowledged before",
+    "malformed": "the body is not an event",
+    "busy": "too many events wait for their verdict",
+    "not_recorded": "the event could not be recorded",
+    "error": "an internal error",
+}
 VERDICTS = ("blocked", "renewed", "already_blocked", "protected", "ignored", "limited", "failed")
 #: Seconds.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -66,6 +79,7 @@ class Metrics:
         self._firewall = make("Gauge", "firewall_up", "Whether the firewall answered last time.", ("firewall",))
         self._ledger_errors = make("Counter", "ledger_errors", "Times that the ledger could not be written.")
         self._limited = make("Gauge", "limited", "Whether the limits keep new addresses from being blocked.")
+        self._dry_run = make("Gauge", "dry_run", "Whether nothing is written to the firewalls.")
         for reason in REASONS:
             self._refused.labels(reason)
         for verdict in VERDICTS:
@@ -103,6 +117,10 @@ class Metrics:
         """Set whether blocking is stopped by the limits."""
         self._limited.set(int(on))
 
+    def dry_run(self, on: bool) -> None:
+        """Set whether nothing is written."""
+        self._dry_run.set(int(on))
+
     def render(self) -> bytes:
         """Return all of it in the text format of Prometheus."""
         return b"" if self._registry is None else prometheus_client.generate_latest(self._registry)
@@ -131,7 +149,8 @@ class Monitor:
         health: returns whether the responder is well, and details for the answer.
 
     Raises:
-        InvalidInput: aiohttp is not there, or (at the start) the address cannot be had.
+        InvalidInput: aiohttp is not there.
+        CannotListen: (at the start) the address cannot be had.
     """
 
     def __init__(self, settings: MonitorSettings, metrics: Metrics, health: Health) -> None:
@@ -154,9 +173,7 @@ class Monitor:
             await web.TCPSite(runner, self._settings.host, self._settings.port).start()
         except OSError as error:
             await runner.cleanup()
-            raise InvalidInput(
-                f"monitor: cannot listen on {self._settings.host} port {self._settings.port}: {error.strerror or error}."
-            ) from None
+            raise CannotListen.at("The monitor", self._settings.host, self._settings.port, error) from None
         self._runner = runner
         host, port = runner.addresses[0][:2]
         return host, port

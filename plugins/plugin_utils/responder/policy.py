@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import fnmatch
+import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +18,13 @@ from ...module_utils._cos.blacklist import ALL_SERVICES, LONGEST_TTL, parse_serv
 from ...module_utils._ips.event import Event
 from .section import Section
 
+LOG = logging.getLogger("intrusion.response")
+
+DIRECTIONS = ("incoming", "outgoing")
+FLOWS = ("connection", "reverse")
+SEVERITIES = ("low", "medium", "high", "critical")
+#: Of the vendor's events, also of old ones; others are not ruled out.
+ACTIONS = ("reset", "block", "insert", "replace", "delete", "log only")
 LONGEST_TEXT = 120
 LONGEST_MARK = 40
 #: Not blocked unless listed in `private`. The documentation networks (RFC 5737) are not among them.
@@ -83,11 +91,14 @@ class Policy:
         mark = section.text("rule_name", cls.rule_name)
         if len(mark) > LONGEST_MARK or plain(mark) != mark or mark == "-":
             raise section.error("rule_name", f"must be plain ASCII text of at most {LONGEST_MARK} characters.")
+        actions = section.words("actions", ())
+        for action in sorted(actions.difference(ACTIONS)):
+            LOG.warning("%s holds %r, which no IPS is known to send; known are %s.", section.name("actions"), action, ", ".join(ACTIONS))
         return cls(
-            directions=_words(section.texts("directions", ("incoming",))),
-            flows=_words(section.texts("flows", ("connection",))),
-            severities=_words(section.texts("severities")),
-            actions=_words(section.texts("actions")),
+            directions=section.words("directions", ("incoming",), DIRECTIONS),
+            flows=section.words("flows", ("connection",), FLOWS),
+            severities=section.words("severities", (), SEVERITIES),
+            actions=actions,
             rules=_patterns(section.texts("rules")),
             exclude_rules=_patterns(section.texts("exclude_rules")),
             private=tuple(network for network in section.networks("private") if isinstance(network, IPv4Network)),
@@ -155,10 +166,6 @@ def event_in(description: str, instance: str) -> Optional[str]:
 def plain(text: str) -> str:
     """Return text in ASCII on one line: what a firewall makes of anything else is not documented."""
     return " ".join(CONTROL_CHARACTERS.sub(" ", text).encode("ascii", "replace").decode().split())
-
-
-def _words(texts: Iterable[str]) -> frozenset[str]:
-    return frozenset(text.lower() for text in texts)
 
 
 def _patterns(texts: Iterable[str]) -> tuple[re.Pattern[str], ...]:

@@ -20,6 +20,8 @@ LOG = logging.getLogger("intrusion.response")
 
 #: Most records that wait, and most that are written at once.
 WAITING, BATCH = 100_000, 500
+#: Seconds until writing is tried again, and after which what cannot be written is given up.
+PAUSE, PATIENCE = 1.0, 60.0
 
 Then = Callable[[], None]
 
@@ -32,6 +34,8 @@ class LedgerThread:
         self._failed = failed
         self._user, self._job = who(os.environ)
         self._queue: queue.Queue[Union[Record, Then, None]] = queue.Queue(WAITING)
+        self._closing = False
+        self._well = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
@@ -55,6 +59,7 @@ class LedgerThread:
 
     def close(self) -> None:
         """Write what waits, and end."""
+        self._closing = True
         self._queue.put(None)
         self._thread.join()
 
@@ -65,14 +70,24 @@ class LedgerThread:
             while len(items) < BATCH and not self._queue.empty():
                 items.append(self._queue.get())
             going = None not in items
-            self._write([item for item in items if isinstance(item, Record)])
+            records = [item for item in items if isinstance(item, Record)]
+            while records and not self._write(records) and self._may_wait:
+                time.sleep(PAUSE)
             for item in items:
                 if callable(item):
                     item()
 
-    def _write(self, records: list[Record]) -> None:
-        if not self._ledger.record([record._replace(user=self._user, job=self._job) for record in records]):
-            self._failed()
+    @property
+    def _may_wait(self) -> bool:
+        """Whether what could not be written is tried again: trouble may pass, but not for ever."""
+        return not self._closing and time.monotonic() - self._well < PATIENCE and self._queue.qsize() < WAITING // 2
+
+    def _write(self, records: list[Record]) -> bool:
+        if self._ledger.record([record._replace(user=self._user, job=self._job) for record in records]):
+            self._well = time.monotonic()
+            return True
+        self._failed()
+        return False
 
     def _complete(self, records: list[Record]) -> None:
         try:

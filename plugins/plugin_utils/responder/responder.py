@@ -10,24 +10,26 @@ thread. A firewall that is down delays neither the others nor the first verdict.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import math
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
-from ...module_utils._core.ledger import KEEP_DAYS, Ledger, Record
-from ...module_utils._core.options import LEDGER
+from ...module_utils._core.errors import LedgerUnusable
+from ...module_utils._core.ledger import KEEP_DAYS, Filter, Ledger, Record
+from ...module_utils._core.options import LEDGER, NEVER_BLOCK_ENV
 from ...module_utils._ips.event import Event
 from .case import BLOCKED, RENEWED, Case, Result, compose
 from .firewall import FirewallWorker
 from .firewall_settings import FirewallSettings, read_firewalls
 from .intake import Intake
-from .limits import Escalation, Limits, LimitSettings
+from .limits import WINDOW, Escalation, Limits, LimitSettings
 from .monitor import Metrics
 from .policy import Policy, entry_description
 from .recorder import LedgerThread
@@ -38,6 +40,8 @@ LOG = logging.getLogger("intrusion.response")
 #: Seconds for which starting waits for the first look at the firewalls' blacklists, which the limits go by.
 FIRST_LOOK = 2.0
 TICK = 1.0
+#: How many results are taken in one turn of the loop.
+AT_ONCE = 8
 #: Seconds for which the number of earlier offences is not asked for again, and of how many addresses it is kept.
 OFFENCES_KEPT, OFFENCES_MOST = 5.0, 20_000
 
@@ -52,6 +56,7 @@ class RespondSettings:
         ledger: the ledger's file, or none.
         ledger_keep: days for which records are kept, 0 for ever.
         verdict_after: seconds after which a verdict goes out although not all firewalls have settled.
+        never_block: addresses and networks, also those of the environment, as they were given.
     """
 
     firewalls: tuple[FirewallSettings, ...]
@@ -62,18 +67,18 @@ class RespondSettings:
     ledger_keep: int
     verdict_after: float
     dry_run: bool
+    never_block: tuple[str, ...]
 
     @classmethod
     def from_section(cls, section: Section, environ: Mapping[str, str] = os.environ) -> RespondSettings:
         """Read it; raises InvalidInput."""
         dry_run = section.boolean("dry_run", False)
         policy = Policy.from_section(section.section("policy"))
-        firewalls = read_firewalls(section.sections("firewalls"), section.texts("never_block"), dry_run, environ)
-        if not firewalls:
-            raise section.error("firewalls", "must name at least one firewall.")
+        never_block = section.texts("never_block")
+        firewalls = read_firewalls(section.sections("firewalls"), never_block, dry_run, environ)
         option = LEDGER[0]
         default = next((environ[name] for name in option.env if environ.get(name)), option.default)
-        return cls(
+        settings = cls(
             firewalls=tuple(firewalls),
             policy=policy,
             escalation=Escalation.from_section(section.section("escalation"), policy.ttl),
@@ -82,7 +87,12 @@ class RespondSettings:
             ledger_keep=section.integer("ledger_keep", KEEP_DAYS, 0, 36500),
             verdict_after=section.number("verdict_after", 10.0, 0.01, 3600),
             dry_run=dry_run,
+            never_block=(*never_block, *environ.get(NEVER_BLOCK_ENV, "").replace(",", " ").split()),
         )
+        section.done()
+        if not firewalls:
+            raise section.error("firewalls", "must name at least one firewall.")
+        return settings
 
 
 class Responder:
@@ -112,6 +122,7 @@ class Responder:
         self._waiting: set[Case] = set()
         self._addresses: Counter[str] = Counter()
         self._seen: set[str] = set()
+        self._is_stopping = False
         self._ticker: Optional[asyncio.TimerHandle] = None
         # Asks for the addresses of the firewalls' names, which may take a while.
         self._workers = [FirewallWorker(firewall, self._policy, self, intake.instance, settings.dry_run) for firewall in settings.firewalls]
@@ -127,6 +138,7 @@ class Responder:
         """Begin, and wait for a moment until every firewall was looked at."""
         self._loop = asyncio.get_running_loop()
         self._all_seen = asyncio.Event()
+        await asyncio.to_thread(self._remember)
         for worker in self._workers:
             self._metrics.firewall(worker.name, False)
             worker.start()
@@ -134,11 +146,26 @@ class Responder:
             await asyncio.wait_for(self._all_seen.wait(), FIRST_LOOK)
         self._tick()
 
+    def _remember(self) -> None:
+        """Let the limits go by the ledger until the firewalls list what they have, and count the last minute's blocks again."""
+        now = time.time()
+        try:
+            standing = self._ledger.standing(Filter(door="responder"), now)
+            recent, _count = self._ledger.find(Filter(door="responder", actions=("block",), since=now - WINDOW))
+        except LedgerUnusable as error:
+            LOG.warning("%s", error.message)
+            return
+        for worker in self._workers:
+            hosts = frozenset(one.last.address for one in standing if one.last.firewall == worker.settings.address)
+            self._limits.listed(worker.name, hosts, hosts)
+        self._limits.remember({record.address for record in recent if record.outcome != "failed"}, time.monotonic())
+
     async def stop(self) -> None:
         """End; what is not settled is acted on again after the next start."""
         if self._ticker is not None:
             self._ticker.cancel()
         await asyncio.gather(*(asyncio.to_thread(worker.stop) for worker in self._workers))
+        self._is_stopping = True
         await asyncio.sleep(0)  # what the workers reported last is in the loop's queue
         for case in self._waiting:
             if case.timer is not None:
@@ -162,12 +189,14 @@ class Responder:
             self._conclude(event, "limited", limited)
             self._tell_limit()
             return
+        ttl = self._ttl(address, event.id)
         case = Case(
             event=event,
             address=address,
             received=received,
             replayed=replayed,
-            until=received + self._ttl(address),
+            ttl=ttl,
+            until=min(received, time.time()) + ttl,  # the clock may have been ahead
             rule_name=self._policy.entry_rule_name(event),
             description=entry_description(event, self._intake.instance),
             open=set(self._names),
@@ -183,7 +212,8 @@ class Responder:
     def health(self) -> dict[str, Any]:
         """Return the state of every firewall, and how much waits."""
         return {
-            "firewalls": {worker.name: worker.code or "up" for worker in self._workers if worker.name in self._seen},
+            "firewalls": {worker.name: worker.condition.code or "up" for worker in self._workers if worker.name in self._seen},
+            "writes": {worker.name: worker.condition.writes for worker in self._workers},
             "waiting": len(self._waiting),
             "addresses_waiting": {worker.name: len(worker.tasks) for worker in self._workers},
             "limited": self._limits.reached,
@@ -193,13 +223,13 @@ class Responder:
     @property
     def is_able(self) -> bool:
         """Whether any firewall answers."""
-        return any(worker.code is None and worker.name in self._seen for worker in self._workers)
+        return any(worker.condition.code is None and worker.name in self._seen for worker in self._workers)
 
     # The workers' threads call these.
 
     def settled(self, firewall: str, results: list[tuple[Case, Result]]) -> None:
         """Take what became of cases."""
-        self._call(self._settled, firewall, results)
+        self._call(self._settled, firewall, iter(results))
 
     def listed(self, firewall: str, hosts: frozenset[str], marked: frozenset[str]) -> None:
         """Take what a firewall lists."""
@@ -222,7 +252,7 @@ class Responder:
         with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(function, *args)
 
-    def _ttl(self, address: str) -> int:
+    def _ttl(self, address: str, event_id: str) -> int:
         escalation = self._settings.escalation
         if not self._escalates:
             return escalation.ttl(self._policy.ttl, 0)
@@ -231,7 +261,7 @@ class Responder:
         if now - asked >= OFFENCES_KEPT:
             if len(self._offences) >= OFFENCES_MOST:
                 self._offences.clear()
-            offences = self._ledger.offences(address, time.time() - escalation.memory)
+            offences = self._ledger.offences(address, time.time() - escalation.memory, event_id)
             self._offences[address] = (offences, now)
         return escalation.ttl(self._policy.ttl, offences)
 
@@ -241,15 +271,19 @@ class Responder:
         if len(self._seen) == len(self._workers):
             self._all_seen.set()
 
-    def _settled(self, firewall: str, results: list[tuple[Case, Result]]) -> None:
-        for case, result in results:
+    def _settled(self, firewall: str, results: Iterator[tuple[Case, Result]]) -> None:
+        """Take some results, and the rest when those had their turn who wait for the loop: new events must not wait for old ones."""
+        some = list(itertools.islice(results, None if self._is_stopping else AT_ONCE))
+        for case, result in some:
             case.results[firewall] = result
             case.open.discard(firewall)
-            if result.answered is not None and result.result in (BLOCKED, RENEWED) and not case.replayed:
+            if result.answered is not None and result.result in (BLOCKED, RENEWED) and not case.replayed and not self._settings.dry_run:
                 self._metrics.latency(max(0.0, result.answered - case.received))
             if not case.open:
                 self._tell(case)
                 self._close(case)
+        if len(some) == AT_ONCE:
+            self._loop.call_soon(self._settled, firewall, results)
 
     def _overdue(self, case: Case) -> None:
         """Say what is known; the case goes on being open unless a newer one of the same address stands for it."""

@@ -6,17 +6,23 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import math
 import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, Optional, Union, overload
+from typing import Any, Callable, Optional, Union, overload
 
 from ...module_utils._core.errors import InvalidInput
 from ...module_utils._core.options import CONTROL_CHARACTERS
 
+LOG = logging.getLogger("intrusion.response")
+
 Network = Union[IPv4Network, IPv6Network]
+#: Returns what is wrong with a secret ("must have ..."), without a word of it, or None.
+Objection = Callable[[str], Optional[str]]
 
 BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 LARGEST_FILE = 65536
@@ -57,38 +63,30 @@ class Section:
         return self._value(name) is not None
 
     @overload
-    def text(self, name: str, default: str, *, choices: Sequence[str] = ()) -> str: ...
+    def text(self, name: str, default: str) -> str: ...
 
     @overload
-    def text(self, name: str, default: None = None, *, choices: Sequence[str] = ()) -> Optional[str]: ...
+    def text(self, name: str, default: None = None) -> Optional[str]: ...
 
-    def text(self, name: str, default: Optional[str] = None, *, choices: Sequence[str] = ()) -> Optional[str]:
+    def text(self, name: str, default: Optional[str] = None) -> Optional[str]:
         """Return a text, without white space around it; empty ones and control characters are refused."""
         value = self._value(name)
-        if value is None:
-            return default
-        text = self._text(name, value)
-        if choices and text not in choices:
-            raise self.error(name, f"must be one of {', '.join(choices)}; got {_shown(text)}.")
-        return text
+        return default if value is None else self._text(name, value)
 
-    def required_text(self, name: str) -> str:
-        """Return a text that must be there."""
-        value = self.text(name)
-        if value is None:
-            raise self.error(name, "is required.")
-        return value
-
-    def texts(self, name: str, default: Sequence[str] = (), *, choices: Sequence[str] = ()) -> tuple[str, ...]:
+    def texts(self, name: str, default: Sequence[str] = ()) -> tuple[str, ...]:
         """Return a list of texts; a single text is split at its commas, as Ansible does it."""
         value = self._value(name)
-        if value is None:
-            return tuple(default)
-        texts = [self._text(name, item) for item in self._list(name, value)]
-        for text in texts:
-            if choices and text not in choices:
-                raise self.error(name, f"may hold {', '.join(choices)}; got {_shown(text)}.")
-        return tuple(texts)
+        return tuple(default) if value is None else tuple(self._text(name, item) for item in self._list(name, value))
+
+    def words(self, name: str, default: Sequence[str], choices: Sequence[str] = ()) -> frozenset[str]:
+        """Return a list of words in any case, in lower case; where there are choices, all must be among them."""
+        words = frozenset(text.lower() for text in self.texts(name, default))
+        for word in words:
+            if choices and word not in choices:
+                near = difflib.get_close_matches(word, choices, 1, 0.6)
+                hint = f" (did you mean {near[0]}?)" if near else ""
+                raise self.error(name, f"may hold {', '.join(choices)}; got {_shown(word)}{hint}.")
+        return words
 
     @overload
     def integer(self, name: str, default: int, low: int, high: int) -> int: ...
@@ -174,25 +172,29 @@ class Section:
         if value is not None and path is not None:
             raise self.error(name, f"and {self.name(name)}_file exclude each other.")
         if path is not None:
-            return self._secret(f"{name}_file", self._content(f"{name}_file", path).rstrip("\r\n"))
+            return self._secret(f"{name}_file", self._content(f"{name}_file", path).rstrip("\r\n"), f"({path}) ")
         return None if value is None else self._secret(name, value)
 
-    def secrets(self, name: str) -> tuple[str, ...]:
-        """Return a list of secrets, given as such or as the lines of the file that `<name>_file` names."""
+    def secrets(self, name: str, objection: Objection, comments: bool) -> tuple[str, ...]:
+        """Return a list of secrets, given as such or as the lines of the file that `<name>_file` names.
+
+        With comments, lines of the file that begin with # are none.
+        """
         value, path = self._value(name), self.file(f"{name}_file")
         if value is not None and path is not None:
             raise self.error(name, f"and {self.name(name)}_file exclude each other.")
         if path is not None:
-            lines = [line.strip() for line in self._content(f"{name}_file", path).splitlines() if line.strip()]
-            if not lines:
-                raise self.error(f"{name}_file", "names a file without a secret in it.")
-            return tuple(self._secret(f"{name}_file", line) for line in lines)
+            lines = [line.strip() for line in self._content(f"{name}_file", path).split("\n")]
+            found = [(number, line) for number, line in enumerate(lines, 1) if line and not (comments and line.startswith("#"))]
+            if not found:
+                raise self.error(f"{name}_file", f"names a file without a secret in it: {path}.")
+            return tuple(self._secret(f"{name}_file", line, f"({path}, line {number}) ", objection) for number, line in found)
         if value is None:
             return ()
         if not isinstance(value, (str, list, tuple)):
             raise self.error(name, "must be a list of texts.")
         items = [value] if isinstance(value, str) else value
-        return tuple(self._secret(f"{name}[{index}]", item) for index, item in enumerate(items))
+        return tuple(self._secret(f"{name}[{index}]", item, "", objection) for index, item in enumerate(items))
 
     def section(self, name: str) -> Section:
         """Return a nested level, empty where it is not given."""
@@ -251,16 +253,19 @@ class Section:
             raise self.error(name, f"must be a number from {low:g} to {high:g}; got {_shown(value)}.")
         return number
 
-    def _secret(self, name: str, value: Any) -> str:
+    def _secret(self, name: str, value: Any, place: str = "", objection: Objection = lambda _secret: None) -> str:
         if not isinstance(value, str):
             raise self.error(name, "must be a text (a template turns digits into a number: use a file, or quote it).")
         if not value.strip() or CONTROL_CHARACTERS.search(value):
-            raise self.error(name, "must not be empty or contain control characters or line breaks.")
+            raise self.error(name, f"{place}must not be empty or contain control characters or line breaks.")
+        complaint = objection(value)
+        if complaint is not None:
+            raise self.error(name, f"{place}{complaint}")
         return value
 
     def _content(self, name: str, path: str) -> str:
         try:
-            with open(path, encoding="utf-8") as stream:
+            with open(path, encoding="utf-8-sig") as stream:
                 content = stream.read(LARGEST_FILE + 1)
         except OSError as error:
             raise self.error(name, f"cannot be read: {path}: {error.strerror or 'unusable'}.") from None
@@ -268,7 +273,15 @@ class Section:
             raise self.error(name, f"is not text: {path}.") from None
         if len(content) > LARGEST_FILE:
             raise self.error(name, f"is too large for secrets: {path}.")
+        warn_if_open(self.name(name), path)
         return content
+
+
+def warn_if_open(name: str, path: str) -> None:
+    """Warn when everybody on this machine can read a file that holds a secret."""
+    with suppress(OSError):
+        if os.stat(path).st_mode & stat.S_IROTH:
+            LOG.warning("%s: %s can be read by everybody: change its mode.", name, path)
 
 
 def _shown(value: Any) -> str:

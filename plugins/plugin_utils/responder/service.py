@@ -39,12 +39,12 @@ LINES = 1000
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
-    """Run the service until SIGTERM or SIGINT; return the exit status."""
+    """Run the service until SIGTERM, SIGINT or SIGHUP (unless that is ignored, as nohup has it); return the exit status."""
     parser = argparse.ArgumentParser(
         prog="ips_webhook.py", description="Take events of the IPS, block the attackers, and print every verdict as a line of JSON."
     )
     parser.add_argument("--config", required=True, metavar="FILE", help="the arguments of the event source, as YAML")
-    parser.add_argument("--check", action="store_true", help="check the settings, open nothing, and exit")
+    parser.add_argument("--check", action="store_true", help="check the settings and certificates, ask nobody, and exit")
     parser.add_argument("--verbose", action="store_true", help="say more on standard error")
     options = parser.parse_args(arguments)
     logging.basicConfig(
@@ -54,7 +54,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     try:
         args = _read(options.config)
         if options.check:
-            Settings.from_args(args)
+            Settings.from_args(args).check()
             LOG.info("The settings in %s are usable.", options.config)
             return 0
         asyncio.run(_serve(args))
@@ -72,8 +72,9 @@ async def _serve(args: dict[str, Any]) -> None:
 
 
 async def _until_told(loop: asyncio.AbstractEventLoop, serving: asyncio.Future[None]) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, serving.cancel)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            loop.add_signal_handler(number, serving.cancel)
     try:
         await serving
     except asyncio.CancelledError:
@@ -99,10 +100,11 @@ class Printer:
     async def print(self, event: dict[str, Any]) -> None:
         """Print one event as a line of JSON; when too many wait, wait."""
         line = f"{json.dumps(event, separators=(',', ':'), default=str)}\n"
-        try:
-            self._lines.put_nowait(line)
-        except queue.Full:
-            await asyncio.to_thread(self._lines.put, line)
+        while True:
+            try:
+                return self._lines.put_nowait(line)
+            except queue.Full:
+                await asyncio.sleep(0.05)
 
     def _run(self) -> None:
         is_read = True

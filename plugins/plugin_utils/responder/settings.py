@@ -5,17 +5,36 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
+import socket
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Optional
 
-from ...module_utils._core.errors import InvalidInput
-from .section import Network, Section
+from ...module_utils._core.errors import IntrusionResponseError, InvalidInput
+from .section import Network, Section, warn_if_open
+
+LOG = logging.getLogger("intrusion.response")
 
 SHORTEST_SECRET = 16
 #: What a URL's path may hold without any encoding (RFC 3986, unreserved characters).
 PATH_SECRET = re.compile(r"[A-Za-z0-9._~-]+")
+
+
+class CannotListen(IntrusionResponseError):
+    """The address cannot be had now; another process may have it, or the network may not be up yet."""
+
+    code = "cannot_listen"
+
+    @classmethod
+    def at(cls, what: str, host: str, port: int, error: OSError) -> CannotListen:
+        """Return the exception for a failure to listen; the texts of sockets repeat the address, so only the reason is taken."""
+        reason = error.strerror or str(error)
+        if error.errno is not None and not isinstance(error, socket.gaierror):
+            reason = os.strerror(error.errno)
+        return cls(f"{what} cannot listen on {host} port {port}: {reason}.")
 
 
 @dataclass(frozen=True)
@@ -29,10 +48,12 @@ class TlsSettings:
     @classmethod
     def from_section(cls, section: Section) -> TlsSettings:
         """Read the section `tls`; without a key_file the key is in the cert_file."""
-        cert_file = section.file("cert_file")
+        cert_file, key_file, client_ca_file = (section.file(name) for name in ("cert_file", "key_file", "client_ca_file"))
+        section.done()
         if cert_file is None:
             raise section.error("cert_file", "is required for TLS.")
-        return cls(cert_file, section.file("key_file"), section.file("client_ca_file"))
+        warn_if_open(section.name("key_file" if key_file else "cert_file"), key_file or cert_file)
+        return cls(cert_file, key_file, client_ca_file)
 
 
 @dataclass(frozen=True)
@@ -96,25 +117,18 @@ class DoorSettings:
 
     @classmethod
     def from_section(cls, section: Section) -> DoorSettings:
-        """Read the top level of the arguments; raises InvalidInput for settings that would leave the door open."""
-        settings = cls(
-            host=section.text("host", cls.host),
+        """Read the top level of the arguments; whether they leave the door open is for `refuse_open_door`."""
+        return cls(
+            host=_host(section, cls.host),
             port=section.integer("port", cls.port, 0, 65535),
             tls=TlsSettings.from_section(section.section("tls")) if section.has("tls") else None,
-            path_secrets=section.secrets("path_secrets"),
-            hmac_secrets=section.secrets("hmac_secrets"),
+            path_secrets=section.secrets("path_secrets", _path_objection, comments=True),
+            hmac_secrets=section.secrets("hmac_secrets", _objection, comments=False),
             replay_window=section.number("replay_window", cls.replay_window, 1, 86400),
             allow_from=section.networks("allow_from"),
             allow_http=section.boolean("allow_http", cls.allow_http),
             limits=DoorLimits.from_section(section.section("limits")),
         )
-        for name in ("path_secrets", "hmac_secrets"):
-            if any(len(secret) < SHORTEST_SECRET for secret in getattr(settings, name)):
-                raise section.error(name, f"must have at least {SHORTEST_SECRET} characters each.")
-        if not all(PATH_SECRET.fullmatch(secret) for secret in settings.path_secrets):
-            raise section.error("path_secrets", "may hold letters, digits and . _ ~ - only, since they become part of a URL.")
-        settings.refuse_open_door()
-        return settings
 
     @property
     def authenticates(self) -> bool:
@@ -149,7 +163,29 @@ class MonitorSettings:
     @classmethod
     def from_section(cls, section: Section) -> MonitorSettings:
         """Read the section `monitor`."""
-        return cls(section.text("host", cls.host), section.integer("port", cls.port, 0, 65535))
+        settings = cls(_host(section, cls.host), section.integer("port", cls.port, 0, 65535))
+        if not is_loopback(settings.host):
+            LOG.warning("monitor: everybody who reaches %s port %s can read health and metrics.", settings.host, settings.port)
+        return settings
+
+
+def _host(section: Section, default: str) -> str:
+    host = section.text("host", default)
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise section.error("host", "must be an address or the name of a host.") from None
+    return host
+
+
+def _objection(secret: str) -> Optional[str]:
+    return f"must have at least {SHORTEST_SECRET} characters." if len(secret) < SHORTEST_SECRET else None
+
+
+def _path_objection(secret: str) -> Optional[str]:
+    if not PATH_SECRET.fullmatch(secret):
+        return "may hold letters, digits and . _ ~ - only, since it becomes part of a URL."
+    return _objection(secret)
 
 
 def is_loopback(host: str) -> bool:

@@ -20,6 +20,7 @@ from ...module_utils._ips.event import Event, InvalidEvent
 from .door import Door
 from .inbox import WAITING, Inbox, Outbox
 from .intake import Intake, Stored
+from .listener import HAS_AIOHTTP, Certificates
 from .monitor import Metrics, Monitor
 from .responder import Responder, RespondSettings
 from .section import Section
@@ -54,16 +55,27 @@ class Settings:
         """Read the arguments; raises InvalidInput, naming the one at fault, before anything is opened."""
         top = Section({name: value for name, value in args.items() if name != "eda_feedback_queue"})
         default = next(option.default for option in IPS_CONNECTION if option.name == "state_dir")
+        shared = environ.get(STATE_DIR_ENV) or default
         settings = cls(
             door=DoorSettings.from_section(top),
-            state_dir=top.file("state_dir", os.path.join(environ.get(STATE_DIR_ENV) or default, "responder")),
+            state_dir=top.file("state_dir", os.path.join(shared, "responder")),
             monitor=MonitorSettings.from_section(top.section("monitor")) if top.has("monitor") else None,
             respond=RespondSettings.from_section(top.section("respond"), environ) if top.has("respond") else None,
         )
         top.done()
-        if "none" in settings.state_dir.split(os.sep)[-2:]:
-            raise InvalidInput("state_dir must be a directory: events are acknowledged only when they are recorded.")
+        if top.text("state_dir", shared) == "none":
+            name = "state_dir" if top.has("state_dir") else f"state_dir is not given, and {STATE_DIR_ENV}"
+            raise InvalidInput(f"{name} must be a directory, not none: events are acknowledged only when they are recorded.")
+        settings.door.refuse_open_door()
         return settings
+
+    def check(self) -> None:
+        """Look at what the settings need beyond themselves, without opening a socket or a database; raises InvalidInput."""
+        if not HAS_AIOHTTP:
+            raise InvalidInput("The event source needs the Python package aiohttp.")
+        Metrics(enabled=self.monitor is not None)
+        if self.door.tls is not None:
+            Certificates(self.door.tls)
 
 
 async def run(args: Mapping[str, Any], emit: Emit, ready: Optional[Callable[[Addresses], None]] = None) -> None:
@@ -71,14 +83,18 @@ async def run(args: Mapping[str, Any], emit: Emit, ready: Optional[Callable[[Add
 
     Args:
         args: the arguments of the event source, or the content of the service's configuration file.
-        emit: takes one event for the rule engine.
+        emit: takes one event for the rule engine; the first one tells where the door listens, and what is going to happen.
         ready: is called with the addresses that the door and the monitor listen on.
 
     Raises:
-        InvalidInput: an argument cannot work; StateInUse, StateUnusable: the recorded events cannot be had.
+        InvalidInput: an argument cannot work.
+        CannotListen: an address cannot be had.
+        StateInUse, StateUnusable: the recorded events cannot be had.
     """
     settings = Settings.from_args(args)
+    settings.check()
     metrics = Metrics(enabled=settings.monitor is not None)
+    metrics.dry_run(settings.respond is not None and settings.respond.dry_run)
     async with AsyncExitStack() as stack:
         intake = await asyncio.to_thread(Intake, os.path.join(settings.state_dir, "intake.sqlite3"), KEEP)
         stack.push_async_callback(asyncio.to_thread, intake.close)
@@ -91,7 +107,7 @@ async def run(args: Mapping[str, Any], emit: Emit, ready: Optional[Callable[[Add
             stack.push_async_callback(responder.stop)
             await responder.start()
         inbox = _inbox(settings, intake, outbox, responder)
-        await _replay(await asyncio.to_thread(intake.pending), intake, outbox, responder)
+        pending = await asyncio.to_thread(intake.pending)
         addresses: Addresses = {}
         if settings.monitor is not None:
             monitor = Monitor(settings.monitor, metrics, lambda: _health(intake, responder))
@@ -100,10 +116,25 @@ async def run(args: Mapping[str, Any], emit: Emit, ready: Optional[Callable[[Add
         door = Door(settings.door, inbox, metrics)
         addresses["door"] = await door.start()
         stack.push_async_callback(door.stop)
+        outbox.put(_started(settings, addresses["door"]))
         LOG.info("Listening on %s port %s%s.", *addresses["door"], ", dry run" if settings.respond and settings.respond.dry_run else "")
         if ready is not None:
             ready(addresses)
+        await _replay(pending, intake, outbox, responder)
         await asyncio.Event().wait()
+
+
+def _started(settings: Settings, address: tuple[str, int]) -> dict[str, Any]:
+    """Return the event that tells how the source runs."""
+    respond = settings.respond
+    return {
+        "type": "started",
+        "address": list(address),
+        "tls": settings.door.tls is not None,
+        "dry_run": respond is not None and respond.dry_run,
+        "firewalls": [] if respond is None else [firewall.name for firewall in respond.firewalls],
+        "never_block": [] if respond is None else list(respond.never_block),
+    }
 
 
 def _inbox(settings: Settings, intake: Intake, outbox: Outbox, responder: Optional[Responder]) -> Inbox:

@@ -11,13 +11,15 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
-from typing import Callable, Optional
+from collections.abc import Iterable, Sequence
+from typing import Callable, NamedTuple, Optional
 
 from ...module_utils._core.errors import IntrusionResponseError
-from ...module_utils._cos.apply import Job
-from ...module_utils._cos.blacklist import LONGEST_TTL
+from ...module_utils._cos.apply import Job, Writer
+from ...module_utils._cos.blacklist import LONGEST_TTL, Entry
+from ...module_utils._cos.wanted import Wanted
 from .case import Case
+from .policy import Policy
 
 
 class Task:
@@ -25,9 +27,11 @@ class Task:
 
     Attributes:
         cases: in the order in which they came.
-        lead: the first of them, which the entry's texts are about.
+        lead: the first of them.
         until: epoch time until which it is to be blocked.
+        longest: seconds for which a block is made at most, however the clock jumps.
         job: the write, once it is known what to write.
+        author: the case that the write, and so the entry's texts, are about.
         posted: monotonic time at which it was sent.
         answered: epoch time of the firewall's answer.
         tries: how often it was sent in vain.
@@ -40,7 +44,9 @@ class Task:
         self.lead = case
         self.address = case.address
         self.until = case.until
+        self.longest = case.ttl
         self.job: Optional[Job] = None
+        self.author = case
         self.posted = 0.0
         self.answered: Optional[float] = None
         self.tries = 0
@@ -52,6 +58,10 @@ class Task:
         """The case that a task is kept for when it takes long."""
         return next(reversed(self.cases))
 
+    def writes_for(self, case: Case) -> bool:
+        """Return whether a write that is under way is about this case."""
+        return self.job is not None and case is self.author
+
     def drop(self, case: Case) -> None:
         """Forget a case that is not the only one."""
         del self.cases[case]
@@ -60,7 +70,24 @@ class Task:
     @property
     def left(self) -> int:
         """Seconds for which the address is still to be blocked, at least 1."""
-        return min(LONGEST_TTL, max(1, math.ceil(self.until - time.time())))
+        return min(LONGEST_TTL, self.longest, max(1, math.ceil(self.until - time.time())))
+
+
+def job_for(task: Task, owned: Sequence[Entry], policy: Policy) -> Job:
+    """Return what to write: an existing entry keeps its texts, and is not shortened, since it has less time than is wanted."""
+    ttl, lead = task.left, task.lead
+    wanted = Wanted(
+        task.address,
+        policy.service,
+        ttl=ttl,
+        renew_below=min(policy.renew_below, ttl),
+        rule_name=None if owned else policy.rule_name if task.bare else lead.rule_name,
+        description=None if owned or task.bare else lead.description,
+        close_established=policy.close_established,
+        text_mismatch="warn",
+    )
+    existing = owned[0] if owned else None
+    return Job(wanted.key, wanted, wanted.over(existing), existing)
 
 
 class Tasks:
@@ -92,7 +119,8 @@ class Tasks:
             newest = task.newest
             task.cases[case] = None
             task.until = max(task.until, case.until)
-            if newest.told is None:
+            task.longest = max(task.longest, case.ttl)
+            if newest.told is None or task.writes_for(newest):
                 return None
             task.drop(newest)
             return newest
@@ -101,7 +129,7 @@ class Tasks:
         """Let go of a case whose address a newer one stands for; return whether that is so."""
         with self._wake:
             task = self._all.get(case.address)
-            if task is None or case not in task.cases or task.newest is case:
+            if task is None or case not in task.cases or task.newest is case or task.writes_for(case):
                 return False
             task.drop(case)
             return True
@@ -121,6 +149,11 @@ class Tasks:
                     return True
                 self._wake.wait(seconds)
             return False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the worker is to end."""
+        return self._closed
 
     @property
     def due(self) -> float:
@@ -165,3 +198,71 @@ class Tasks:
                 return []
             del self._all[task.address]
             return list(task.cases)
+
+
+#: What is listed is verified in at most so many parts, each of at least so many tasks.
+PARTS, FEW = 64, 4
+
+
+class Round(NamedTuple):
+    """Tasks that were written together, and what goes on with them."""
+
+    writer: Writer
+    tasks: list[Task]
+
+
+class Unverified:
+    """Rounds whose writes are not verified: sent since the latest listing, or listed, so that it tells what became of them."""
+
+    def __init__(self) -> None:
+        self._sent: deque[Round] = deque()
+        self._listed: deque[Round] = deque()
+        self._few = FEW
+
+    def __bool__(self) -> bool:
+        return bool(self._sent or self._listed)
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether there is a listing by which some can be verified."""
+        return bool(self._listed)
+
+    @property
+    def oldest(self) -> float:
+        """Monotonic time of the oldest write that no listing tells of."""
+        return self._sent[0].tasks[0].posted if self._sent else math.inf
+
+    def add(self, writer: Writer, tasks: list[Task]) -> None:
+        """Take tasks that were just sent."""
+        if tasks:
+            self._sent.append(Round(writer, tasks))
+
+    def adopt(self) -> None:
+        """Note that there is a listing that was begun after all of them were sent."""
+        self._listed.extend(self._sent)
+        self._sent.clear()
+        self._few = max(FEW, sum(len(one.tasks) for one in self._listed) // PARTS)
+
+    def forget(self) -> None:
+        """Note that the latest listing is not relied on any longer."""
+        self._sent.extendleft(reversed(self._listed))
+        self._listed.clear()
+
+    def take(self) -> list[Round]:
+        """Return some of those that are listed: so few that what follows from them does not hold up new events."""
+        found: list[Round] = []
+        most = self._few
+        while self._listed and most > 0:
+            writer, tasks = self._listed.popleft()
+            if len(tasks) > most:
+                self._listed.appendleft(Round(writer, tasks[most:]))
+            found.append(Round(writer, tasks[:most]))
+            most -= len(tasks)
+        return found
+
+    def drain(self) -> list[Task]:
+        """Take all tasks out."""
+        self.forget()
+        found = [task for one in self._sent for task in one.tasks]
+        self._sent.clear()
+        return found

@@ -48,8 +48,8 @@ class View:
         self.at = -math.inf
 
     def is_fresh(self, age: float) -> bool:
-        """Whether the listing is not older than age, or than listings may be asked for."""
-        return time.monotonic() - self.at <= max(age, self.gap)
+        """Whether the listing is not older than so many seconds."""
+        return time.monotonic() - self.at <= age
 
     def owned(self, address: str) -> list[Entry]:
         """Return the entries of the API for the policy's service."""

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._core import ledger_file
-from ansible_collections.intrusion.response.plugins.module_utils._core.ledger import DAY, Filter, Ledger, Record, standing
+from ansible_collections.intrusion.response.plugins.module_utils._core.ledger import DAY, Filter, Ledger, Record, offences, standing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,7 +66,7 @@ def rows(path: Path) -> int:
         return connection.execute("SELECT count(*) FROM records").fetchone()[0]
 
 
-texts = st.sampled_from(("", "scan", "IPS: Scan", "IPS*", "a[b]c", "umlaut \u00e4", "half \ud800", "nul \0 inside"))
+texts = st.sampled_from(("", "scan", "IPS: Scan", "ips: scan", "IPS*", "a[b]c", "umlaut \u00e4", "half \ud800", "nul \0 inside"))
 names = st.one_of(st.none(), st.sampled_from(("e1", "e2", "e3")))
 made = st.builds(
     Record,
@@ -87,7 +87,7 @@ made = st.builds(
 filters = st.builds(
     Filter,
     event=names,
-    rule_name=st.one_of(st.none(), st.sampled_from(("scan", "*scan", "IPS: *", "?*", "a[b]c", "IPS*"))),
+    rule_name=st.one_of(st.none(), st.sampled_from(("SCAN", "*scan", "IPS: *", "ips: [A-S]*", "?*", "a[b]c", "IPS*"))),
     addresses=st.lists(st.sampled_from(("203.0.113.5", "198.51.100.7", "192.0.2.9")), max_size=2, unique=True).map(tuple),
     firewall=st.one_of(st.none(), st.just(FIREWALL)),
     since=st.one_of(st.none(), st.integers(0, 400).map(lambda seconds: NOW - seconds)),
@@ -97,10 +97,15 @@ filters = st.builds(
 )
 
 
+def folded(text: str) -> str:
+    return "".join(letter.lower() if letter.isascii() else letter for letter in text)
+
+
 def passes(wanted: Filter, one: Record) -> bool:
     """The filters again, on a record instead of in SQL."""
-    rules = [one.rule_name] + ([] if one.event_rule is None else [one.event_rule])
-    named = wanted.rule_name is None or any(rule == wanted.rule_name or fnmatch.fnmatchcase(rule, wanted.rule_name) for rule in rules)
+    rules = [folded(rule) for rule in (one.rule_name, one.event_rule) if rule is not None]
+    name = folded(wanted.rule_name or "")
+    named = wanted.rule_name is None or any(rule == name or fnmatch.fnmatchcase(rule, name) for rule in rules)
     return (
         named
         and wanted.event in (None, one.event)
@@ -119,6 +124,69 @@ def kept(one: Record, number: int) -> Record:
     return Record(**{**given, "id": number, "ttl": one.ttl if one.ttl is None else min(one.ttl, 2**53)})
 
 
+def counted(in_order: list[Record]) -> int:
+    """The offences again, each block by itself."""
+
+    def taken_back(index: int) -> bool:
+        block = in_order[index]
+        nothing_between = True
+        for later in in_order[index + 1 :]:
+            if (later.firewall, later.service) == (block.firewall, block.service):
+                if (later.action, later.outcome) == ("unblock", "ok") and (nothing_between or block.ends is None or later.at <= block.ends):
+                    return True
+                nothing_between = nothing_between and (later.action != "block" or later.outcome == "failed")
+        return False
+
+    blocks = [one for index, one in enumerate(in_order) if (one.action, one.outcome) == ("block", "ok") and not taken_back(index)]
+    alone = [sum(1 for one in blocks if one.event is None and one.firewall == name) for name in {one.firewall for one in blocks}]
+    return len({one.event for one in blocks} - {None}) + max(alone, default=0)
+
+
+often = st.builds(
+    record,
+    at=st.integers(0, 60).map(lambda seconds: NOW - seconds),
+    action=st.sampled_from(("block", "block", "unblock", "renew")),
+    outcome=st.sampled_from(("ok", "ok", "ok", "failed", "unknown")),
+    service=st.sampled_from(("all_services", "http-all")),
+    firewall=st.sampled_from((FIREWALL, f"{FIREWALL}:8443")),
+    ttl=st.sampled_from((None, 5, 20)),
+    event=names,
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(often, max_size=14))
+def test_every_block_that_was_not_taken_back_is_an_offence(records: list[Record]) -> None:
+    in_order = sorted(records, key=lambda one: one.at)
+    assert offences(in_order) == counted(in_order)
+
+
+def test_a_false_alarm_is_no_offence(ledger: Ledger) -> None:
+    def count(*records: Record) -> int:
+        return offences(sorted(records, key=lambda one: one.at))
+
+    first, second = record(NOW - 9000, event="e1"), record(NOW - 100, event="e2")
+    undone = record(NOW - 90, "unblock")
+    assert count(first, second) == 2
+    assert count(second, undone) == 0
+    assert count(first, second, undone) == 1, "the first had run off by itself"
+    assert count(first, record(NOW - 8000, event="e2"), record(NOW - 7000, "unblock")) == 0, "both had time left"
+    assert count(first, record(NOW - 6000, "renew", event="e3"), undone) == 0, "renewed until it was taken back"
+    assert count(first, second._replace(outcome="unknown"), undone) == 1, "what may have been done began anew, too"
+    short = record(NOW - 100, ttl=10, event="e1")
+    assert count(short, record(NOW - 95, event="e2"), undone) == 0, "in its last moment"
+    assert count(short, record(NOW - 95, event="e2"), undone._replace(at=NOW - 89)) == 1
+    assert count(second, undone, record(NOW - 80, event="e3")) == 1
+    for other in ({"outcome": "failed"}, {"outcome": "unknown"}, {"service": "http-all"}, {"firewall": "https://192.0.2.2"}):
+        assert count(second, record(NOW - 90, **{"action": "unblock", **other})) == 1
+    assert count(second, record(NOW - 110, "unblock")) == 1
+    for one in (second, second._replace(firewall="https://192.0.2.2"), undone):
+        ledger.record([one])
+    assert ledger.offences("203.0.113.5", 0) == 1, "on the other firewall it stands"
+    ledger.record([undone._replace(firewall="https://192.0.2.2")])
+    assert ledger.offences("203.0.113.5", 0) == 0
+
+
 @settings(max_examples=60)
 @given(batches=st.lists(st.lists(made, max_size=5), max_size=4), wanted=filters, limit=st.integers(0, 4))
 def test_it_answers_as_a_plain_list_would(batches: list[list[Record]], wanted: Filter, limit: int) -> None:
@@ -130,18 +198,30 @@ def test_it_answers_as_a_plain_list_would(batches: list[list[Record]], wanted: F
         newest_first = sorted((one for one in model if passes(wanted, one)), key=lambda one: (one.at, one.id), reverse=True)
         assert ledger.find(wanted, limit) == (newest_first[: limit or None], len(newest_first))
         in_order = sorted(model, key=lambda one: (one.at, one.id))
-        assert ledger.standing(wanted, NOW) == [found for found in standing(in_order, NOW) if passes(wanted, found.began)]
+        assert ledger.standing(wanted, NOW) == [found for found in standing(model, NOW) if passes(wanted, found.began)]
         for address in ("203.0.113.5", "192.0.2.9"):
-            blocks = [one for one in model if (one.address, one.action, one.outcome) == (address, "block", "ok") and one.at >= NOW - 200]
-            alone = [sum(1 for one in blocks if one.event is None and one.firewall == name) for name in {one.firewall for one in blocks}]
-            assert ledger.offences(address, NOW - 200) == len({one.event for one in blocks} - {None}) + max(alone, default=0)
+            of_address = [one for one in in_order if one.address == address and one.at >= NOW - 200]
+            assert ledger.offences(address, NOW - 200) == counted(of_address)
         assert not warnings
         ledger.close()
+
+
+def test_an_event_is_no_earlier_offence_of_its_own(ledger: Ledger) -> None:
+    ledger.record([record(NOW - 9, event="one"), record(NOW - 8, event="two", firewall="https://192.0.2.2")])
+    assert ledger.offences("203.0.113.5", 0) == 2
+    assert ledger.offences("203.0.113.5", 0, "two") == 1
+
+
+def test_what_a_clock_that_was_ahead_recorded_is_taken_in_its_order(ledger: Ledger) -> None:
+    ahead = NOW + 1800
+    ledger.record([record(ahead, ttl=36000), record(ahead + 1, "unblock"), record(NOW, ttl=36000)])
+    assert [found.began.at for found in ledger.standing(Filter(), NOW)] == [NOW]
 
 
 def test_what_stands() -> None:
     block, renew = record(NOW - 100, event="e1", ttl=50), record(NOW - 60, "renew", event="e2", ttl=100)
     assert standing([block], NOW) == []
+    assert standing([renew], NOW) == [], "somebody else had blocked it"
     assert standing([block, renew], NOW) == [(block, renew)]
     assert standing([block, renew], NOW + 40) == []
     assert standing([block, renew, record(NOW - 10, "unblock")], NOW) == []
@@ -219,6 +299,19 @@ def test_retention(path: Path, warnings: list[str]) -> None:
     assert not warnings
 
 
+def test_a_clock_that_leaps_ahead_removes_nothing(path: Path, warnings: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger(str(path), warnings.append, keep=10)
+    now = time.time()
+    ledger.record([record(now)])
+    monkeypatch.setattr(time, "time", lambda: now + 5000 * DAY)
+    ledger.record([record(now)])
+    assert ledger.find(Filter())[1] == 2
+    monkeypatch.setattr(time, "time", lambda: now + 5002 * DAY)
+    ledger.record([record(now + 5002 * DAY)])
+    assert ledger.find(Filter())[1] == 1, "it stayed there, so it is right"
+    ledger.close()
+
+
 def test_twenty_processes_at_once(path: Path, ledger: Ledger) -> None:
     command = [sys.executable, "-c", WORKER, str(path)]
     workers = [subprocess.Popen([*command, f"e{number}"], stderr=subprocess.PIPE) for number in range(20)]
@@ -273,4 +366,12 @@ def test_the_offences_of_an_address_are_looked_up(ledger: Ledger, path: Path) ->
     ledger.record([record()])
     with closing(sqlite3.connect(path)) as connection:
         plan = str(connection.execute(f"EXPLAIN QUERY PLAN {ledger_file.OFFENCES}", ("203.0.113.5", 0)).fetchall())
-    assert "SEARCH records USING INDEX records_of_an_address" in plan
+    assert "SEARCH records USING INDEX records_of_an_address" in plan and "TEMP B-TREE" not in plan
+
+
+def test_events_by_the_beginning_of_their_ids(ledger: Ledger) -> None:
+    assert ledger.events("a", 9) == []
+    ledger.record([record(event=event) for event in ("ab", "a%", "ab", "abc", "a_", None, "b", "A")])
+    assert ledger.events("a", 9) == ["a%", "a_", "ab", "abc"]
+    assert ledger.events("ab", 1) == ["ab"]
+    assert ledger.events("a%", 9) == ["a%"] and ledger.events("a*", 9) == []

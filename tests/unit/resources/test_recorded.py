@@ -5,22 +5,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.intrusion.response.plugins.module_utils._core.ledger import Record, Standing
+from ansible_collections.intrusion.response.plugins.module_utils._core.ledger import Ledger, Record, Standing
 from ansible_collections.intrusion.response.plugins.module_utils._cos.blacklist import LONGEST_TTL
 from ansible_collections.intrusion.response.plugins.module_utils._cos.recorded import (
+    parse_event,
     parse_span,
     parse_time,
     shown_record,
     shown_standing,
     time_text,
+    whole_event,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
+IDS = ("5d41402abc4b2a76b9719d911017c592", "5d41402abc4b2a00000000000000c592", "7d793037a0760186574b0282f2f435e7")
 moments = st.datetimes(datetime(1970, 1, 2), datetime(9998, 12, 31)).map(lambda moment: moment.replace(microsecond=125000))
 
 
@@ -68,3 +73,38 @@ def test_a_record_shows_all_it_has() -> None:
     shown = shown_record(record)
     assert set(shown) == set(Record._fields)
     assert (shown["id"], shown["at"]) == (7, "2025-11-22T03:00:00.125Z")
+
+
+@pytest.mark.parametrize("text", ["{}", " {}.3f9a ", "{}.3f9a on web01", "IPS event {}.3f9a", "IPS event {}.3f9a on web01: Port Scan"])
+def test_an_event_is_named_as_the_firewall_lists_it(text: str) -> None:
+    assert parse_event(text.format(IDS[0])) == IDS[0]
+
+
+@pytest.mark.parametrize("text", ["e1", "e1.3f9a", "change 7 on web01", f"{IDS[0][1:]}.3f9a", f"{IDS[0]}.", f"{IDS[0]}.3f9a:"])
+def test_other_names_of_events_stay_as_they_are(text: str) -> None:
+    assert parse_event(text) == text
+
+
+def test_no_event() -> None:
+    assert parse_event(None) is parse_event("") is None
+    with pytest.raises(InvalidInput, match="event must not contain control characters"):
+        parse_event("a\nb")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    found = Ledger(str(tmp_path / "ledger"), pytest.fail, keep=0)
+    one = Record(1.0, "block", "ok", "203.0.113.5", "all_services", "https://192.0.2.1")
+    found.record([one._replace(event=event) for event in (*IDS, "e1", "e12")])
+    yield found
+    found.close()
+
+
+def test_the_beginning_of_an_id_is_enough(ledger: Ledger) -> None:
+    for event in (*IDS, "e1", None, "nobody", "7d793037a07", "0123456789abcdef"):
+        assert whole_event(ledger, event) == event
+    assert whole_event(ledger, IDS[2][:12]) == IDS[2]
+    assert whole_event(ledger, IDS[0][:15]) == IDS[0]
+    with pytest.raises(InvalidInput) as raised:
+        whole_event(ledger, IDS[0][:14])
+    assert all(text in raised.value.message for text in (repr(IDS[0][:14]), "several", *IDS[:2]))

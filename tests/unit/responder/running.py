@@ -62,7 +62,8 @@ class Running:
     """A context manager.
 
     Attributes:
-        events: everything handed to the rule engine.
+        events: everything handed to the rule engine, except for the first event.
+        started: the first event.
         slow: while it is set, the rule engine takes nothing.
     """
 
@@ -74,6 +75,7 @@ class Running:
         if respond is not None:
             self.args["respond"] = {"ledger": str(directory / "ledger.sqlite3"), **respond}
         self.events: list[dict[str, Any]] = []
+        self.started: dict[str, Any] = {}
         self.slow = threading.Event()
         self.addresses: dict[str, tuple[str, int]] = {}
 
@@ -84,11 +86,15 @@ class Running:
         async def emit(event: dict[str, Any]) -> None:
             while self.slow.is_set():
                 await asyncio.sleep(0.01)
-            self.events.append(json.loads(json.dumps(event)))
+            if ready.is_set():
+                self.events.append(json.loads(json.dumps(event)))
+            else:
+                self.started = event
+                ready.set()
 
         async def serve() -> None:
             self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-            await source.run(self.args, emit, lambda found: (self.addresses.update(found), ready.set()))
+            await source.run(self.args, emit, self.addresses.update)
 
         def work() -> None:
             try:

@@ -16,7 +16,7 @@ from ansible_collections.intrusion.response.plugins.module_utils._core.errors im
 from ansible_collections.intrusion.response.plugins.plugin_utils.responder import door as door_module
 from ansible_collections.intrusion.response.plugins.plugin_utils.responder.door import Busy, Door
 from ansible_collections.intrusion.response.plugins.plugin_utils.responder.intake import NotRecorded
-from ansible_collections.intrusion.response.plugins.plugin_utils.responder.settings import DoorSettings
+from ansible_collections.intrusion.response.plugins.plugin_utils.responder.settings import CannotListen, DoorSettings
 
 from .conftest import BODY, Taker, request, sign
 from .stand import KEY, OTHER, QUICK, SECRET, Counts, Stand, run, standing
@@ -234,8 +234,11 @@ def test_stopping_does_not_wait_for_ever() -> None:
 def test_an_address_that_is_taken_is_said() -> None:
     async def story(stand: Stand) -> None:
         settings = dataclasses.replace(stand.door._settings, port=stand.door.address[1])
-        with pytest.raises(InvalidInput, match="Cannot listen on"):
+        with pytest.raises(CannotListen) as caught:
             await Door(settings, stand.taker, stand.counts).start()
+        assert caught.value.message == f"The door cannot listen on 127.0.0.1 port {settings.port}: Address already in use."
+        with pytest.raises(CannotListen, match=r"The door cannot listen on door\.invalid port \d+: "):
+            await Door(dataclasses.replace(settings, host="door.invalid", allow_http=True), stand.taker, stand.counts).start()
 
     run(story)
 
@@ -260,5 +263,5 @@ def test_secrets_stay_inside(caplog: pytest.LogCaptureFixture) -> None:
 
     with caplog.at_level(logging.DEBUG):
         run(story, hmac_secrets=[KEY])
-    assert "Refused" in caplog.text
+    assert "Refused a request or connection from 127.0.0.1: wrong or missing secret in the URL." in caplog.text
     assert SECRET not in caplog.text and KEY not in caplog.text

@@ -188,13 +188,17 @@ def test_a_new_certificate_is_taken_without_a_restart(authority: Authority, monk
     run(story, tls=authority.tls("cert_file", "key_file"))
 
 
-@pytest.mark.parametrize("damage", ["missing", "garbage", "foreign key", "encrypted key", "authority"])
+@pytest.mark.parametrize("damage", ["missing", "missing key", "garbage", "foreign key", "encrypted key", "authority"])
 def test_unusable_certificates_are_said_before_anything_is_opened(authority: Authority, damage: str) -> None:
-    files = authority.files
+    files, guilty = authority.files, "key_file"
     if damage == "missing":
         os.unlink(files["cert_file"])
+        guilty = "cert_file"
+    elif damage == "missing key":
+        os.unlink(files["key_file"])
     elif damage == "garbage":
         Path(files["cert_file"]).write_text("no certificate")
+        guilty = "cert_file"
     elif damage == "foreign key":
         trustme.CA().issue_cert("a.example.com").private_key_pem.write_to_path(files["key_file"])
     elif damage == "encrypted key":
@@ -203,11 +207,12 @@ def test_unusable_certificates_are_said_before_anything_is_opened(authority: Aut
         )
     else:
         Path(files["client_ca_file"]).write_text("nobody")
+        guilty = "client_ca_file"
 
     async def story(_stand: Stand) -> None:
         raise AssertionError("the door must not open")
 
-    with pytest.raises(InvalidInput, match=r"^tls: .*cert_file\.pem.* cannot be used: "):
+    with pytest.raises(InvalidInput, match=rf"^tls\.{guilty}: \S*{guilty}\.pem cannot be used: \w"):
         run(story, tls=authority.tls("cert_file", "key_file", "client_ca_file"))
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from ansible_collections.intrusion.response.plugins.module_utils._cos.apply import Job
 from ansible_collections.intrusion.response.plugins.module_utils._ips.event import Event
 from ansible_collections.intrusion.response.plugins.plugin_utils.responder import firewall as module
 from ansible_collections.intrusion.response.plugins.plugin_utils.responder.case import Case, Result
@@ -82,7 +83,7 @@ class Bench:
     def put(self, host: str = HOST, ttl: int = 3600, age: float = 0.0, **fields: Any) -> Case:
         now = time.time() - age
         event = Event.from_post(post_of(sourceIP=host, **fields), now)
-        case = Case(event, host, now, False, now + ttl, POLICY.entry_rule_name(event), entry_description(event, INSTANCE), {"fw1"})
+        case = Case(event, host, now, False, ttl, now + ttl, POLICY.entry_rule_name(event), entry_description(event, INSTANCE), {"fw1"})
         self.worker.tasks.put(case)
         return case
 
@@ -247,7 +248,7 @@ def test_wrong_credentials_fail_every_event_at_once(emulator: Handle) -> None:
     with bench(emulator, password="wrong") as one:
         results = [one.result(case) for case in [one.put(f"203.0.113.{number}") for number in range(1, 30)]]
         assert {(result.result, result.code) for result in results} == {("failed", "auth_failed")}
-        assert one.worker.code == "auth_failed"
+        assert one.worker.condition.code == "auth_failed"
     assert not writes(emulator)
     assert len(emulator.journal("cos")) < 10, "a wrong password is not tried for every event"
 
@@ -279,7 +280,7 @@ def test_after_a_crash_our_own_entry_is_found(emulator: Handle) -> None:
         case = one.put(rank=-5)
         assert one.result(case).result == "blocked"
     with bench(emulator) as one:
-        again = Case(case.event, HOST, case.received, True, case.until, case.rule_name, case.description, {"fw1"})
+        again = Case(case.event, HOST, case.received, True, case.ttl, case.until, case.rule_name, case.description, {"fw1"})
         one.worker.tasks.put(again)
         assert one.result(again).result == "blocked"
         assert [(record.event, record.address, record.outcome) for record in one.witness.records] == [(case.event.id, HOST, "ok")]
@@ -309,14 +310,14 @@ def test_a_dry_run_writes_nothing(emulator: Handle) -> None:
 def test_a_firewall_that_comes_back(emulator: Handle) -> None:
     with Cable(emulator.firewalls[0].http_url, plugged=False) as cable, bench(emulator, api_url=cable.url) as one:
         cases = [one.put(f"203.0.113.{number}") for number in range(1, 200)]
-        until(lambda: one.worker.code == "unreachable")
+        until(lambda: one.worker.condition.code == "unreachable")
         assert not one.witness.results
         cable.plug()
         assert {one.result(case).result for case in cases} == {"blocked"}
-        assert one.worker.code is None
+        assert one.worker.condition.code is None
         cable.cut()
         case = one.put()
-        until(lambda: one.worker.code is not None)
+        until(lambda: one.worker.condition.code is not None)
         cable.plug()
         assert one.result(case).result == "already_blocked"
     assert len(writes(emulator)) == 199
@@ -334,7 +335,7 @@ def test_waiting_ends_with_the_time_of_the_block(emulator: Handle, monkeypatch: 
 def test_what_is_replaced_by_newer_events_is_let_go() -> None:
     tasks = Tasks()
     event = Event.from_post(post_of(), 0.0)
-    cases = [Case(event, HOST, 0.0, False, float(number), "", "", {"fw1"}) for number in range(4)]
+    cases = [Case(event, HOST, 0.0, False, 60, float(number), "", "", {"fw1"}) for number in range(4)]
     assert [tasks.put(case) for case in cases[:2]] == [None, None]
     assert tasks.release(cases[0]) and not tasks.release(cases[0])
     assert not tasks.release(cases[1]), "the newest stands for the address"
@@ -347,10 +348,38 @@ def test_what_is_replaced_by_newer_events_is_let_go() -> None:
     assert not tasks.release(cases[3]) and len(tasks) == 0
 
 
+def test_the_case_that_is_being_written_is_not_let_go() -> None:
+    tasks = Tasks()
+    event = Event.from_post(post_of(), 0.0)
+    cases = [Case(event, HOST, 0.0, False, 60, float(number), "", "", {"fw1"}, told={}) for number in range(2)]
+    assert tasks.put(cases[0]) is None
+    (task,) = tasks.take(10)
+    task.job, task.author = Job((HOST, "all_services")), cases[0]
+    assert tasks.put(cases[1]) is None and not tasks.release(cases[0])
+    assert tasks.settle(task) == cases
+
+
+def test_a_block_is_as_long_as_its_ttl_however_the_clock_jumps(emulator: Handle) -> None:
+    with bench(emulator) as one:
+        assert one.ask(ttl=600, age=-86400).result == "blocked"
+    (entry,) = entries(emulator)
+    assert entry["ttl"] == 600
+
+
+def test_an_own_write_that_came_late_is_ours(emulator: Handle) -> None:
+    emulator.switch("cos.repost", "reject_400")
+    event = Event.from_post(post_of(sourceIP=HOST, rank=-7), 0.0)
+    with bench(emulator) as one:
+        assert one.ask("203.0.113.1").result == "blocked"
+        seeded(emulator, {"host": HOST, "description": entry_description(event, INSTANCE)})
+        assert one.ask(rank=-7).result == "blocked"
+        assert one.witness.records[-1].event == event.id
+
+
 def test_a_defect_costs_the_events_at_hand_only(emulator: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
     with bench(emulator) as one:
-        job = FirewallWorker._job
-        monkeypatch.setattr(FirewallWorker, "_job", lambda self, task: 1 // 0)
+        job = module.job_for
+        monkeypatch.setattr(module, "job_for", lambda *_unused: 1 // 0)
         assert one.ask().result == "failed"
-        monkeypatch.setattr(FirewallWorker, "_job", job)
+        monkeypatch.setattr(module, "job_for", job)
         assert one.ask().result == "blocked"

@@ -156,20 +156,39 @@ def test_two_at_once_are_refused(path: str) -> None:
     Intake(path, 3600).close()
 
 
-@pytest.mark.parametrize("damage", ["garbage", "newer", "foreign"])
+@pytest.mark.parametrize("damage", ["garbage", "newer", "foreign", "incomplete"])
 def test_an_unusable_file_is_named_and_left_alone(path: str, damage: str) -> None:
     with Intake(path, 3600) as intake:
         settled(intake.add("a", 1.0, {}))
     if damage == "garbage":
         Path(path).write_bytes(b"no database at all" * 500)
     else:
-        rows(path, "PRAGMA user_version = 99" if damage == "newer" else "ALTER TABLE events RENAME COLUMN finished TO other")
+        changes = {
+            "newer": "PRAGMA user_version = 99", "foreign": "ALTER TABLE events RENAME COLUMN finished TO other",
+            "incomplete": "DROP TABLE instance",
+        }  # fmt: skip
+        rows(path, changes[damage])
     before = Path(path).read_bytes()
     for _turn in range(2):  # and the lock is let go of
         with pytest.raises(StateUnusable, match=r"intake\.sqlite3 cannot be used") as caught:
             Intake(path, 3600)
         assert "move it away" in str(caught.value.hint)
     assert Path(path).read_bytes() == before
+
+
+def test_the_record_of_an_older_release_goes_on(path: str) -> None:
+    with Intake(path, 3600) as intake:
+        settled(intake.add("a", 1.5, {"n": 1}))
+    rows(path, "DROP TABLE instance")
+    rows(path, "DROP INDEX events_finished")
+    rows(path, "PRAGMA user_version = 1")
+    with Intake(path, 3600) as intake:
+        assert intake.pending() == [Stored("a", 1.5, {"n": 1})]
+        instance = intake.instance
+        assert len(instance) == 4
+        intake.finish("a", {"verdict": "blocked"})
+    with Intake(path, 3600) as intake:
+        assert (intake.pending(), intake.instance) == ([], instance)
 
 
 def test_an_unreadable_event_is_not_lost_in_silence(path: str) -> None:
@@ -182,8 +201,9 @@ def test_an_unreadable_event_is_not_lost_in_silence(path: str) -> None:
 
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StateUnusable, match="file/responder cannot be used"):
+    with pytest.raises(StateUnusable, match="file/responder cannot be used") as caught:
         Intake(str(tmp_path / "file" / "responder" / "intake.sqlite3"), 3600)
+    assert caught.value.hint == intake_module.NOT_OURS
 
 
 def test_one_bad_event_does_not_spoil_the_others(path: str) -> None:

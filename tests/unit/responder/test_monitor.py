@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.intrusion.response.plugins.plugin_utils.responder import monitor as monitor_module
 from ansible_collections.intrusion.response.plugins.plugin_utils.responder.monitor import REASONS, VERDICTS, Metrics, Monitor
-from ansible_collections.intrusion.response.plugins.plugin_utils.responder.settings import MonitorSettings
+from ansible_collections.intrusion.response.plugins.plugin_utils.responder.settings import CannotListen, MonitorSettings
 from prometheus_client.parser import text_string_to_metric_families
 
 from .stand import Stand, run
@@ -43,6 +43,7 @@ def tell(metrics: Metrics) -> None:
     metrics.firewall("fw2", False)
     metrics.ledger_error()
     metrics.limited(True)
+    metrics.dry_run(True)
 
 
 def test_what_was_told_is_counted() -> None:
@@ -55,7 +56,7 @@ def test_what_was_told_is_counted() -> None:
         ("events_refused_total", "path"): 2, ("events_refused_total", "tls"): 0,
         ("verdicts_total", "blocked"): 1, ("verdicts_total", "failed"): 0, ("queue",): 7, ("latency_seconds_count",): 2,
         ("latency_seconds_bucket", "0.0025"): 0, ("latency_seconds_bucket", "0.005"): 1, ("latency_seconds_bucket", "30.0"): 1,
-        ("firewall_up", "fw1"): 1, ("firewall_up", "fw2"): 0, ("ledger_errors_total",): 1, ("limited",): 1,
+        ("firewall_up", "fw1"): 1, ("firewall_up", "fw2"): 0, ("ledger_errors_total",): 1, ("limited",): 1, ("dry_run",): 1,
     }  # fmt: skip
     assert {key: found[(name + key[0], *key[1:])] for key in expected} == expected
     assert len([key for key in found if key[0] == f"{name}events_refused_total"]) == len(REASONS)
@@ -99,7 +100,7 @@ def test_health_and_metrics_are_served() -> None:
                 assert samples(await answer.read())[("intrusion_response_events_accepted_total",)] == 1
             async with client.post(f"{url}/metrics") as answer:
                 assert answer.status == 405
-            with pytest.raises(InvalidInput, match="monitor: cannot listen"):
+            with pytest.raises(CannotListen, match=rf"^The monitor cannot listen on 127\.0\.0\.1 port {port}: Address already in use\.$"):
                 await Monitor(MonitorSettings(port=port), metrics, lambda: (True, {})).start()
             await monitor.stop()
             await monitor.stop()

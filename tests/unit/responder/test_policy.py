@@ -129,12 +129,26 @@ def test_the_mark() -> None:
         ({"rule_name": "Stra\u00dfe"}, "respond.policy.rule_name"),
         ({"private": ["10.0.0.300"]}, "respond.policy.private"),
         ({"direction": ["incoming"]}, "respond.policy.direction"),
+        ({"directions": ["inbound"]}, "respond.policy.directions may hold incoming, outgoing; got 'inbound'"),
+        ({"flows": ["Connection Flow"]}, "respond.policy.flows may hold connection, reverse; got 'connection flow'"),
+        ({"severities": ["Hihg"]}, "respond.policy.severities may hold low, medium, high, critical; got 'hihg' (did you mean high?)"),
     ],
 )
 def test_settings_that_cannot_work(given: dict[str, Any], name: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         policy(**given)
     assert name in caught.value.message
+
+
+def test_words_are_read_in_any_case() -> None:
+    found = policy(directions="Incoming, OUTGOING", flows=["Reverse"], severities=["High"], actions=["Log Only"])
+    assert (found.directions, found.flows) == ({"incoming", "outgoing"}, {"reverse"})
+    assert (found.severities, found.actions) == ({"high"}, {"log only"})
+
+
+def test_actions_that_nobody_knows_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    assert policy(actions=["Reset", "quarantine"]).actions == {"reset", "quarantine"}
+    assert "respond.policy.actions holds 'quarantine'" in caplog.text and "'reset'" not in caplog.text
 
 
 def test_renewal_follows_the_ttl() -> None:

@@ -8,8 +8,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._core.ledger import Filter, Ledger, Record
+from ansible_collections.intrusion.response.plugins.plugin_utils.responder import recorder as module
 from ansible_collections.intrusion.response.plugins.plugin_utils.responder.recorder import LedgerThread
+
+from .running import until
 
 
 def record(event: str, address: str = "203.0.113.5") -> Record:
@@ -49,3 +53,18 @@ def test_trouble_is_counted_and_what_follows_still_comes(tmp_path: Path) -> None
     thread.then(lambda: done.append(None))
     thread.close()
     assert failures and done and warnings
+
+
+def test_trouble_that_passes_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAUSE", 0.01)
+    blocked = tmp_path / "directory"
+    blocked.write_text("no directory")
+    failures: list[None] = []
+    ledger = Ledger(str(blocked / "ledger.sqlite3"), lambda _message: None)
+    thread = LedgerThread(ledger, lambda: failures.append(None))
+    thread.put(record("one"))
+    until(lambda: len(failures) > 2)
+    blocked.unlink()
+    until(lambda: ledger.find(Filter())[1] == 1)
+    thread.close()
+    ledger.close()

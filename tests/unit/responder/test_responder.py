@@ -64,6 +64,7 @@ def test_an_event_becomes_a_block_and_a_verdict(emulator: Handle, tmp_path: Path
         status, text = running.get("/healthz")
         health = json.loads(text)
         assert status == 200 and health["firewalls"] == {"fw1": "up", "fw2": "up"} and health["waiting"] == 0
+        assert health["writes"] == {"fw1": None, "fw2": None}
         metrics = running.get("/metrics")[1]
         assert 'intrusion_response_verdicts_total{verdict="blocked"} 1.0' in metrics
         assert "intrusion_response_latency_seconds_count 2.0" in metrics
@@ -202,10 +203,25 @@ def test_no_firewall_answers(emulator: Handle, tmp_path: Path) -> None:
     assert len(writes(emulator)) == 1
 
 
+def test_a_write_that_is_not_listed_yet_is_no_silence(emulator: Handle, tmp_path: Path) -> None:
+    with Running(tmp_path, {"firewalls": [firewall(emulator)], "verdict_after": 0.3}) as running:
+        running.ask(sourceIP="203.0.113.1")
+        emulator.fault({"kind": "delay", "seconds": 1.5, "service": "cos", "method": "GET", "times": 1})
+        event_id = running.post(sourceIP=HOST)
+        first = running.verdict(event_id)
+        assert (first["verdict"], first["code"], first["firewalls"][0]["result"]) == ("failed", "not_verified", "pending")
+        assert first["firewalls"][0]["latency_ms"] is not None
+        late = running.verdict(event_id, 1)
+        assert (late["verdict"], late["late"]) == ("blocked", True)
+
+
 def test_a_dry_run(emulator: Handle, tmp_path: Path) -> None:
     with Running(tmp_path, {"firewalls": [firewall(emulator)], "dry_run": "true"}) as running:
         verdicts = [running.ask(sourceIP=HOST), running.ask(sourceIP=HOST)]
         assert [(verdict["verdict"], verdict["dry_run"]) for verdict in verdicts] == [("blocked", True), ("already_blocked", True)]
+        metrics = running.get("/metrics")[1]
+        assert 'intrusion_response_verdicts_total{verdict="blocked"} 1.0' in metrics
+        assert "intrusion_response_latency_seconds_count 0.0" in metrics
     assert not writes(emulator) and not (tmp_path / "ledger.sqlite3").exists()
 
 
@@ -244,7 +260,7 @@ def test_a_ledger_that_cannot_be_written_stops_no_block(emulator: Handle, tmp_pa
     (tmp_path / "file").write_text("no directory")
     with Running(tmp_path, {"firewalls": [firewall(emulator)], "ledger": str(tmp_path / "file" / "ledger.sqlite3")}) as running:
         assert running.ask(sourceIP=HOST)["verdict"] == "blocked"
-        until(lambda: "intrusion_response_ledger_errors_total 1.0" in running.get("/metrics")[1])
+        until(lambda: re.search(r"intrusion_response_ledger_errors_total [1-9]", running.get("/metrics")[1]))
     assert "ledger" in caplog.text
 
 

@@ -33,7 +33,12 @@ def door(**given: Any) -> DoorSettings:
     section = Section(given)
     settings = DoorSettings.from_section(section)
     section.done()
+    settings.refuse_open_door()
     return settings
+
+
+def any_secret(_secret: str) -> None:
+    """Object to nothing."""
 
 
 def test_values_and_their_texts_are_the_same() -> None:
@@ -54,7 +59,7 @@ def test_missing_and_null_take_the_default() -> None:
     assert section.boolean("a", None) is None
     assert section.texts("a", ("x",)) == ("x",)
     assert section.numbers("a", (1, 4), 0, 9) == (1, 4)
-    assert section.secret("a") is None and section.secrets("a") == ()
+    assert section.secret("a") is None and section.secrets("a", any_secret, False) == ()
     assert section.sections("a") == [] and not section.has("a")
     assert Section(None).section("x").text("y", "z") == "z"
 
@@ -72,8 +77,7 @@ def test_missing_and_null_take_the_default() -> None:
         (lambda section: section.text("x"), 5),
         (lambda section: section.text("x"), "  "),
         (lambda section: section.text("x"), "a\nb"),
-        (lambda section: section.text("x", choices=("a", "b")), "c"),
-        (lambda section: section.texts("x", choices=("a", "b")), ["a", "c"]),
+        (lambda section: section.words("x", (), ("a", "b")), ["a", "c"]),
         (lambda section: section.texts("x"), {"a": 1}),
         (lambda section: section.networks("x"), ["192.0.2.1/24"]),
         (lambda section: section.networks("x"), ["example.com"]),
@@ -81,9 +85,8 @@ def test_missing_and_null_take_the_default() -> None:
         (lambda section: section.sections("x"), {"a": 1}),
         (lambda section: section.sections("x"), ["a"]),
         (lambda section: section.secret("x"), 123456),
-        (lambda section: section.secrets("x"), {"a": 1}),
+        (lambda section: section.secrets("x", any_secret, False), {"a": 1}),
         (lambda section: section.file("x"), "$NOT_SET_ANYWHERE/file"),
-        (lambda section: section.required_text("x"), None),
     ],
 )
 def test_errors_name_the_argument_in_full(read: Any, value: Any) -> None:
@@ -110,11 +113,12 @@ def test_unknown_arguments_are_refused_with_the_nearest_name() -> None:
 
 def test_secrets_come_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "one").write_text("pass word \n")
-    (tmp_path / "many").write_text(f"{SECRET}-1\n\n {SECRET}-2 \n")
+    (tmp_path / "many").write_text(f"\ufeff{SECRET}-1\r\n\n# the old one:\n {SECRET}-2 \n", encoding="utf-8")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     section = Section({"password_file": "$CREDENTIALS_DIRECTORY/one", "path_secrets_file": str(tmp_path / "many")})
     assert section.secret("password") == "pass word "
-    assert section.secrets("path_secrets") == (f"{SECRET}-1", f"{SECRET}-2")
+    assert section.secrets("path_secrets", any_secret, comments=True) == (f"{SECRET}-1", f"{SECRET}-2")
+    assert section.secrets("path_secrets", any_secret, comments=False) == (f"{SECRET}-1", "# the old one:", f"{SECRET}-2")
     section.done()
 
 
@@ -125,6 +129,47 @@ def test_unusable_files_of_secrets_are_named(tmp_path: Path, content: bytes | No
         path.write_bytes(content)
     with pytest.raises(InvalidInput, match="path_secrets_file"):
         door(path_secrets_file=str(path))
+
+
+@pytest.mark.parametrize("name", ["path_secrets_file", "hmac_secrets_file"])
+@pytest.mark.parametrize("line", ["hunter2", "hunter2-and\x01more-of-it"])
+def test_bad_secrets_in_files_are_named_by_line(tmp_path: Path, name: str, line: str) -> None:
+    path = tmp_path / "secrets"
+    path.write_text(f"{SECRET}\n\n{line}\n", encoding="utf-8")
+    with pytest.raises(InvalidInput) as caught:
+        door(**{name: str(path)})
+    assert f"{name} ({path}, line 3) m" in caught.value.message and "hunter2" not in caught.value.message
+
+
+def test_files_of_secrets_that_everybody_reads_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = {name: tmp_path / name for name in ("path_secrets_file", "hmac_secrets_file", "key_file", "cert_file")}
+    for path in files.values():
+        path.write_text(SECRET)
+        path.chmod(0o640)
+    tls = {name: str(files[name]) for name in ("key_file", "cert_file")}
+    arguments = {"tls": tls, **{name: str(files[name]) for name in ("path_secrets_file", "hmac_secrets_file")}}
+    door(**arguments)
+    assert not caplog.text
+    for path in files.values():
+        path.chmod(0o644)
+    door(**arguments)
+    warned = [record.getMessage().partition(":")[0] for record in caplog.records]
+    assert sorted(warned) == ["hmac_secrets_file", "path_secrets_file", "tls.key_file"]
+    door(tls={"cert_file": tls["cert_file"]})
+    assert "tls.cert_file: " in caplog.text and SECRET not in caplog.text
+
+
+def test_a_monitor_beyond_loopback_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    MonitorSettings.from_section(Section({"host": "localhost"}))
+    assert not caplog.text
+    MonitorSettings.from_section(Section({"host": "192.0.2.1"}))
+    assert "monitor: everybody who reaches 192.0.2.1 port 9105" in caplog.text
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64])
+def test_hosts_that_can_be_none_are_refused(host: str) -> None:
+    with pytest.raises(InvalidInput, match=r"^host must be an address"):
+        door(host=host, path_secrets=[SECRET], allow_http=True)
 
 
 def test_a_secret_and_its_file_exclude_each_other(tmp_path: Path) -> None:
@@ -209,6 +254,7 @@ def test_whatever_is_given_is_read_or_refused(given: Any) -> None:
         section = Section(given)
         settings = DoorSettings.from_section(section)
         section.done()
+        settings.refuse_open_door()
     except InvalidInput:
         return
     assert is_loopback(settings.host) or (settings.authenticates and (settings.tls or settings.allow_http))

@@ -11,6 +11,7 @@ import logging
 import os
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 import yaml
 from ansible_collections.intrusion.response.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.intrusion.response.plugins.plugin_utils.responder import inbox as inbox_module
+from ansible_collections.intrusion.response.plugins.plugin_utils.responder import source as source_module
 from ansible_collections.intrusion.response.plugins.plugin_utils.responder.inbox import Outbox
 from ansible_collections.intrusion.response.plugins.plugin_utils.responder.intake import Intake, StateInUse
 from ansible_collections.intrusion.response.plugins.plugin_utils.responder.source import Settings
@@ -58,6 +61,11 @@ def settings(environ: dict[str, str] | None = None, **args: Any) -> Settings:
     ("args", "name"),
     [
         ({"prot": 5005}, "did you mean port?"),
+        ({"host": "0.0.0.0", "path_secret_file": "/nowhere"}, "'path_secret_file' is not an argument; did you mean path_secrets_file?"),
+        ({"tls": {"cert_fil": "/nowhere"}}, "'tls.cert_fil' is not an argument; did you mean cert_file?"),
+        ({"respond": {"firewall": [FIREWALL]}}, "'respond.firewall' is not an argument; did you mean firewalls?"),
+        ({"respond": {"firewalls": [{"api_ulr": "https://192.0.2.1"}]}}, "api_ulr' is not an argument; did you mean api_url?"),
+        ({"respond": {"firewalls": [{"api_url": "https://192.0.2.1", "username": "b", "pasword": PASSWORD}]}}, "did you mean password?"),
         ({"respond": {}}, "respond.firewalls"),
         ({"respond": {"firewalls": [{}]}}, "respond.firewalls[0].api_url"),
         ({"respond": {"firewalls": [{**FIREWALL, "api_url": "192.0.2.1"}]}}, "respond.firewalls[0]: api_url"),
@@ -111,6 +119,28 @@ def test_nulls_of_a_rulebook_are_defaults() -> None:
     assert found.respond is None and found.monitor is None and found.state_dir.endswith("intrusion.response/responder")
 
 
+def test_the_state_needs_a_directory() -> None:
+    with pytest.raises(InvalidInput, match="INTRUSION_RESPONSE_STATE_DIR must be a directory"):
+        settings({"INTRUSION_RESPONSE_STATE_DIR": "none"})
+    with pytest.raises(InvalidInput, match=r"^state_dir must be a directory"):
+        settings({"INTRUSION_RESPONSE_STATE_DIR": "/srv"}, state_dir="none")
+    assert settings({"INTRUSION_RESPONSE_STATE_DIR": "none"}, state_dir="/srv/none").state_dir == "/srv/none"
+
+
+def test_the_first_event_says_how_it_runs(emulator: Handle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTRUSION_RESPONSE_NEVER_BLOCK", "192.0.2.7, 192.0.2.8")
+    respond = {"firewalls": [firewall(emulator)], "never_block": ["198.51.100.0/24"], "dry_run": True}
+    with Running(tmp_path, respond) as running:
+        assert running.started == {
+            "type": "started", "address": list(running.addresses["door"]), "tls": False, "dry_run": True, "firewalls": ["fw1"],
+            "never_block": ["198.51.100.0/24", "192.0.2.7", "192.0.2.8"],
+        }  # fmt: skip
+        assert "intrusion_response_dry_run 1.0" in running.get("/metrics")[1]
+    with Running(tmp_path, None) as running:
+        assert running.started["firewalls"] == running.started["never_block"] == [] and running.started["dry_run"] is False
+        assert "intrusion_response_dry_run 0.0" in running.get("/metrics")[1]
+
+
 def test_without_respond_events_are_handed_on_once(tmp_path: Path) -> None:
     with Running(tmp_path, None) as running:
         posts = [post_of() for _unused in range(3)]
@@ -127,6 +157,7 @@ def test_without_respond_events_are_handed_on_once(tmp_path: Path) -> None:
 
 def test_what_the_rule_engine_did_not_take_is_handed_on_after_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox_module, "WAITING", 3)
+    monkeypatch.setattr(source_module, "WAITING", 3)
     with Running(tmp_path, None) as running:
         running.slow.set()
         for _unused in range(3):
@@ -225,7 +256,8 @@ def service(*arguments: str, **environ: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def test_the_service(emulator: Handle, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_the_service(emulator: Handle, tmp_path: Path, number: signal.Signals) -> None:
     config = tmp_path / "responder.yml"
     args = {
         "port": 0, "path_secrets": [SECRET], "state_dir": str(tmp_path / "state"),
@@ -238,30 +270,52 @@ def test_the_service(emulator: Handle, tmp_path: Path) -> None:
         assert process.stderr is not None and process.stdout is not None
         line = process.stderr.readline()
         assert line.startswith("INFO Listening on 127.0.0.1 port "), line
+        assert json.loads(process.stdout.readline())["type"] == "started"
         running = Running(tmp_path, None)
         running.addresses["door"] = ("127.0.0.1", int(line.split()[5].rstrip(".")))
         event_id = running.post(sourceIP=HOST)
         verdict = json.loads(process.stdout.readline())
         assert (verdict["verdict"], verdict["ips"]["id"]) == ("blocked", event_id)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         output, errors = process.communicate(timeout=20)
-        assert process.returncode == 0 and "Traceback" not in errors and not output
+        assert process.returncode == 0 and errors.endswith("INFO Stopped.\n") and "Traceback" not in errors and not output
         assert SECRET not in errors and "canary" not in errors
     finally:
         process.kill()
         process.wait()
 
 
+@pytest.mark.parametrize("what", ["port", "monitor"])
+def test_what_may_get_better_is_no_bad_setting(tmp_path: Path, what: str) -> None:
+    config = tmp_path / "responder.yml"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        args = {"port": 0, "state_dir": str(tmp_path / "state"), **({"port": port} if what == "port" else {"monitor": {"port": port}})}
+        config.write_text(yaml.safe_dump(args))
+        process = service("--config", str(config))
+        output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output) == (1, "")
+    assert errors.endswith(f" cannot listen on 127.0.0.1 port {port}: Address already in use.\n") and "Traceback" not in errors
+
+
 def test_the_service_checks_its_settings(tmp_path: Path) -> None:
-    for name in ("door.pem", "door.key", "path-secrets", "firewall-password"):
+    for name in ("path-secrets", "firewall-password"):
         (tmp_path / name).write_text("a-secret-of-some-length\n")
-    text = (EXAMPLES / "responder.yml").read_text(encoding="utf-8")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "firewalls.pem"))
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "door.pem"))
+    certificate.private_key_pem.write_to_path(str(tmp_path / "door.key"))
+    (tmp_path / "other.pem").write_text("no certificate")
+    text = (EXAMPLES / "responder.yml").read_text(encoding="utf-8").replace("/etc/intrusion-responder", str(tmp_path))
     config = tmp_path / "responder.yml"
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path), "STATE_DIRECTORY": str(tmp_path / "state")}
     for change, status, message in (
-        (("/etc/intrusion-responder/firewalls.pem", str(tmp_path / "missing.pem")), 78, "respond.firewalls[0]: ca_path"),
-        (("ca_path: /etc/intrusion-responder/firewalls.pem", "timeout: 5"), 0, "are usable"),
-        (("dry_run: true", "dry_rn: true"), 78, ""),
+        (("firewalls.pem", "missing.pem"), 78, "respond.firewalls[0]: ca_path"),
+        (("", ""), 0, "are usable"),
+        (("dry_run: true", "dry_rn: true"), 78, "'respond.dry_rn' is not an argument; did you mean dry_run?"),
+        (("door.pem", "other.pem"), 78, "tls.cert_file: "),
+        (("- 198.51.100.0/24", "- 198.51.100.0/33"), 78, "never_block"),
         (("host: 0.0.0.0", "host: [0.0.0.0"), 78, "is not YAML (line "),
     ):
         config.write_text(text.replace(*change))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import logging
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -65,8 +66,11 @@ ips = _shared("module_utils._ips.event")
 
 def main(event: dict[str, Any]) -> dict[str, Any]:
     """Return the event with the normalised post as `ips`; unchanged where there is none."""
-    if not isinstance(event, dict) or "ips" in event:
+    if not isinstance(event, dict) or _is_normal(event.get("ips")):
         return event
+    if "ips" in event:
+        logger.warning("An event came with an ips that is not one of ours; it is left out.")
+        event = {name: value for name, value in event.items() if name != "ips"}
     for post in _candidates(event):
         if post.keys() >= NEEDED and not ADDRESSES.isdisjoint(post):
             try:
@@ -75,6 +79,14 @@ def main(event: dict[str, Any]) -> dict[str, Any]:
                 logger.warning("An event looks like a post of the IPS and is none: %s", error)
                 return event
     return event
+
+
+def _is_normal(found: Any) -> bool:
+    """Return whether rules may pass on id and attacker: whoever posts to other sources can add what they like."""
+    if not isinstance(found, Mapping) or not isinstance(found.get("id"), str) or not re.fullmatch("[0-9a-f]{32}", found["id"]):
+        return False
+    attacker = found.get("attacker")
+    return attacker is None or (isinstance(attacker, str) and ips.is_plain(attacker))
 
 
 def _candidates(event: dict[str, Any]) -> Iterator[Mapping[str, Any]]:

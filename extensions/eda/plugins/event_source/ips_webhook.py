@@ -22,6 +22,7 @@ description:
     sent again is acknowledged again and has no second effect.
   - With O(respond) it also blocks the attacker on one or more Clavister cOS Core firewalls, within milliseconds, and the rules get
     one event with the verdict. Without, the rules get every event as it is.
+  - The first event says how it runs - C({type: started, address, tls, dry_run, firewalls, never_block}).
   - Beyond loopback it refuses to listen without TLS (unless O(allow_http)) and without at least one of O(path_secrets),
     O(hmac_secrets), O(tls.client_ca_file) and O(allow_from).
 options:
@@ -45,7 +46,7 @@ options:
   path_secrets:
     description:
       - Secrets of at least 16 letters, digits and C(. _ ~ -), of which the URL must hold one. Give the old and the new one to rotate.
-      - Or O(path_secrets_file), a file with one a line.
+      - Or O(path_secrets_file), a file with one a line; lines that begin with C(#) are comments.
     type: list
   hmac_secrets:
     description:
@@ -81,9 +82,9 @@ options:
         C(allow_http), C(use_proxy), C(timeout), C(retries) (0, since the responder sends again by itself) and C(concurrency) (4).
         What is not given comes from the environment variables of the modules, such as E(COS_API_URL).
       - C(policy) tells which events lead to a block, and the block itself - C(directions) ([incoming]), C(flows) ([connection]),
-        C(severities), C(actions) and C(rules) (all), C(exclude_rules), C(detect_only) (true), C(private) (private and reserved
-        networks that may be blocked), C(service) (all_services), C(ttl) (3600), C(renew_below) (half the ttl), C(rule_name) (IPS),
-        C(close_established) (true).
+        C(severities) (of low, medium, high and critical - all), C(actions) and C(rules) (all), C(exclude_rules), C(detect_only) (true),
+        C(private) (private and reserved networks that may be blocked), C(service) (all_services), C(ttl) (3600), C(renew_below)
+        (half the ttl), C(rule_name) (IPS), C(close_established) (true).
       - C(escalation) makes blocks of repeat offenders longer - C(multipliers) ([1, 4, 24]), C(cap) (604800 seconds), C(memory)
         (2592000 seconds). It goes by the ledger.
       - C(limits) are C(new_per_minute) (100) and C(total) (5000) addresses, past which nothing new is blocked.
