@@ -29,7 +29,7 @@ def summaries(fleet, strategy, hosts, tasks):
     fleet.control("POST", "reset", {})
     playbook = fleet.write_playbook("role", [{"hosts": ",".join(hosts), "gather_facts": False, "strategy": strategy, "tasks": tasks}])
     played = fleet.play(playbook, ANSIBLE_CALLBACK_RESULT_FORMAT="yaml")
-    blocks = played.output.split("Summary] ")[1:]
+    blocks = [said for block in played.output.split("Summary] ")[1:] for said in block.split("\nok: [")[1:]]  # by each host that spoke
     lines = [[line.strip(" -") for line in block.splitlines() if line.startswith("    - ")] for block in blocks]
     return played, [found for found in lines if found]
 
