@@ -70,8 +70,9 @@ class RespondSettings:
     never_block: tuple[str, ...]
 
     @classmethod
-    def from_section(cls, section: Section, environ: Mapping[str, str] = os.environ) -> RespondSettings:
+    def from_section(cls, section: Section, environ: Optional[Mapping[str, str]] = None) -> RespondSettings:
         """Read it; raises InvalidInput."""
+        environ = os.environ if environ is None else environ
         dry_run = section.boolean("dry_run", False)
         policy = Policy.from_section(section.section("policy"))
         never_block = section.texts("never_block")

@@ -51,8 +51,9 @@ class Settings:
     respond: Optional[RespondSettings]
 
     @classmethod
-    def from_args(cls, args: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Settings:
+    def from_args(cls, args: Mapping[str, Any], environ: Optional[Mapping[str, str]] = None) -> Settings:
         """Read the arguments; raises InvalidInput, naming the one at fault, before anything is opened."""
+        environ = os.environ if environ is None else environ
         top = Section({name: value for name, value in args.items() if name != "eda_feedback_queue"})
         default = next(option.default for option in IPS_CONNECTION if option.name == "state_dir")
         shared = environ.get(STATE_DIR_ENV) or default

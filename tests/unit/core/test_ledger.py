@@ -290,7 +290,7 @@ def test_retention(path: Path, warnings: list[str]) -> None:
     assert [found.last.address[-1] for found in ledger.standing(Filter(), now)] == ["9"]
     ledger.record([record(old)])
     assert ledger.find(Filter())[1] == 5, "once a day is enough"
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE retention SET applied = applied - ?", (DAY + 1,))
     Ledger(str(path), warnings.append, keep=0).record([record(old)])
     assert ledger.find(Filter())[1] == 6, "0 keeps for ever"

@@ -67,7 +67,7 @@ def test_a_corrupt_file_is_a_warning(ledger: Ledger, path: Path, warnings: list[
 
 def test_a_database_of_something_else(ledger: Ledger, path: Path, warnings: list[str]) -> None:
     path.parent.mkdir()
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("CREATE TABLE records (id)")
     assert not ledger.record([record()])
     assert "it is not a ledger" in warnings[0]
@@ -77,7 +77,7 @@ def test_a_database_of_something_else(ledger: Ledger, path: Path, warnings: list
 def test_a_newer_format(ledger: Ledger, path: Path, warnings: list[str]) -> None:
     ledger.record([record()])
     ledger.close()
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA user_version = 2")
     assert not ledger.record([record()])
     assert "a newer release of intrusion.response" in warnings[0] and "format 2" in warnings[0]

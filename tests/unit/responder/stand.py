@@ -80,4 +80,3 @@ def run(story: Callable[[Stand], Awaitable[None]], **arguments: Any) -> None:
             await story(stand)
 
     asyncio.run(main())
-

@@ -90,7 +90,7 @@ def settled(future: Future[bool]) -> bool:
 
 
 def rows(path: str, query: str) -> list[Any]:
-    with closing(sqlite3.connect(path)) as database, database:
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
         return database.execute(query).fetchall()
 
 
