@@ -86,7 +86,7 @@ class FirewallWorker:
         self._resume_at = -math.inf
         self._pause_length = FIRST_PAUSE
         self._trouble: Optional[IntrusionResponseError] = None
-        self._lost = False
+        self._lost = self._told_found = False
         self._thread = threading.Thread(target=self._run, name=f"firewall {self.name}", daemon=True)
 
     def start(self) -> None:
@@ -246,19 +246,20 @@ class FirewallWorker:
 
     def _look(self) -> bool:
         """Ask for the blacklist, and settle what waits for it."""
-        begun, is_first = time.monotonic(), self._view.at == -math.inf
+        begun, connects = time.monotonic(), self._view.at == -math.inf
         try:
             listing = read(self._client)
         except IntrusionResponseError as error:
             self._stumble(error)
             return False
-        self._view.adopt(listing, None if is_first else time.monotonic() - begun)  # the first pays for the connection, too
+        self._view.adopt(listing, None if connects else time.monotonic() - begun)  # that pays for the connection, too
         self._trouble, self._resume_at = None, -math.inf
         if self.tasks.due == math.inf and not self._unverified:
             self._pause_length = FIRST_PAUSE
         self.condition.answers()
         self._observer.listed(self.name, *self._view.hosts())
-        if is_first:
+        if not self._told_found:  # later ones also list writes of this run, which are recorded when they are verified
+            self._told_found = True
             self._tell_found()
         self._unverified.adopt()
         return True

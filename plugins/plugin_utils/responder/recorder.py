@@ -10,7 +10,7 @@ import os
 import queue
 import threading
 import time
-from typing import Callable, Union
+from typing import Callable, Optional, Union
 
 from ...module_utils._core.errors import LedgerUnusable
 from ...module_utils._core.ledger import Filter, Ledger, Record
@@ -35,7 +35,7 @@ class LedgerThread:
         self._user, self._job = who(os.environ)
         self._queue: queue.Queue[Union[Record, Then, None]] = queue.Queue(WAITING)
         self._closing = False
-        self._well = time.monotonic()
+        self._failing_since: Optional[float] = None
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
@@ -80,12 +80,14 @@ class LedgerThread:
     @property
     def _may_wait(self) -> bool:
         """Whether what could not be written is tried again: trouble may pass, but not for ever."""
-        return not self._closing and time.monotonic() - self._well < PATIENCE and self._queue.qsize() < WAITING // 2
+        passed = 0.0 if self._failing_since is None else time.monotonic() - self._failing_since
+        return not self._closing and passed < PATIENCE and self._queue.qsize() < WAITING // 2
 
     def _write(self, records: list[Record]) -> bool:
         if self._ledger.record([record._replace(user=self._user, job=self._job) for record in records]):
-            self._well = time.monotonic()
+            self._failing_since = None
             return True
+        self._failing_since = self._failing_since or time.monotonic()
         self._failed()
         return False
 

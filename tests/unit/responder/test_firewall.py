@@ -296,6 +296,14 @@ def test_an_entry_of_another_responder_is_not_ours(emulator: Handle) -> None:
         assert not one.witness.records
 
 
+def test_a_write_is_recorded_once_when_the_firewall_went_away_before_it_was_verified(emulator: Handle) -> None:
+    with bench(emulator) as one:
+        emulator.fault({"kind": "drop_after", "service": "cos", "method": "POST", "times": 1})
+        case = one.put()
+        assert one.result(case).result == "blocked"
+        assert [record.event for record in one.witness.records] == [case.event.id]
+
+
 def test_a_dry_run_writes_nothing(emulator: Handle) -> None:
     seeded(emulator, {"host": "203.0.113.9", "ttl": 100})
     with bench(emulator, dry_run=True) as one:
