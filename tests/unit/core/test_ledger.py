@@ -14,7 +14,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -42,23 +41,6 @@ for turn in range(10):
 def record(at: float = NOW, action: str = "block", outcome: str = "ok", address: str = "203.0.113.5", **more: Any) -> Record:
     return Record(**{"at": at, "action": action, "outcome": outcome, "address": address, "service": "all_services",
                      "firewall": FIREWALL, "ttl": 3600, **more})  # fmt: skip
-
-
-@pytest.fixture
-def warnings() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "ledger.sqlite3"
-
-
-@pytest.fixture
-def ledger(path: Path, warnings: list[str]) -> Iterator[Ledger]:
-    found = Ledger(str(path), warnings.append)
-    yield found
-    found.close()
 
 
 def rows(path: Path) -> int:

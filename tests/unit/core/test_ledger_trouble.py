@@ -10,7 +10,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -24,23 +23,6 @@ NOW = 1_800_000_000.0
 
 def record() -> Record:
     return Record(NOW, "block", "ok", "203.0.113.5", "all_services", "https://192.0.2.1", ttl=3600)
-
-
-@pytest.fixture
-def warnings() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "ledger.sqlite3"
-
-
-@pytest.fixture
-def ledger(path: Path, warnings: list[str]) -> Iterator[Ledger]:
-    found = Ledger(str(path), warnings.append)
-    yield found
-    found.close()
 
 
 def rows(path: Path) -> int:
