@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.intrusion.response.plugins.modules import response_ledger_info
-from ansible_collections.intrusion.response.plugins.plugin_utils.in_process import InProcessAction
+from ansible_collections.intrusion.response.plugins.plugin_utils._in_process import InProcessAction
 
 
 class ActionModule(InProcessAction):

@@ -273,10 +273,10 @@ hint:
 """
 
 from ansible_collections.intrusion.response.plugins.module_utils._core.call import Call
-from ansible_collections.intrusion.response.plugins.module_utils._core.ledger import Ledger
 from ansible_collections.intrusion.response.plugins.module_utils._core.module import connection_spec, run_module
 from ansible_collections.intrusion.response.plugins.module_utils._core.options import LEDGER
-from ansible_collections.intrusion.response.plugins.module_utils._cos import recorded
+from ansible_collections.intrusion.response.plugins.module_utils._ledger import query
+from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
 
 ARGUMENT_SPEC = {
     "event": {"type": "str"},
@@ -296,7 +296,7 @@ ARGUMENT_SPEC = {
 def run(call: Call) -> dict:
     """Read the ledger."""
     ledger = Ledger.from_option(call.params["ledger"], call.warn)
-    return recorded.report(ledger, recorded.Query.from_params(call.params), call.warn)
+    return query.report(ledger, query.Query.from_params(call.params), call.warn)
 
 
 def main() -> None:

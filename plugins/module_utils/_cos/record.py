@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 
 from .._core.call import Call
 from .._core.errors import InvalidInput, NotAttempted, StoredDifferently
-from .._core.ledger import Ledger, Record
 from .._core.options import integer_between, parse_name
+from .._ledger.record import Record
+from .._ledger.store import Ledger
 from .apply import Job
 
 #: What the resources call their writes, and what the ledger does.

@@ -17,7 +17,7 @@ import yaml
 LONGEST = 400
 OWN = "ansible_collections.intrusion.response"
 UTILS = "plugins/module_utils/"
-RESPONDER = "plugins/plugin_utils/responder/"
+RESPONDER = "plugins/plugin_utils/_responder/"
 #: The only files that may know the library below.
 ANSIBLE_BELONGS_TO = {f"{UTILS}_core/module.py"}
 HTTP_BELONGS_TO = {f"{UTILS}_core/http.py"}

@@ -125,7 +125,7 @@ def _shared(name: str) -> ModuleType:
     if package not in sys.modules:
         sys.modules[package] = ModuleType(package)
         sys.modules[package].__path__ = [str(PLUGINS)]
-    return importlib.import_module(f"{package}.plugin_utils.responder.{name}")
+    return importlib.import_module(f"{package}.plugin_utils._responder.{name}")
 
 
 async def main(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:

@@ -1,0 +1,150 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading the ledger for people, and for those who take back what was done."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from typing import Any, Callable, Optional
+
+from .._core.errors import InvalidInput
+from .._core.options import parse_name
+from .._cos.blacklist import LONGEST_TTL, parse_host
+from .._cos.record import firewall_name
+from .record import Filter, Record, Standing
+from .store import Ledger
+
+UNITS = {"s": 1, "": 60, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+#: Characters of an event's id that are enough where only one event begins with them.
+ENOUGH = 12
+#: How the responder names an event in the description of an entry: "IPS event <id>.<responder> on <host>: <rule>".
+LISTED_EVENT = re.compile(r"(?:IPS event )?([0-9a-f]{32})\.\w+(?: on .*)?")
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is wanted of the ledger."""
+
+    filter: Filter
+    limit: int
+    now: float
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Query:
+        """Validate module options; raises InvalidInput."""
+        now = time.time()
+        since, until, last = (params[name] for name in ("since", "until", "last"))
+        if last is not None and (since is not None or until is not None):
+            raise InvalidInput("last cannot be combined with since or until.")
+        if params["limit"] < 0:
+            raise InvalidInput(f"limit must be 0, for all records, or more; got {params['limit']}.")
+        found = Filter(
+            event=parse_event(params["event"]),
+            rule_name=parse_name("rule_name", params["rule_name"]),
+            addresses=tuple(parse_host("addresses", address) for address in params["addresses"]),
+            firewall=None if params["firewall"] is None else firewall_name(params["firewall"]),
+            since=parse_time("since", since) if last is None else now - parse_span("last", last),
+            until=parse_time("until", until),
+            actions=tuple(params["action"]),
+            door=parse_name("door", params["door"]),
+        )
+        if found.since is not None and found.until is not None and found.since >= found.until:
+            raise InvalidInput("since must be before until.")
+        return cls(found, params["limit"], now)
+
+
+def report(ledger: Ledger, query: Query, warn: Callable[[str], None]) -> dict[str, Any]:
+    """Return module return values; raises LedgerUnusable."""
+    if ledger.path is None:
+        raise InvalidInput("ledger must name a file; there is nothing to read in none.")
+    there = ledger.is_there()
+    if not there:
+        warn(f"There is no ledger {ledger.path}. Nothing was recorded here yet, or it was recorded elsewhere.")
+    wanted = replace(query.filter, event=whole_event(ledger, query.filter.event))
+    records, total = ledger.find(wanted, query.limit)
+    standing = ledger.standing(replace(wanted, actions=()), query.now)
+    return {
+        "changed": False,
+        "ledger": ledger.path,
+        "exists": there,
+        "records": [shown_record(record) for record in records],
+        "total": total,
+        "standing": [shown_standing(found, query.now) for found in standing],
+    }
+
+
+def whole_event(ledger: Ledger, event: Optional[str]) -> Optional[str]:
+    """Return the id of the one event that begins so, or event as it is; raises InvalidInput where there are several."""
+    found = [] if event is None else ledger.events(event, 2)
+    if event is None or event in found or len(event) < ENOUGH or not found:
+        return event
+    if len(found) > 1:
+        raise InvalidInput(f"event must name one event, but several begin with {event!r}, such as {found[0]} and {found[1]}.")
+    return found[0]
+
+
+def shown_record(record: Record) -> dict[str, Any]:
+    """Return a record as a dictionary of its fields, with the time as text."""
+    return {"id": record.id, **{name: value for name, value in record._asdict().items() if name != "id"}, "at": time_text(record.at)}
+
+
+def shown_standing(found: Standing, now: float) -> dict[str, Any]:
+    """Return a standing block in the form in which cos_blacklist_entries takes it."""
+    began, last = found
+    ends = last.ends
+    return {
+        "host": last.address,
+        "service": last.service,
+        "ttl": None if ends is None else min(max(1, math.ceil(ends - now)), LONGEST_TTL),
+        "rule_name": last.rule_name,
+        "description": last.description,
+        "firewall": last.firewall,
+        "event": began.event,
+        "event_rule": began.event_rule,
+        "at": time_text(began.at),
+        "expires_at": None if ends is None else time_text(ends),
+    }
+
+
+def time_text(seconds: float) -> Optional[str]:
+    """Return seconds since the epoch as UTC in ISO 8601 with milliseconds; None for what no calendar holds."""
+    try:
+        return (EPOCH + timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (OverflowError, ValueError):
+        return None
+
+
+def parse_time(name: str, value: Optional[str]) -> Optional[float]:
+    """Return seconds since the epoch from such, or from ISO 8601 (UTC where it names no zone); raises InvalidInput."""
+    text = (value or "").strip()
+    if not text:
+        return None
+    try:
+        if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", text):
+            return float(text)
+        moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"{name} must be a time such as 2026-11-22T03:10:00Z, or seconds since the epoch; got {text[:80]!r}.") from None
+
+
+def parse_event(value: Optional[str]) -> Optional[str]:
+    """Return an event's id, also from the description of an entry or its beginning; None when empty; raises InvalidInput."""
+    name = parse_name("event", value)
+    listed = LISTED_EVENT.fullmatch(name or "")
+    return listed[1] if listed else name
+
+
+def parse_span(name: str, value: str) -> float:
+    """Return seconds from a number of minutes, or a number with a unit; raises InvalidInput."""
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([smhdw]?)", value.strip())
+    if not found or float(found[1]) == 0:
+        raise InvalidInput(f"{name} must be minutes, or a time such as 90m, 2h or 1d; got {value[:80]!r}.")
+    return float(found[1]) * UNITS[found[2]]

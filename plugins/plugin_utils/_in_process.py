@@ -1,0 +1,107 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The base of the collection's action plugins: run a module's function in the controller's process where that is the same thing.
+
+An API module that runs on the controller needs no Python interpreter of its own, which is what most of its time goes into. Where
+a task asks for another user, machine, interpreter or environment, the ordinary module runs.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from contextlib import suppress
+from types import ModuleType
+from typing import Any, ClassVar, Optional
+
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import filter_loader, test_loader
+from ansible.utils.vars import merge_hash
+
+from ..module_utils._core.errors import InvalidInput
+from ..module_utils._core.http import REQUESTS_IMPORT_ERROR, tls_context
+from ..module_utils._core.module import run_in_process
+from ._inventory import inventory_addresses
+
+
+class InProcessAction(ActionBase):
+    """Runs one module; a subclass names it."""
+
+    _supports_check_mode = True
+    _supports_async = True
+
+    #: The module, imported with the plugin, and so in the parent of all workers.
+    module: ClassVar[ModuleType]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Prepare the parent of all workers, which is where the strategy loads the plugin, so that every fork finds it done."""
+        super().__init_subclass__(**kwargs)
+        if hasattr(cls, "module"):
+            if "ca_path" in cls.module.ARGUMENT_SPEC:
+                _function, names = cls.module.ARGUMENT_SPEC["ca_path"]["fallback"]
+                with suppress(InvalidInput):  # which the task itself will report
+                    tls_context(True, next((os.environ[name] for name in names if os.environ.get(name)), None))
+            # The first template that uses one makes Ansible load all of its own filters or tests; better here than in each worker.
+            filter_loader.get("ansible.builtin.bool")
+            test_loader.get("ansible.builtin.changed")
+            # The workers' collectors would otherwise walk over, and so copy, the memory that they share with the parent.
+            gc.freeze()
+
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
+        """Run the task and return its result."""
+        task_vars = task_vars or {}
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        arguments = self.arguments(task_vars)
+        if self._belongs_here(task_vars):
+            # A module gets its arguments as JSON; going through it here too makes the types the same.
+            plain = json.loads(json.dumps(arguments, default=str))
+            done = run_in_process(
+                self._task.action,
+                self.module.run,
+                self.module.ARGUMENT_SPEC,
+                getattr(self.module, "CONSTRAINTS", {}),
+                plain,
+                check_mode=self._task.check_mode,
+                diff_mode=self._task.diff,
+            )
+            merged: dict[str, Any] = merge_hash(result, done)
+            return merged
+        wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
+        result = merge_hash(result, self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=wrap_async))
+        if not wrap_async:
+            self._remove_tmp_path(self._connection._shell.tmpdir)  # type: ignore[no-untyped-call]
+        return result
+
+    def arguments(self, _task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments for the module."""
+        return dict(self._task.args)
+
+    def _belongs_here(self, task_vars: dict[str, Any]) -> bool:
+        """Whether the module would run on the controller, as this user, in this environment and with an interpreter like this."""
+        variables = (task_vars.get("ansible_delegated_vars") or {}).get(self._task.delegate_to) or task_vars
+        interpreter = self._templar.template(variables.get("ansible_python_interpreter"))
+        return (
+            REQUESTS_IMPORT_ERROR is None
+            and self._connection.transport in ("local", "ansible.builtin.local")
+            and not self._connection.become
+            and not self._task.async_val
+            and not any(self._task.environment or ())
+            and interpreter in (None, "", sys.executable, "auto", "auto_silent", "auto_legacy", "auto_legacy_silent")
+        )
+
+
+class GuardedAction(InProcessAction):
+    """Adds the addresses of the inventory's hosts to those that are never blocked."""
+
+    def arguments(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments with never_block extended."""
+        arguments = super().arguments(task_vars)
+        given = arguments.get("never_block") or []
+        if isinstance(given, str):
+            given = [value.strip() for value in given.split(",")]
+        if isinstance(given, list):  # the validation has a word for anything else
+            arguments["never_block"] = given + inventory_addresses(task_vars)
+        return arguments

@@ -1,0 +1,361 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ledger: append-only, shared by many processes, readable by its owner only, and never a reason to fail."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.intrusion.response.plugins.module_utils._ledger import sqlite
+from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Filter, Record, offences, standing
+from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import DAY, Ledger
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+NOW = 1_800_000_000.0
+FIREWALL = "https://192.0.2.1"
+
+WORKER = """
+import sys, time
+from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Record
+from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
+for turn in range(10):
+    ledger = Ledger(sys.argv[1], lambda message: sys.exit(message))
+    done = [Record(time.time(), "block", "ok", f"203.0.113.{n}", "all_services", "https://192.0.2.1", event=sys.argv[2]) for n in range(5)]
+    assert ledger.record(done)
+    ledger.close()
+"""
+
+
+def record(at: float = NOW, action: str = "block", outcome: str = "ok", address: str = "203.0.113.5", **more: Any) -> Record:
+    return Record(**{"at": at, "action": action, "outcome": outcome, "address": address, "service": "all_services",
+                     "firewall": FIREWALL, "ttl": 3600, **more})  # fmt: skip
+
+
+def rows(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT count(*) FROM records").fetchone()[0]
+
+
+texts = st.sampled_from(("", "scan", "IPS: Scan", "ips: scan", "IPS*", "a[b]c", "umlaut \u00e4", "half \ud800", "nul \0 inside"))
+names = st.one_of(st.none(), st.sampled_from(("e1", "e2", "e3")))
+made = st.builds(
+    Record,
+    at=st.integers(0, 400).map(lambda seconds: NOW - seconds),
+    action=st.sampled_from(("block", "renew", "update", "unblock")),
+    outcome=st.sampled_from(("ok", "ok", "failed", "unknown")),
+    address=st.sampled_from(("203.0.113.5", "203.0.113.50", "198.51.100.7")),
+    service=st.sampled_from(("all_services", "http-all")),
+    firewall=st.sampled_from((FIREWALL, f"{FIREWALL}:8443")),
+    ttl=st.one_of(st.none(), st.integers(1, 600), st.just(10**400)),
+    rule_name=texts,
+    description=texts,
+    code=st.one_of(st.none(), st.just("unreachable")),
+    door=st.sampled_from(("responder", "cos_blacklist_entry")),
+    event=names,
+    event_rule=st.one_of(st.none(), texts),
+)
+filters = st.builds(
+    Filter,
+    event=names,
+    rule_name=st.one_of(st.none(), st.sampled_from(("SCAN", "*scan", "IPS: *", "ips: [A-S]*", "?*", "a[b]c", "IPS*"))),
+    addresses=st.lists(st.sampled_from(("203.0.113.5", "198.51.100.7", "192.0.2.9")), max_size=2, unique=True).map(tuple),
+    firewall=st.one_of(st.none(), st.just(FIREWALL)),
+    since=st.one_of(st.none(), st.integers(0, 400).map(lambda seconds: NOW - seconds)),
+    until=st.one_of(st.none(), st.integers(0, 400).map(lambda seconds: NOW - seconds)),
+    actions=st.lists(st.sampled_from(("block", "unblock")), max_size=2, unique=True).map(tuple),
+    door=st.one_of(st.none(), st.just("responder")),
+)
+
+
+def folded(text: str) -> str:
+    return "".join(letter.lower() if letter.isascii() else letter for letter in text)
+
+
+def passes(wanted: Filter, one: Record) -> bool:
+    """The filters again, on a record instead of in SQL."""
+    rules = [folded(rule) for rule in (one.rule_name, one.event_rule) if rule is not None]
+    name = folded(wanted.rule_name or "")
+    named = wanted.rule_name is None or any(rule == name or fnmatch.fnmatchcase(rule, name) for rule in rules)
+    return (
+        named
+        and wanted.event in (None, one.event)
+        and (not wanted.addresses or one.address in wanted.addresses)
+        and wanted.firewall in (None, one.firewall)
+        and (wanted.since is None or one.at >= wanted.since)
+        and (wanted.until is None or one.at < wanted.until)
+        and (not wanted.actions or one.action in wanted.actions)
+        and wanted.door in (None, one.door)
+    )
+
+
+def kept(one: Record, number: int) -> Record:
+    """A record as it comes back: numbered, half characters replaced, numbers bounded."""
+    given = {name: value.replace("\ud800", "?") if isinstance(value, str) else value for name, value in one._asdict().items()}
+    return Record(**{**given, "id": number, "ttl": one.ttl if one.ttl is None else min(one.ttl, 2**53)})
+
+
+def counted(in_order: list[Record]) -> int:
+    """The offences again, each block by itself."""
+
+    def taken_back(index: int) -> bool:
+        block = in_order[index]
+        nothing_between = True
+        for later in in_order[index + 1 :]:
+            if (later.firewall, later.service) == (block.firewall, block.service):
+                if (later.action, later.outcome) == ("unblock", "ok") and (nothing_between or block.ends is None or later.at <= block.ends):
+                    return True
+                nothing_between = nothing_between and (later.action != "block" or later.outcome == "failed")
+        return False
+
+    blocks = [one for index, one in enumerate(in_order) if (one.action, one.outcome) == ("block", "ok") and not taken_back(index)]
+    alone = [sum(1 for one in blocks if one.event is None and one.firewall == name) for name in {one.firewall for one in blocks}]
+    return len({one.event for one in blocks} - {None}) + max(alone, default=0)
+
+
+often = st.builds(
+    record,
+    at=st.integers(0, 60).map(lambda seconds: NOW - seconds),
+    action=st.sampled_from(("block", "block", "unblock", "renew")),
+    outcome=st.sampled_from(("ok", "ok", "ok", "failed", "unknown")),
+    service=st.sampled_from(("all_services", "http-all")),
+    firewall=st.sampled_from((FIREWALL, f"{FIREWALL}:8443")),
+    ttl=st.sampled_from((None, 5, 20)),
+    event=names,
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(often, max_size=14))
+def test_every_block_that_was_not_taken_back_is_an_offence(records: list[Record]) -> None:
+    in_order = sorted(records, key=lambda one: one.at)
+    assert offences(in_order) == counted(in_order)
+
+
+def test_a_false_alarm_is_no_offence(ledger: Ledger) -> None:
+    def count(*records: Record) -> int:
+        return offences(sorted(records, key=lambda one: one.at))
+
+    first, second = record(NOW - 9000, event="e1"), record(NOW - 100, event="e2")
+    undone = record(NOW - 90, "unblock")
+    assert count(first, second) == 2
+    assert count(second, undone) == 0
+    assert count(first, second, undone) == 1, "the first had run off by itself"
+    assert count(first, record(NOW - 8000, event="e2"), record(NOW - 7000, "unblock")) == 0, "both had time left"
+    assert count(first, record(NOW - 6000, "renew", event="e3"), undone) == 0, "renewed until it was taken back"
+    assert count(first, second._replace(outcome="unknown"), undone) == 1, "what may have been done began anew, too"
+    short = record(NOW - 100, ttl=10, event="e1")
+    assert count(short, record(NOW - 95, event="e2"), undone) == 0, "in its last moment"
+    assert count(short, record(NOW - 95, event="e2"), undone._replace(at=NOW - 89)) == 1
+    assert count(second, undone, record(NOW - 80, event="e3")) == 1
+    for other in ({"outcome": "failed"}, {"outcome": "unknown"}, {"service": "http-all"}, {"firewall": "https://192.0.2.2"}):
+        assert count(second, record(NOW - 90, **{"action": "unblock", **other})) == 1
+    assert count(second, record(NOW - 110, "unblock")) == 1
+    for one in (second, second._replace(firewall="https://192.0.2.2"), undone):
+        ledger.record([one])
+    assert ledger.offences("203.0.113.5", 0) == 1, "on the other firewall it stands"
+    ledger.record([undone._replace(firewall="https://192.0.2.2")])
+    assert ledger.offences("203.0.113.5", 0) == 0
+
+
+@settings(max_examples=60)
+@given(batches=st.lists(st.lists(made, max_size=5), max_size=4), wanted=filters, limit=st.integers(0, 4))
+def test_it_answers_as_a_plain_list_would(batches: list[list[Record]], wanted: Filter, limit: int) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        warnings: list[str] = []
+        ledger = Ledger(os.path.join(directory, "ledger"), warnings.append, keep=0)
+        assert all(ledger.record(batch) for batch in batches)
+        model = [kept(one, number) for number, one in enumerate((one for batch in batches for one in batch), 1)]
+        newest_first = sorted((one for one in model if passes(wanted, one)), key=lambda one: (one.at, one.id), reverse=True)
+        assert ledger.find(wanted, limit) == (newest_first[: limit or None], len(newest_first))
+        in_order = sorted(model, key=lambda one: (one.at, one.id))
+        assert ledger.standing(wanted, NOW) == [found for found in standing(model, NOW) if passes(wanted, found.began)]
+        for address in ("203.0.113.5", "192.0.2.9"):
+            of_address = [one for one in in_order if one.address == address and one.at >= NOW - 200]
+            assert ledger.offences(address, NOW - 200) == counted(of_address)
+        assert not warnings
+        ledger.close()
+
+
+def test_an_event_is_no_earlier_offence_of_its_own(ledger: Ledger) -> None:
+    ledger.record([record(NOW - 9, event="one"), record(NOW - 8, event="two", firewall="https://192.0.2.2")])
+    assert ledger.offences("203.0.113.5", 0) == 2
+    assert ledger.offences("203.0.113.5", 0, "two") == 1
+
+
+def test_what_a_clock_that_was_ahead_recorded_is_taken_in_its_order(ledger: Ledger) -> None:
+    ahead = NOW + 1800
+    ledger.record([record(ahead, ttl=36000), record(ahead + 1, "unblock"), record(NOW, ttl=36000)])
+    assert [found.began.at for found in ledger.standing(Filter(), NOW)] == [NOW]
+
+
+def test_what_stands() -> None:
+    block, renew = record(NOW - 100, event="e1", ttl=50), record(NOW - 60, "renew", event="e2", ttl=100)
+    assert standing([block], NOW) == []
+    assert standing([renew], NOW) == [], "somebody else had blocked it"
+    assert standing([block, renew], NOW) == [(block, renew)]
+    assert standing([block, renew], NOW + 40) == []
+    assert standing([block, renew, record(NOW - 10, "unblock")], NOW) == []
+    assert standing([block, renew, record(NOW - 10, "unblock", "failed"), record(NOW - 9, "unblock", "unknown")], NOW) == [(block, renew)]
+    assert standing([block, renew, record(NOW - 10, "renew", "failed", ttl=999)], NOW) == [(block, renew)]
+    assert standing([block, renew, record(NOW - 10, "unblock", service="http-all")], NOW) == [(block, renew)]
+    perhaps = record(NOW - 5, "block", "unknown")
+    assert standing([perhaps], NOW) == [(perhaps, perhaps)]
+    anew = record(NOW - 3, event="e3")
+    assert standing([block, renew, anew], NOW) == [(anew, anew)], "a block of what was not listed is a new one"
+    for_ever = record(NOW - 10**9, ttl=None)
+    assert standing([for_ever], NOW) == [(for_ever, for_ever)]
+
+
+def test_only_the_owner_can_read(ledger: Ledger, path: Path) -> None:
+    before = os.umask(0)
+    try:
+        assert ledger.record([record()])
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert {file.name for file in path.parent.iterdir()} <= {path.name, f"{path.name}-wal", f"{path.name}-shm"}
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_directory_of_the_user_keeps_its_mode(tmp_path: Path, warnings: list[str]) -> None:
+    tmp_path.chmod(0o755)
+    assert Ledger(str(tmp_path / "ledger"), warnings.append).record([record()])
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE records SET address = '192.0.2.9'",
+        "DELETE FROM records",
+        "DELETE FROM records WHERE id = 1",
+        f"REPLACE INTO records (id, {', '.join(Record._fields[:-1])}) VALUES (1, 1, 'block', 'ok', {', '.join(['1'] * 13)})",
+    ],
+)
+def test_append_only(ledger: Ledger, path: Path, statement: str) -> None:
+    ledger.record([record(time.time())])
+    with closing(sqlite3.connect(path)) as connection, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute(statement)
+    assert ledger.find(Filter())[0][0].address == "203.0.113.5"
+
+
+def test_all_of_a_batch_or_nothing(ledger: Ledger, warnings: list[str]) -> None:
+    assert not ledger.record([record(), record(action="nonsense")])
+    assert ledger.find(Filter()) == ([], 0) and len(warnings) == 1
+    assert ledger.record([record()]) and ledger.find(Filter())[1] == 1
+
+
+def test_retention(path: Path, warnings: list[str]) -> None:
+    now = time.time()
+    ledger = Ledger(str(path), warnings.append, keep=10)
+    old = now - 11 * DAY
+    ledger.record([
+        record(old), record(old, address="203.0.113.6", ttl=None), record(now - 9 * DAY, address="203.0.113.7"),
+        record(old, address="203.0.113.8", ttl=30 * DAY), record(old + 1, "unblock", address="203.0.113.8"),
+        record(old, address="203.0.113.9", ttl=30 * DAY),
+    ])  # fmt: skip
+    assert [one.address[-1] for one in ledger.find(Filter())[0]] == ["7", "8", "9", "8"], "what has time left is kept, with all about it"
+    assert [found.last.address[-1] for found in ledger.standing(Filter(), now)] == ["9"]
+    ledger.record([record(old)])
+    assert ledger.find(Filter())[1] == 5, "once a day is enough"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE retention SET applied = applied - ?", (DAY + 1,))
+    Ledger(str(path), warnings.append, keep=0).record([record(old)])
+    assert ledger.find(Filter())[1] == 6, "0 keeps for ever"
+    ledger.record([record(now)])
+    assert ledger.find(Filter())[1] == 5, "that it goes on keeps no older block of the same address"
+    assert not warnings
+
+
+def test_a_clock_that_leaps_ahead_removes_nothing(path: Path, warnings: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger(str(path), warnings.append, keep=10)
+    now = time.time()
+    ledger.record([record(now)])
+    monkeypatch.setattr(time, "time", lambda: now + 5000 * DAY)
+    ledger.record([record(now)])
+    assert ledger.find(Filter())[1] == 2
+    monkeypatch.setattr(time, "time", lambda: now + 5002 * DAY)
+    ledger.record([record(now + 5002 * DAY)])
+    assert ledger.find(Filter())[1] == 1, "it stayed there, so it is right"
+    ledger.close()
+
+
+def test_twenty_processes_at_once(path: Path, ledger: Ledger) -> None:
+    command = [sys.executable, "-c", WORKER, str(path)]
+    workers = [subprocess.Popen([*command, f"e{number}"], stderr=subprocess.PIPE) for number in range(20)]
+    for worker in workers:
+        _out, errors = worker.communicate(timeout=120)
+        assert worker.returncode == 0, errors
+    found, total = ledger.find(Filter())
+    assert total == 1000 and len({one.id for one in found}) == 1000
+    assert ledger.offences("203.0.113.0", 0) == 20
+
+
+def test_threads_of_one_process(ledger: Ledger, warnings: list[str]) -> None:
+    def work(number: int) -> None:
+        for _turn in range(10):
+            assert ledger.record([record(event=f"e{number}")])
+            assert ledger.offences("203.0.113.5", 0) >= 1
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ledger.find(Filter())[1] == 80 and ledger.offences("203.0.113.5", 0) == 8
+    assert not warnings
+
+
+def test_a_file_that_was_put_away_is_made_anew(ledger: Ledger, path: Path, warnings: list[str]) -> None:
+    ledger.record([record()])
+    path.rename(path.with_name("archived"))
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    assert ledger.record([record(), record()]) and ledger.find(Filter())[1] == 2
+    assert not warnings
+
+
+@pytest.mark.parametrize("value", ["none", " None ", "", None])
+def test_it_can_be_switched_off(value: str | None, warnings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ledger = Ledger.from_option(value, warnings.append)
+    assert not ledger.enabled
+    assert ledger.record([record()])
+    assert ledger.find(Filter()) == ([], 0) and ledger.standing(Filter(), NOW) == [] and ledger.offences("203.0.113.5", 0) == 0
+    assert not list(tmp_path.iterdir()) and not warnings
+
+
+def test_nothing_to_record_makes_nothing(ledger: Ledger, path: Path) -> None:
+    assert ledger.record([]) and ledger.offences("203.0.113.5", 0) == 0 and ledger.find(Filter()) == ([], 0)
+    assert not path.parent.exists() and not ledger.is_there()
+
+
+def test_the_offences_of_an_address_are_looked_up(ledger: Ledger, path: Path) -> None:
+    ledger.record([record()])
+    with closing(sqlite3.connect(path)) as connection:
+        plan = str(connection.execute(f"EXPLAIN QUERY PLAN {sqlite.OFFENCES}", ("203.0.113.5", 0)).fetchall())
+    assert "SEARCH records USING INDEX records_of_an_address" in plan and "TEMP B-TREE" not in plan
+
+
+def test_events_by_the_beginning_of_their_ids(ledger: Ledger) -> None:
+    assert ledger.events("a", 9) == []
+    ledger.record([record(event=event) for event in ("ab", "a%", "ab", "abc", "a_", None, "b", "A")])
+    assert ledger.events("a", 9) == ["a%", "a_", "ab", "abc"]
+    assert ledger.events("ab", 1) == ["ab"]
+    assert ledger.events("a%", 9) == ["a%"] and ledger.events("a*", 9) == []

@@ -1,0 +1,393 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One firewall's worker against the emulator: what is written, what is not, and what a nasty firewall leads to."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from ansible_collections.intrusion.response.plugins.module_utils._cos.apply import Job
+from ansible_collections.intrusion.response.plugins.module_utils._ips.event import Event
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder import firewall as module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.case import Case, Result
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import FirewallWorker
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall_settings import read_firewalls
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.policy import Policy, entry_description
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.section import Section
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.tasks import Tasks
+
+from emulator.testing import Handle, running_emulator
+
+from .cable import Cable
+from .running import entries, firewall, post_of, until
+
+POLICY = Policy()
+HOST = "203.0.113.5"
+INSTANCE = "1f3a"
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Handle]:
+    with running_emulator() as handle:
+        yield handle
+
+
+@pytest.fixture
+def emulator(shared: Handle, monkeypatch: pytest.MonkeyPatch) -> Handle:
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.05)
+    shared.reset()
+    return shared
+
+
+class Witness:
+    """Collects what a worker tells."""
+
+    def __init__(self) -> None:
+        self.results: dict[Case, Result] = {}
+        self.records: list[Any] = []
+        self.hosts: frozenset[str] = frozenset()
+        self.marked: frozenset[str] = frozenset()
+        self.codes: list[Any] = []
+
+    def settled(self, firewall: str, results: list[tuple[Case, Result]]) -> None:
+        for case, result in results:
+            assert case not in self.results, "settled twice"
+            self.results[case] = result
+
+    def listed(self, firewall: str, hosts: frozenset[str], marked: frozenset[str]) -> None:
+        self.hosts, self.marked = hosts, marked
+
+    def available(self, firewall: str, code: Any) -> None:
+        self.codes.append(code)
+
+    def wrote(self, record: Any) -> None:
+        self.records.append(record)
+
+    def found(self, records: Any) -> None:
+        self.records.extend(records)
+
+
+class Bench:
+    """A worker with its witness."""
+
+    def __init__(self, worker: FirewallWorker, witness: Witness) -> None:
+        self.worker = worker
+        self.witness = witness
+
+    def put(self, host: str = HOST, ttl: int = 3600, age: float = 0.0, **fields: Any) -> Case:
+        now = time.time() - age
+        event = Event.from_post(post_of(sourceIP=host, **fields), now)
+        case = Case(event, host, now, False, ttl, now + ttl, POLICY.entry_rule_name(event), entry_description(event, INSTANCE), {"fw1"})
+        self.worker.tasks.put(case)
+        return case
+
+    def result(self, case: Case) -> Result:
+        return until(lambda: self.witness.results.get(case), "a result")
+
+    def ask(self, *args: Any, **kwargs: Any) -> Result:
+        return self.result(self.put(*args, **kwargs))
+
+
+@contextmanager
+def bench(emulator: Handle, dry_run: bool = False, policy: Policy = POLICY, **settings: Any) -> Iterator[Bench]:
+    section = Section({"firewalls": [firewall(emulator, **settings)]}, "respond")
+    witness = Witness()
+    worker = FirewallWorker(read_firewalls(section.sections("firewalls"), (), dry_run, {})[0], policy, witness, INSTANCE, dry_run)
+    worker.start()
+    try:
+        yield Bench(worker, witness)
+    finally:
+        worker.stop()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("firewall fw1")]
+
+
+def seeded(emulator: Handle, *given: dict[str, Any]) -> None:
+    emulator.seed({"firewalls": {"fw1": {"entries": [{"ttl": 3600, "alert_type": "REST", **one} for one in given]}}})
+
+
+def writes(emulator: Handle) -> list[str]:
+    return [record["method"] for record in emulator.journal("cos", writes=True)]
+
+
+def test_a_block(emulator: Handle) -> None:
+    with bench(emulator) as one:
+        case = one.put()
+        result = one.result(case)
+        assert (result.result, result.code) == ("blocked", None)
+        assert result.answered is not None and case.received <= result.answered <= time.time()
+        (entry,) = entries(emulator)
+        assert (entry["host"], entry["ttl"], entry["rule_name"]) == (HOST, 3600, "IPS: Invalid Traversal")
+        assert entry["description"] == f"IPS event {case.event.id}.{INSTANCE} on VA1SCDVMDC101: Invalid Traversal"
+        assert emulator.state()["firewalls"]["fw1"]["closed_established"] == [HOST]
+        assert until(lambda: one.witness.marked) == one.witness.hosts == {HOST}
+        (record,) = one.witness.records
+        assert (record.action, record.outcome, record.address, record.event) == ("block", "ok", HOST, case.event.id)
+        assert record.firewall == emulator.firewalls[0].api_url and record.door == "responder"
+    assert writes(emulator) == ["POST"]
+
+
+def test_many_at_once_are_few_writes(emulator: Handle) -> None:
+    with bench(emulator) as one:
+        cases = [one.put(f"203.0.113.{number % 20}") for number in range(400)]
+        results = [one.result(case).result for case in cases]
+    assert results.count("blocked") == 20 == len(writes(emulator)) == len(entries(emulator))
+    assert results.count("already_blocked") == 380
+    assert set(results[:20]) == {"blocked"}, "the first of each"
+
+
+@pytest.mark.parametrize("ttl_in_list", ["remaining", "configured"])
+@pytest.mark.parametrize("ttl", [1900, 86400])
+def test_enough_time_left_is_no_write(emulator: Handle, ttl: int, ttl_in_list: str) -> None:
+    emulator.switch("cos.ttl_in_list", ttl_in_list)
+    seeded(emulator, {"host": HOST, "ttl": ttl, "rule_name": "by hand"})
+    with bench(emulator) as one:
+        result = one.ask()
+        assert result.result == "already_blocked" and result.entry is not None and result.entry.rule_name == "by hand"
+    assert not writes(emulator) and not one.witness.records
+
+
+@pytest.mark.parametrize("repost", ["renew_all", "renew_ttl_only", "ignore", "duplicate", "reject_400"])
+def test_a_renewal_keeps_the_texts(emulator: Handle, repost: str) -> None:
+    emulator.switch("cos.repost", repost)
+    seeded(emulator, {"host": HOST, "ttl": 600, "rule_name": "by hand", "description": "night watch"})
+    with bench(emulator) as one:
+        assert one.ask().result == "renewed"
+        assert one.witness.records[0].action == "renew"
+    found = entries(emulator)
+    assert max(entry["remaining"] for entry in found) > 3500
+    assert {(entry["rule_name"], entry["description"]) for entry in found} == {("by hand", "night watch")}
+    assert len(writes(emulator)) <= 3
+
+
+def test_a_longer_block_of_somebody_else_is_never_shortened(emulator: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BEFORE_WRITING", 0.0)
+    monkeypatch.setattr(module.View, "is_fresh", lambda self, age: age > 0)
+    with bench(emulator) as one:
+        assert one.ask("203.0.113.1").result == "blocked"
+        seeded(emulator, {"host": HOST, "ttl": 86400})
+        assert one.ask().result == "already_blocked"
+    assert entries(emulator, host=HOST)[0]["remaining"] > 80000
+
+
+def test_what_somebody_took_off_is_written_again(emulator: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.View, "is_fresh", lambda self, age: age == module.BEFORE_WRITING)
+    with bench(emulator) as one:
+        assert one.ask().result == "blocked"
+        emulator.advance(3601)
+        assert one.ask().result == "blocked"
+    assert writes(emulator) == ["POST", "POST"]
+
+
+def test_a_late_block_is_as_long_as_what_is_left(emulator: Handle) -> None:
+    seeded(emulator, {"host": "203.0.113.9", "ttl": 1000})
+    with bench(emulator) as one:
+        assert one.ask(age=3000).result == "blocked"
+        assert one.ask("203.0.113.9", age=3000).result == "already_blocked", "1000 s are enough for the 600 that are wanted"
+        over = one.ask("203.0.113.6", age=3601)
+    assert entries(emulator, host=HOST)[0]["ttl"] in (599, 600)
+    assert over.result == "failed" and len(writes(emulator)) == 1
+
+
+def test_an_answer_that_is_lost_is_no_second_write(emulator: Handle) -> None:
+    emulator.fault(kind="drop_after", method="POST")
+    with bench(emulator) as one:
+        assert one.ask().result == "blocked"
+        assert one.witness.records[0].outcome == "ok"
+    assert writes(emulator) == ["POST"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "drop_before", "method": "POST", "times": 2},
+        {"kind": "status", "status": 500, "method": "POST", "times": 3},
+        {"kind": "status", "status": 429, "retry_after": 1, "method": "POST", "times": 2},
+        {"kind": "status", "status": 503, "times": 3},
+        {"kind": "garbage", "times": 3},
+        {"kind": "stale", "times": 1},
+        {"kind": "truncate", "method": "GET", "times": 2},
+    ],
+    ids=lambda fault: fault["kind"],
+)
+def test_what_passes_is_survived(emulator: Handle, fault: dict[str, Any]) -> None:
+    emulator.fault(**fault)
+    with bench(emulator) as one:
+        cases = [one.put(f"203.0.113.{number}") for number in range(1, 6)]
+        assert {one.result(case).result for case in cases} == {"blocked"}
+    assert len(entries(emulator)) == 5
+
+
+@pytest.mark.parametrize(
+    ("switches", "host", "code"),
+    [
+        ({"cos.whitelist": "silent"}, "192.0.2.250", "not_listed_after_write"),
+        ({"cos.whitelist": "400"}, "192.0.2.250", "rejected"),
+        ({"cos.access": "read_only"}, HOST, "not_permitted"),
+        ({"cos.capacity": "2:400"}, HOST, "rejected"),
+        ({"cos.capacity": "2:silent"}, HOST, "not_listed_after_write"),
+        ({"cos.list_cap": "1"}, HOST, "listing_truncated"),
+        ({"cos.error_http_status": "always_200", "cos.access": "read_only"}, HOST, "not_permitted"),
+    ],
+)
+def test_what_cannot_be_mended_fails_with_its_code(emulator: Handle, switches: dict[str, str], host: str, code: str) -> None:
+    emulator.switch_many(switches)
+    with bench(emulator) as one:
+        result = one.ask(host)
+        assert (result.result, result.code) == ("failed", code)
+        assert [(record.outcome, record.code) for record in one.witness.records] == [("failed", code)]
+    assert len(writes(emulator)) <= 2
+
+
+def test_wrong_credentials_fail_every_event_at_once(emulator: Handle) -> None:
+    with bench(emulator, password="wrong") as one:
+        results = [one.result(case) for case in [one.put(f"203.0.113.{number}") for number in range(1, 30)]]
+        assert {(result.result, result.code) for result in results} == {("failed", "auth_failed")}
+        assert one.worker.condition.code == "auth_failed"
+    assert not writes(emulator)
+    assert len(emulator.journal("cos")) < 10, "a wrong password is not tried for every event"
+
+
+@pytest.mark.parametrize("limit", ["truncate:8", "reject:8"])
+def test_texts_are_worth_less_than_the_block(emulator: Handle, limit: str) -> None:
+    emulator.switch("cos.text_limit", limit)
+    with bench(emulator) as one:
+        assert one.ask().result == "blocked"
+        assert until(lambda: one.witness.marked) == {HOST}
+
+
+def test_two_entries_of_one_address_are_left_alone(emulator: Handle) -> None:
+    emulator.switch("cos.repost", "duplicate")
+    seeded(emulator, {"host": HOST, "ttl": 600}, {"host": HOST, "ttl": 3600})
+    with bench(emulator) as one:
+        assert one.ask().result == "already_blocked"
+    assert not writes(emulator)
+
+
+def test_foreign_entries_do_not_count(emulator: Handle) -> None:
+    seeded(emulator, {"host": HOST, "alert_type": "IDP"}, {"host": HOST, "service": "ssh"})
+    with bench(emulator) as one:
+        assert one.ask().result == "blocked"
+
+
+def test_after_a_crash_our_own_entry_is_found(emulator: Handle) -> None:
+    with bench(emulator) as one:
+        case = one.put(rank=-5)
+        assert one.result(case).result == "blocked"
+    with bench(emulator) as one:
+        again = Case(case.event, HOST, case.received, True, case.ttl, case.until, case.rule_name, case.description, {"fw1"})
+        one.worker.tasks.put(again)
+        assert one.result(again).result == "blocked"
+        assert [(record.event, record.address, record.outcome) for record in one.witness.records] == [(case.event.id, HOST, "ok")]
+        assert one.ask().result == "already_blocked", "another event"
+    assert writes(emulator) == ["POST"]
+
+
+def test_an_entry_of_another_responder_is_not_ours(emulator: Handle) -> None:
+    event = Event.from_post(post_of(sourceIP=HOST, rank=-5), 0.0)
+    seeded(emulator, {"host": HOST, "description": entry_description(event, "ffff")})
+    with bench(emulator) as one:
+        assert one.ask(rank=-5).result == "already_blocked"
+        assert not one.witness.records
+
+
+def test_a_write_is_recorded_once_when_the_firewall_went_away_before_it_was_verified(emulator: Handle) -> None:
+    with bench(emulator) as one:
+        emulator.fault({"kind": "drop_after", "service": "cos", "method": "POST", "times": 1})
+        case = one.put()
+        assert one.result(case).result == "blocked"
+        assert [record.event for record in one.witness.records] == [case.event.id]
+
+
+def test_a_dry_run_writes_nothing(emulator: Handle) -> None:
+    seeded(emulator, {"host": "203.0.113.9", "ttl": 100})
+    with bench(emulator, dry_run=True) as one:
+        assert one.ask().result == "blocked"
+        assert one.ask().result == "already_blocked"
+        assert one.ask("203.0.113.9").result == "renewed"
+        assert one.witness.hosts == {HOST, "203.0.113.9"}
+        assert not one.witness.records
+    assert not writes(emulator)
+
+
+def test_a_firewall_that_comes_back(emulator: Handle) -> None:
+    with Cable(emulator.firewalls[0].http_url, plugged=False) as cable, bench(emulator, api_url=cable.url) as one:
+        cases = [one.put(f"203.0.113.{number}") for number in range(1, 200)]
+        until(lambda: one.worker.condition.code == "unreachable")
+        assert not one.witness.results
+        cable.plug()
+        assert {one.result(case).result for case in cases} == {"blocked"}
+        assert one.worker.condition.code is None
+        cable.cut()
+        case = one.put()
+        until(lambda: one.worker.condition.code is not None)
+        cable.plug()
+        assert one.result(case).result == "already_blocked"
+    assert len(writes(emulator)) == 199
+
+
+def test_waiting_ends_with_the_time_of_the_block(emulator: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.1)
+    with Cable(emulator.firewalls[0].http_url, plugged=False) as cable, bench(emulator, api_url=cable.url) as one:
+        short, long = one.put(ttl=1), one.put("203.0.113.6", ttl=1000)
+        result = one.result(short)
+        assert (result.result, result.code) == ("failed", "unreachable")
+        assert long not in one.witness.results and len(one.worker.tasks) == 1
+
+
+def test_what_is_replaced_by_newer_events_is_let_go() -> None:
+    tasks = Tasks()
+    event = Event.from_post(post_of(), 0.0)
+    cases = [Case(event, HOST, 0.0, False, 60, float(number), "", "", {"fw1"}) for number in range(4)]
+    assert [tasks.put(case) for case in cases[:2]] == [None, None]
+    assert tasks.release(cases[0]) and not tasks.release(cases[0])
+    assert not tasks.release(cases[1]), "the newest stands for the address"
+    cases[1].told = {}
+    assert tasks.put(cases[2]) is cases[1]
+    (task,) = tasks.take(10)
+    assert (task.lead, task.until, len(tasks)) == (cases[2], 2.0, 1)
+    assert tasks.put(cases[3]) is None and tasks.due == float("inf")
+    assert tasks.settle(task) == cases[2:] and tasks.settle(task) == []
+    assert not tasks.release(cases[3]) and len(tasks) == 0
+
+
+def test_the_case_that_is_being_written_is_not_let_go() -> None:
+    tasks = Tasks()
+    event = Event.from_post(post_of(), 0.0)
+    cases = [Case(event, HOST, 0.0, False, 60, float(number), "", "", {"fw1"}, told={}) for number in range(2)]
+    assert tasks.put(cases[0]) is None
+    (task,) = tasks.take(10)
+    task.job, task.author = Job((HOST, "all_services")), cases[0]
+    assert tasks.put(cases[1]) is None and not tasks.release(cases[0])
+    assert tasks.settle(task) == cases
+
+
+def test_a_block_is_as_long_as_its_ttl_however_the_clock_jumps(emulator: Handle) -> None:
+    with bench(emulator) as one:
+        assert one.ask(ttl=600, age=-86400).result == "blocked"
+    (entry,) = entries(emulator)
+    assert entry["ttl"] == 600
+
+
+def test_an_own_write_that_came_late_is_ours(emulator: Handle) -> None:
+    emulator.switch("cos.repost", "reject_400")
+    event = Event.from_post(post_of(sourceIP=HOST, rank=-7), 0.0)
+    with bench(emulator) as one:
+        assert one.ask("203.0.113.1").result == "blocked"
+        seeded(emulator, {"host": HOST, "description": entry_description(event, INSTANCE)})
+        assert one.ask(rank=-7).result == "blocked"
+        assert one.witness.records[-1].event == event.id
+
+
+def test_a_defect_costs_the_events_at_hand_only(emulator: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    with bench(emulator) as one:
+        job = module.job_for
+        monkeypatch.setattr(module, "job_for", lambda *_unused: 1 // 0)
+        assert one.ask().result == "failed"
+        monkeypatch.setattr(module, "job_for", job)
+        assert one.ask().result == "blocked"
