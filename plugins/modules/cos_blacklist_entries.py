@@ -26,15 +26,20 @@ extends_documentation_fragment:
   - intrusion.response.guard
   - intrusion.response.ledger.writing
 options:
+  hosts:
+    description:
+      - Plain IPv4 addresses, for which the options of the task count. At least one of O(hosts) and O(entries) is needed.
+    type: list
+    elements: str
   entries:
     description:
-      - The entries. The same address may come several times only with different services.
+      - Entries with options of their own. The same address may come several times only with different services, in O(hosts) and
+        here together.
       - What RV(intrusion.response.cos_blacklist_entry_info#module:entries) returns can be given as it is, as long as it was read
         with O(intrusion.response.cos_blacklist_entry_info#module:alert_type=REST). So can
         RV(intrusion.response.response_ledger_info#module:standing), together with O(state=absent).
     type: list
     elements: dict
-    required: true
     suboptions:
       host:
         description:
@@ -188,8 +193,8 @@ EXAMPLES = r"""
     password: "{{ cos_password }}"
     ttl: 3600
     rule_name: incident-42
+    hosts: [203.0.113.5, 203.0.113.7]
     entries:
-      - host: 203.0.113.5
       - host: 203.0.113.6
         service: http-all
         description: only the web
@@ -198,9 +203,7 @@ EXAMPLES = r"""
 - name: Keep a feed of addresses on the blacklist, and take off what has left the feed
   intrusion.response.cos_blacklist_entries:
     api_url: https://192.0.2.1
-    entries: >-
-      {{ lookup('ansible.builtin.file', 'feed.txt') | regex_replace('(?m)[ \t]*(#.*)?$', '')
-         | regex_replace('(?m)^(?=\S)', '- host: ') | from_yaml | default([], true) }}
+    hosts: "{{ lookup('ansible.builtin.file', 'feed.txt') | regex_replace('#.*', '') | split }}"
     ttl: 86400
     renew_below: 43200
     rule_name: feed
@@ -220,14 +223,14 @@ EXAMPLES = r"""
 
 # Ad hoc, with COS_API_URL, COS_USERNAME and COS_PASSWORD in the environment:
 #   ansible localhost -m intrusion.response.cos_blacklist_entries \
-#     -a '{"ttl": 600, "entries": [{"host": "203.0.113.5"}, {"host": "203.0.113.6"}]}'
+#     -a '{"ttl": 600, "hosts": ["203.0.113.5", "203.0.113.6"]}'
 #
 # In an AWX job template, launch the playbook intrusion.response.block with the extra variable addresses; see the README.
 """
 
 RETURN = r"""
 entries:
-  description: A result for each entry, in the order given; after them those that were purged.
+  description: A result for each of O(hosts), then for each of O(entries), in the order given; after them those that were purged.
   returned: when the blacklist could be read
   type: list
   elements: dict
@@ -274,6 +277,12 @@ entries:
           description: Free text.
           type: str
           sample: ""
+    expires_at:
+      description:
+        - When the entry ends, in UTC, computed from the listed ttl; predicted in check mode. A firewall that lists the time an entry was
+          given rather than the time it has left ends it sooner. Null when that is not known, and when there is no entry.
+      type: str
+      sample: "2026-11-22T03:10:00Z"
     protected:
       description: Why the address is protected, otherwise null.
       type: str
@@ -347,7 +356,8 @@ ENTRY_SPEC = {
     "at": {"type": "str"},
 }
 ARGUMENT_SPEC = {
-    "entries": {"type": "list", "elements": "dict", "required": True, "options": ENTRY_SPEC},
+    "hosts": {"type": "list", "elements": "str"},
+    "entries": {"type": "list", "elements": "dict", "options": ENTRY_SPEC},
     "service": {"type": "str", "default": "all_services"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "ttl": {"type": "int"},

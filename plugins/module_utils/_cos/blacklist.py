@@ -16,6 +16,7 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, NamedTuple, Optional
 
+from .._core.clock import utc_text
 from .._core.errors import BadResponse, InvalidInput, ListingTruncated
 from .._core.options import refuse_control_characters
 
@@ -136,6 +137,11 @@ def _holds(network: str, numbers: Sequence[int]) -> bool:
         return False
     first, last = int(parsed.network_address), int(parsed.broadcast_address)
     return any(first <= number <= last for number in numbers)
+
+
+def expiry(entry: Optional[Entry], now: float) -> Optional[str]:
+    """Return when an entry ends, by the ttl that was listed at an epoch time; None where that is not known, and for no entry."""
+    return None if entry is None or entry.ttl is None else utc_text(now + entry.ttl)
 
 
 def parse_host(name: str, value: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any, Callable, Optional
 from .._core.errors import EntriesFailed, IntrusionResponseError, InvalidInput, NotAttempted, ProtectedAddress, PurgeLimitExceeded
 from .._core.options import integer_between
 from .apply import Firewall, Job, Warn, Writer, read
-from .blacklist import OWNED, Entry, Key, Listing, parse_text
+from .blacklist import OWNED, Entry, Key, Listing, expiry, parse_text
 from .entry import left_alone, plan_absent, plan_present, shown, warn_of_ttl, why_left_alone, written_as
 from .guard import Guard
 from .record import firewall_name
@@ -70,9 +71,12 @@ class Request:
         mark = parse_text("purge_mark", params["purge_mark"]) or parse_text("rule_name", params["rule_name"]) or ""
         if params["purge"] and not mark:
             raise InvalidInput("purge needs purge_mark or rule_name: only entries whose rule_name begins with it are removed.")
-        wanted = []
-        for index, given in enumerate(params["entries"]):
-            name = f"entries[{index}]"
+        if params["hosts"] is None and params["entries"] is None:
+            raise InvalidInput("One of hosts and entries is needed, if only as an empty list.")
+        wanted: dict[str, Wanted] = {}
+        plain = [(f"hosts[{index}]", {"host": host}) for index, host in enumerate(params["hosts"] or ())]
+        detailed = [(f"entries[{index}]", given) for index, given in enumerate(params["entries"] or ())]
+        for name, given in plain + detailed:
             if given.get("alert_type") not in (None, "", OWNED):
                 raise InvalidInput(f"{name} has alert_type {given['alert_type']}; only {OWNED} entries can be written. Filter the listing.")
             if given.get("firewall") and firewall_name(given["firewall"]) != firewall_name(params["api_url"]):
@@ -83,10 +87,10 @@ class Request:
                 raise InvalidInput(f"{name}: {error.message}") from None
             if params["purge"] and one.state == "present" and not (one.rule_name or "").startswith(mark):
                 raise InvalidInput(f"{name}: with purge, rule_name must begin with {mark!r}, or the next purge would not know the entry.")
-            wanted.append(one)
+            wanted[name] = one
         _refuse_duplicates(wanted)
         limit = Limit.parse("purge_limit", params["purge_limit"])
-        return cls(tuple(wanted), params["purge"], mark, limit, params["on_error"] == "stop")
+        return cls(tuple(wanted.values()), params["purge"], mark, limit, params["on_error"] == "stop")
 
 
 @dataclass
@@ -114,6 +118,7 @@ class Row:
             "service": self.key[1],
             "action": failed if failure else self.action,
             "entry": self.entry and self.entry._asdict(),
+            "expires_at": expiry(self.entry, time.time()),
             "protected": self.protected,
             "purged": self.purged,
             "code": failure and failure.code,
@@ -239,10 +244,10 @@ def _listed(entries: Any) -> dict[str, Any]:
     return {"entries": [entry for entry in entries if entry]}
 
 
-def _refuse_duplicates(wanted: list[Wanted]) -> None:
-    seen: dict[Key, int] = {}
-    for index, one in enumerate(wanted):
+def _refuse_duplicates(wanted: Mapping[str, Wanted]) -> None:
+    seen: dict[Key, str] = {}
+    for name, one in wanted.items():
         key = (one.host, "every service") if one.every_service else one.key
-        first = seen.setdefault(key, index)
-        if first != index:
-            raise InvalidInput(f"entries[{first}] and entries[{index}] both name {one.host} with {key[1]}.")
+        first = seen.setdefault(key, name)
+        if first != name:
+            raise InvalidInput(f"{first} and {name} both name {one.host} with {key[1]}.")

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Optional, Protocol
 
 from .._core.errors import NotFound
 from .._core.options import refuse_control_characters
-from .blacklist import Entry, Listing, parse_host, parse_service
+from .blacklist import Entry, Listing, expiry, parse_host, parse_service
 
 
 class Device(Protocol):
@@ -60,13 +60,13 @@ class Filter:
 def listing(client: Device, wanted: Filter, warn: Callable[[str], None]) -> dict[str, Any]:
     """Return entries, raw and total as module return values."""
     found = Listing.from_wire(client.blacklist())
-    now = datetime.now(timezone.utc)
+    now, counts_down = time.time(), wanted.ttl_meaning == "remaining"
     shown = [(entry, raw) for entry, raw in zip(found.entries, found.raw) if wanted.shows(entry)]
     if any(entry.ttl is None for entry, _raw in shown):
         warn("The firewall lists a ttl that is no number; it is returned as null.")
     return {
         "changed": False,
-        "entries": [{**entry._asdict(), "expires_at": _expiry(entry, now, wanted.ttl_meaning)} for entry, _raw in shown],
+        "entries": [{**entry._asdict(), "expires_at": expiry(entry, now) if counts_down else None} for entry, _raw in shown],
         "raw": [raw for _entry, raw in shown],
         "total": len(found.entries),
     }
@@ -85,12 +85,3 @@ def device(client: Device) -> dict[str, Any]:
         high_availability = {"enabled": answer.get("enabled"), "active": active}
     names = ("vendor", "product", "version", "model", "device_name")
     return {"device": {name: about.get(name) for name in names}, "high_availability": high_availability}
-
-
-def _expiry(entry: Entry, now: datetime, meaning: str) -> Optional[str]:
-    if meaning != "remaining" or entry.ttl is None:
-        return None
-    try:
-        return (now + timedelta(seconds=entry.ttl)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except OverflowError:
-        return None

@@ -10,9 +10,10 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any, Callable, Optional
 
+from .._core.clock import utc_text
 from .._core.errors import InvalidInput
 from .._core.options import parse_name
 from .._cos.blacklist import LONGEST_TTL, parse_host
@@ -21,7 +22,6 @@ from .record import Filter, Record, Standing
 from .store import Ledger
 
 UNITS = {"s": 1, "": 60, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 #: Characters of an event's id that are enough where only one event begins with them.
 ENOUGH = 12
 #: How the responder names an event in the description of an entry: "IPS event <id>.<responder> on <host>: <rule>".
@@ -92,7 +92,8 @@ def whole_event(ledger: Ledger, event: Optional[str]) -> Optional[str]:
 
 def shown_record(record: Record) -> dict[str, Any]:
     """Return a record as a dictionary of its fields, with the time as text."""
-    return {"id": record.id, **{name: value for name, value in record._asdict().items() if name != "id"}, "at": time_text(record.at)}
+    fields = {name: value for name, value in record._asdict().items() if name != "id"}
+    return {"id": record.id, **fields, "at": utc_text(record.at, "milliseconds")}
 
 
 def shown_standing(found: Standing, now: float) -> dict[str, Any]:
@@ -108,17 +109,9 @@ def shown_standing(found: Standing, now: float) -> dict[str, Any]:
         "firewall": last.firewall,
         "event": began.event,
         "event_rule": began.event_rule,
-        "at": time_text(began.at),
-        "expires_at": None if ends is None else time_text(ends),
+        "at": utc_text(began.at, "milliseconds"),
+        "expires_at": utc_text(ends, "milliseconds"),
     }
-
-
-def time_text(seconds: float) -> Optional[str]:
-    """Return seconds since the epoch as UTC in ISO 8601 with milliseconds; None for what no calendar holds."""
-    try:
-        return (EPOCH + timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    except (OverflowError, ValueError):
-        return None
 
 
 def parse_time(name: str, value: Optional[str]) -> Optional[float]:

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import time
+from datetime import datetime
+
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._core.errors import IntrusionResponseError
 
@@ -97,9 +100,37 @@ def test_a_listing_can_be_written_back(door) -> None:
         many(door, entries=everything)
 
 
+def test_plain_addresses(door) -> None:
+    done = many(door, hosts=HOSTS[:2], entries=entries(HOSTS[2:3], ttl=60), ttl=600, rule_name="feed")
+    assert [(row["host"], row["action"], row["entry"]["ttl"]) for row in done["entries"]] == [
+        (HOSTS[0], "added", 600), (HOSTS[1], "added", 600), (HOSTS[2], "added", 60),
+    ]  # fmt: skip
+    assert many(door, hosts=HOSTS[:3])["counts"] == {"unchanged": 3}
+    assert many(door, hosts=HOSTS[:3], state="absent")["counts"] == {"removed": 3}
+    assert many(door, hosts=[])["entries"] == []
+
+
+def test_when_entries_end(door) -> None:
+    def ends(result) -> list[float | None]:
+        texts = [row["expires_at"] for row in result["entries"]]
+        return [text and datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() for text in texts]
+
+    begun = int(time.time())
+    request = {"hosts": HOSTS[:2], "entries": entries(HOSTS[2:3], ttl=86400), "ttl": 600}
+    for found in (many(door, check=True, **request), many(door, **request), many(door, **request)):
+        short, _also, long = ends(found)
+        assert begun + 598 <= short <= time.time() + 600 and begun + 86398 <= long <= time.time() + 86400
+    assert ends(many(door, hosts=HOSTS[:2], state="absent")) == [None, None]
+    assert ends(many(door, hosts=["127.0.0.1"])) == [None]
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
+        ({}, "One of hosts and entries"),
+        ({"hosts": [HOSTS[0], HOSTS[1], HOSTS[0]]}, "hosts[0] and hosts[2]"),
+        ({"hosts": HOSTS[:2], "entries": entries(HOSTS[1:3])}, "hosts[1] and entries[0]"),
+        ({"hosts": [HOSTS[0], "203.0.113.0/24"]}, "hosts[1]: host"),
         ({"entries": entries([HOSTS[0], HOSTS[1], HOSTS[0]])}, "entries[0] and entries[2]"),
         ({"entries": [{"host": HOSTS[0]}, {"host": HOSTS[0], "state": "absent"}]}, "entries[0] and entries[1]"),
         ({"entries": entries([HOSTS[0], "203.0.113.0/24"])}, "entries[1]: host"),
