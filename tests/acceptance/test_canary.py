@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from acceptance.fleet import Fleet, Played
+from acceptance.fleet import BIN, Fleet, Played
 
 TOKEN = "canary-token-Zk3vQ8.wT1"
 PASSWORD = "canary-pass/word+Hq7 &x%"
@@ -113,6 +115,43 @@ def test_modules(fleet: Fleet) -> None:
         played = loud(fleet, playbook, check)
         assert "TASK [Task 17]" in played.output
         assert played.output.count("...ignoring") >= 9
+    assert_no_file_tells(fleet)
+
+
+def refused(fleet: Fleet) -> list[dict[str, Any]]:
+    """Tasks whose options are refused before the module has its say, in the controller's process and out of it."""
+    ips = {"server_name": "VA1ACMEWEB01", "token": TOKEN, "password": PASSWORD, "account_alias": "ACME"}
+    cos = {"api_url": fleet.ready["firewalls"][0]["api_url"], "username": "blocker", "password": FIREWALL_PASSWORD}
+    tasks = [
+        {"intrusion.response.cos_blacklist_entries": {**cos, "entries": [{"host": "203.0.113.5", "tll": 5}]}},
+        {"intrusion.response.cos_blacklist_entries": {**cos, "entries": [["203.0.113.5"]]}},
+        {"intrusion.response.cos_blacklist_entry": {**cos, "host": "203.0.113.5", "ttl": "soon"}},
+        {"intrusion.response.cos_blacklist_entry": {**cos, "host": "203.0.113.5", "passwrd": FIREWALL_PASSWORD}},
+        {"intrusion.response.ips_notification": {**ips, "destinations": f"https://hooks.example.com/{WEBHOOK}"}},
+        {"intrusion.response.ips_notification": {**ips, "destinations": [f"hooks.example.com/{WEBHOOK}"]}},
+        {"intrusion.response.ips_notification": {**ips, "destinations": [*DESTINATIONS, 5]}},
+    ]
+    local = {"delegate_to": "localhost", "ignore_errors": True, "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}}
+    ways = [{}, {"environment": {"OUT_OF": "process"}}]
+    return [{**task, **local, **way, "name": f"Task {number}"} for way in ways for number, task in enumerate(tasks)]
+
+
+def test_options_that_are_refused(fleet: Fleet) -> None:
+    tasks = refused(fleet)
+    playbook = fleet.write_playbook("refused.json", [{"hosts": "VA1ACMEWEB01", "gather_facts": False, "tasks": tasks}])
+    log = fleet.temporary / "ansible.log"
+    played = loud(fleet, playbook, ANSIBLE_LOG_PATH=str(log))
+    assert played.output.count("...ignoring") == len(tasks) and "FAILED!" in log.read_text(encoding="utf-8")
+    artifacts = fleet.temporary / "artifacts"
+    command = [
+        str(BIN / "ansible-runner"), "run", str(fleet.secret), "--playbook", str(playbook), "--artifact-dir", str(artifacts),
+        "--inventory", str(fleet.secret / "inventory.json"), "--omit-env-files",
+    ]  # fmt: skip
+    path = f"{BIN}:{os.environ['PATH']}"
+    done = subprocess.run(command, env=fleet.environment(PATH=path), cwd=fleet.temporary, capture_output=True, timeout=300, check=False)
+    assert_hidden(done.stdout.decode(errors="replace"), "the output of ansible-runner")
+    events = [json.loads(file.read_text(encoding="utf-8")) for file in artifacts.rglob("job_events/*.json")]
+    assert sum(event["event"] == "runner_on_failed" for event in events) == len(tasks)
     assert_no_file_tells(fleet)
 
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .text import clean
+
 
 @dataclass
 class Call:
@@ -28,6 +30,7 @@ class Call:
     warnings: list[str] = field(default_factory=list)
 
     def warn(self, message: str) -> None:
-        """Collect a warning, once."""
+        """Collect a warning, once, as one line that a terminal shows as it is."""
+        message = clean(message)
         if message not in self.warnings:
             self.warnings.append(message)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Optional
 
+from .text import clean
+
 
 class IntrusionResponseError(Exception):
     """Base of all failures. The code is part of the interface and does not change between releases.
 
     Args:
-        message: one line, without secrets.
+        message: one line, without secrets; texts from outside that are quoted in it are cleaned here.
         http_status: status of the answer that led here, if there was one.
         hint: what the reader can do about it.
         changed: whether something was, or may have been, written before the failure.
@@ -31,10 +33,10 @@ class IntrusionResponseError(Exception):
         hint: Optional[str] = None,
         changed: bool = False,
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = clean(message)
+        super().__init__(self.message)
         self.http_status = http_status
-        self.hint = hint
+        self.hint = None if hint is None else clean(hint)
         self.changed = changed
 
     def as_result(self) -> dict[str, Any]:

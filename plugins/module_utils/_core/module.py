@@ -10,18 +10,27 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, NoReturn
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
-from ansible.module_utils.errors import UnsupportedError
+from ansible.module_utils.errors import AnsibleFallbackNotFound, NoLogError, UnsupportedError
 
 from .call import Call
-from .errors import IntrusionResponseError
+from .errors import IntrusionResponseError, InvalidInput
 from .http import REQUESTS_IMPORT_ERROR
 from .options import Option
-from .redact import mask_urls, url_passwords
+from .redact import mask_urls, secret_values, shown_arguments, url_passwords
+from .text import clean
 
 Run = Callable[[Call], "dict[str, Any]"]
+
+
+def environment_fallback(*names: str) -> str:
+    """Return the first of these environment variables that is not empty; a form that was left out sets them to nothing."""
+    for name in names:
+        if os.environ.get(name, "").strip():
+            return os.environ[name]
+    raise AnsibleFallbackNotFound
 
 
 def connection_spec(options: Iterable[Option]) -> dict[str, dict[str, Any]]:
@@ -34,21 +43,30 @@ def connection_spec(options: Iterable[Option]) -> dict[str, dict[str, Any]]:
         if option.default is not None:
             argument["default"] = option.default
         if option.env:
-            argument["fallback"] = (env_fallback, list(option.env))
+            argument["fallback"] = (environment_fallback, list(option.env))
         spec[option.name] = argument
     return spec
 
 
 class _Module(AnsibleModule):  # type: ignore[misc, unused-ignore]
-    """Does not echo URLs of refused options: one that is misplaced or misspelt is not known to be a secret, and may be."""
+    """Echoes refused arguments without what is, or may be, a secret."""
 
     validated = False
 
     def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
         if not self.validated:
-            msg = mask_urls(msg)
-            kwargs.setdefault("invocation", {"module_args": mask_urls(self.params)})
+            self.no_log_values.update(secret_values(self.argument_spec, self.params))
+            msg = _refusal(self._name, self.validation_result.errors) or clean(mask_urls(msg))
+            kwargs.setdefault("invocation", {"module_args": _whole(shown_arguments(self.argument_spec, self.params))})
         super().fail_json(msg, **kwargs)
+
+    def _log_invocation(self) -> None:
+        """Refuse what Ansible's log, written before anything is done, cannot take."""
+        try:
+            _refuse_half_characters(self.params)
+        except InvalidInput as error:
+            self.fail_json(**error.as_result())
+        super()._log_invocation()  # type: ignore[no-untyped-call, unused-ignore]
 
 
 def run_module(run: Run, argument_spec: dict[str, Any], **constraints: Any) -> None:
@@ -66,6 +84,7 @@ def run_module(run: Run, argument_spec: dict[str, Any], **constraints: Any) -> N
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
     call = Call(params=module.params, check_mode=module.check_mode, environ=os.environ)
     result = _outcome(run, call, module._diff)
+    result["invocation"] = {"module_args": _whole(module.params)}
     for message in call.warnings:
         module.warn(message)
     if result.pop("failed", False):
@@ -92,13 +111,12 @@ def run_in_process(
     validated = ArgumentSpecValidator(argument_spec, **constraints).validate(arguments)
     params = validated.validated_parameters
     warnings = [f"Both option {both['option']} and its alias {both['alias']} are set." for both in validated._warnings]
-    if validated.error_messages:
-        message = validated.errors.msg
-        if isinstance(validated.errors[0], UnsupportedError):
-            message = f"Unsupported parameters for ({name}) module: {message}"
-        params = mask_urls(params)
-        result: dict[str, Any] = {"failed": True, "msg": mask_urls(message)}
+    refusal = _refusal(name, validated.errors)
+    if refusal:
+        shown = shown_arguments(argument_spec, params)
+        result: dict[str, Any] = {"failed": True, "msg": refusal}
     else:
+        shown = params
         call = Call(params=params, check_mode=check_mode, environ=os.environ)
         result = _outcome(run, call, diff_mode)
         warnings += call.warnings
@@ -106,22 +124,48 @@ def run_in_process(
         result["warnings"] = warnings
     if validated._deprecations:
         result["deprecations"] = [dict(deprecation) for deprecation in validated._deprecations]
-    secrets = validated._no_log_values | url_passwords(params.values())
-    shown = {key: _masked(value, secrets) for key, value in params.items()}
-    return {**{key: _masked(value, secrets) for key, value in result.items()}, "invocation": {"module_args": shown}}
+    secrets = secret_values(argument_spec, arguments) | secret_values(argument_spec, params) | url_passwords(params.values())
+    return {name: _masked(value, secrets) for name, value in {**result, "invocation": {"module_args": shown}}.items()}
+
+
+def _refusal(name: str, errors: Iterable[Any]) -> str:
+    """Return what is wrong with the arguments, "" for nothing; that Ansible found no secrets in them is not the cause."""
+    error = next((error for error in sorted(errors, key=lambda error: isinstance(error, NoLogError))), None)
+    if error is None:
+        return ""
+    prefix = f"Unsupported parameters for ({name}) module: " if isinstance(error, UnsupportedError) else ""
+    return clean(f"{prefix}{mask_urls(error.msg)}")
 
 
 def _masked(value: Any, secrets: set[str]) -> Any:
     """Do what remove_values does, but walk through a value only where there may be a secret in it."""
     if value is None or isinstance(value, bool):
         return value
+    value = _whole(value)
     text = json.dumps(value)
     return remove_values(value, secrets) if any(json.dumps(secret)[1:-1] in text for secret in secrets) else value
+
+
+def _whole(value: Any) -> Any:
+    """Return plain data in which halves of characters, which no file and no terminal takes, are replaced."""
+    text = json.dumps(value, ensure_ascii=False)
+    whole = text.encode("utf-8", "replace").decode()
+    return value if whole == text else json.loads(whole)
+
+
+def _refuse_half_characters(params: Mapping[str, Any]) -> None:
+    """Raise InvalidInput for bytes that are no UTF-8, which Python hands on as halves of characters."""
+    for name, value in params.items():
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise InvalidInput(f"{name} must be text in UTF-8; what was given holds bytes that are none.") from None
 
 
 def _outcome(run: Run, call: Call, diff_mode: bool) -> dict[str, Any]:
     """Run and return the result, or the failure as one; the one place where a failure becomes return values."""
     try:
+        _refuse_half_characters(call.params)
         result = run(call)
     except IntrusionResponseError as error:
         result = {"failed": True, **error.as_result()}

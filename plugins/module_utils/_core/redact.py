@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Optional
 from urllib.parse import quote, urlsplit
 
@@ -35,8 +35,56 @@ class Redactor:
         return text
 
 
+def secret_values(spec: Mapping[str, Mapping[str, Any]], arguments: Mapping[str, Any]) -> set[str]:
+    """Return the texts of all options that are no_log, suboptions included, whatever the shape of what was given.
+
+    Ansible's own search ends at the first option whose suboptions are not of the documented shape. Here any part of such
+    an option counts as secret, when one of its suboptions is.
+
+    Args:
+        spec: an argument specification.
+        arguments: as they were given, or as they were validated.
+    """
+    found: set[str] = set()
+    for option, argument in spec.items():
+        suboptions = argument.get("options") or {}
+        for value in (arguments[name] for name in (option, *argument.get("aliases", ())) if name in arguments):
+            if argument.get("no_log"):
+                found.update(_texts(value))
+            for element in (value if isinstance(value, list) else [value]) if suboptions else ():
+                if isinstance(element, Mapping):
+                    found |= secret_values(suboptions, element)
+                elif _has_secrets(suboptions):
+                    found.update(_texts(element))
+    return found
+
+
+def _has_secrets(spec: Mapping[str, Mapping[str, Any]]) -> bool:
+    return any(argument.get("no_log") or _has_secrets(argument.get("options") or {}) for argument in spec.values())
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield a value that is no container as text, and each of those in a container."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for member in value:
+            yield from _texts(member)
+    elif value not in (None, True, False, ""):
+        yield str(value)
+
+
+def shown_arguments(spec: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return refused arguments as they may be shown: without URLs, and of those that no option is called only the names.
+
+    What is misplaced or misspelt is not known to be a secret, and may be one.
+    """
+    names = {name for option, argument in spec.items() for name in (option, *argument.get("aliases", ()))}
+    return {name: mask_urls(value) if name in names else MASK for name, value in arguments.items()}
+
+
 def mask_urls(value: Any) -> Any:
-    """Return a copy of plain data in which every URL is masked; for input that was refused, where any value may be a misplaced secret."""
+    """Return a copy of plain data in which every URL is masked."""
     if isinstance(value, str):
         return re.sub(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"]+", lambda match: mask_url(match[0]), value)
     if isinstance(value, dict):
