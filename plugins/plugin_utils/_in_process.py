@@ -17,6 +17,7 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any, ClassVar, Optional
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import filter_loader, test_loader
 from ansible.utils.vars import merge_hash
@@ -24,7 +25,7 @@ from ansible.utils.vars import merge_hash
 from ..module_utils._core.errors import InvalidInput
 from ..module_utils._core.http import REQUESTS_IMPORT_ERROR, tls_context
 from ..module_utils._core.module import run_in_process
-from ._inventory import inventory_addresses
+from ._inventory import NOTHING, Known, known_addresses
 
 
 class InProcessAction(ActionBase):
@@ -54,30 +55,45 @@ class InProcessAction(ActionBase):
         """Run the task and return its result."""
         task_vars = task_vars or {}
         result: dict[str, Any] = super().run(tmp, task_vars)
-        arguments = self.arguments(task_vars)
+        arguments = dict(self._task.args)
+        known = self.known(arguments, task_vars)
         if self._belongs_here(task_vars):
-            # A module gets its arguments as JSON; going through it here too makes the types the same.
-            plain = json.loads(json.dumps(arguments, default=str))
             done = run_in_process(
                 self._task.action,
                 self.module.run,
                 self.module.ARGUMENT_SPEC,
                 getattr(self.module, "CONSTRAINTS", {}),
-                plain,
+                # A module gets its arguments as JSON; going through it here too makes the types the same.
+                json.loads(json.dumps(arguments, default=str)),
                 check_mode=self._task.check_mode,
                 diff_mode=self._task.diff,
+                inventory=known.addresses,
             )
-            merged: dict[str, Any] = merge_hash(result, done)
-            return merged
+        else:
+            done = self._run_as_process(arguments, known, task_vars)
+        if known.unknown:
+            done["warnings"] = [*done.get("warnings", ()), known.warning]
+        merged: dict[str, Any] = merge_hash(result, done)
+        return merged
+
+    def known(self, _arguments: dict[str, Any], _task_vars: dict[str, Any]) -> Known:
+        """Return what the module should know of the inventory."""
+        return NOTHING
+
+    def _run_as_process(self, arguments: dict[str, Any], known: Known, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Run the ordinary module, where the task wants it to run."""
+        given = arguments.get("never_block") or []
+        if known.addresses and isinstance(given, (str, list)):  # the validation has a word for anything else
+            given = given.split(",") if isinstance(given, str) else given
+            arguments = {**arguments, "never_block": [*given, *known.addresses]}
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
-        result = merge_hash(result, self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=wrap_async))
+        done: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=wrap_async)
         if not wrap_async:
             self._remove_tmp_path(self._connection._shell.tmpdir)  # type: ignore[no-untyped-call]
-        return result
-
-    def arguments(self, _task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Return the arguments for the module."""
-        return dict(self._task.args)
+        shown = done.get("invocation", {}).get("module_args", {}).get("never_block")
+        if isinstance(shown, list) and known.addresses:
+            del shown[-len(known.addresses) :]  # nobody gave these
+        return done
 
     def _belongs_here(self, task_vars: dict[str, Any]) -> bool:
         """Whether the module would run on the controller, as this user, in this environment and with an interpreter like this."""
@@ -94,14 +110,24 @@ class InProcessAction(ActionBase):
 
 
 class GuardedAction(InProcessAction):
-    """Adds the addresses of the inventory's hosts to those that are never blocked."""
+    """Lets the guard know by which addresses the inventory knows its hosts, where the task blocks something."""
 
-    def arguments(self, task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Return the arguments with never_block extended."""
-        arguments = super().arguments(task_vars)
-        given = arguments.get("never_block") or []
-        if isinstance(given, str):
-            given = [value.strip() for value in given.split(",")]
-        if isinstance(given, list):  # the validation has a word for anything else
-            arguments["never_block"] = given + inventory_addresses(task_vars)
-        return arguments
+    def known(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> Known:
+        """Return them; without a word about hosts that do not tell where the guard is overridden anyway."""
+        if not blocks(arguments):
+            return NOTHING
+        found = known_addresses(task_vars, self._templar, str(getattr(self._task.play, "_uuid", "")))
+        overridden = boolean(str(arguments.get("allow_protected")), strict=False)
+        return Known(found.addresses, []) if overridden else found
+
+
+def blocks(arguments: dict[str, Any]) -> bool:
+    """Whether a task may put something on a blacklist, going by arguments that nobody has validated yet."""
+    state = arguments.get("state") or "present"
+    entries = arguments.get("entries") or []
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        return True
+    states = [entry.get("state") or state for entry in entries]
+    if not entries or arguments.get("hosts"):
+        states.append(state)
+    return any(state != "absent" for state in states)

@@ -22,12 +22,14 @@ class Call:
         check_mode: predict only; nothing may be written.
         environ: the environment, for values that add to an option instead of replacing it.
         warnings: messages for the user, collected on the way.
+        inventory: the IPv4 addresses by which the caller's inventory knows its hosts, each with the name of a host.
     """
 
     params: Mapping[str, Any]
     check_mode: bool = False
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     warnings: list[str] = field(default_factory=list)
+    inventory: Mapping[str, str] = field(default_factory=dict)
 
     def warn(self, message: str) -> None:
         """Collect a warning, once, as one line that a terminal shows as it is."""

@@ -101,12 +101,14 @@ def run_in_process(
     *,
     check_mode: bool,
     diff_mode: bool,
+    inventory: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return what run_module prints, without a process of its own: same validation, same messages, same masking.
 
     Args:
         name: the module's name, for messages.
         arguments: as a task gives them, of plain JSON types.
+        inventory: what the call gets besides.
     """
     validated = ArgumentSpecValidator(argument_spec, **constraints).validate(arguments)
     params = validated.validated_parameters
@@ -117,7 +119,7 @@ def run_in_process(
         result: dict[str, Any] = {"failed": True, "msg": refusal}
     else:
         shown = params
-        call = Call(params=params, check_mode=check_mode, environ=os.environ)
+        call = Call(params=params, check_mode=check_mode, environ=os.environ, inventory=inventory)
         result = _outcome(run, call, diff_mode)
         warnings += call.warnings
     if warnings:

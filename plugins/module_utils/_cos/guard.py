@@ -1,21 +1,30 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guard: addresses that are not to be blocked, because doing so would lock out the operator or protect nobody."""
+"""The guard: addresses that are not to be blocked, because doing so would lock out the operator or protect nobody.
+
+Guard itself only compares. What it compares with is found by functions of their own: never_block and own_addresses ask nobody,
+resolve may ask a name server, and so may block.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import os
+import re
 import socket
-from collections.abc import Iterable
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Network
-from typing import Optional
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from typing import Callable, Optional
 
 from .._core.call import Call
 from .._core.errors import InvalidInput, ProtectedAddress
 from .._core.http import Endpoint
 from .._core.options import NEVER_BLOCK_ENV
+from .._core.text import clean
 
 ALWAYS = (
     (IPv4Network("0.0.0.0/8"), "it is an unspecified address"),
@@ -23,6 +32,8 @@ ALWAYS = (
     (IPv4Network("224.0.0.0/4"), "it is a multicast address"),
     (IPv4Network("255.255.255.255/32"), "it is the broadcast address"),
 )
+#: ::ffff:0:0/96 are the IPv4 addresses, as IPv6 writes them (RFC 4291, 2.5.5.2).
+MAPPED_BITS = 96
 
 
 @dataclass(frozen=True)
@@ -32,22 +43,31 @@ class Guard:
     Attributes:
         never_block: the user's own networks.
         firewall: addresses of the firewall's management interface.
-        own: addresses from which this machine reaches the firewall.
+        own: addresses of this machine.
+        inventory: the addresses of an inventory's hosts, in dotted decimals, each with the name of a host.
         allow_protected: let protected addresses pass, but say why they are protected.
     """
 
     never_block: frozenset[IPv4Network] = frozenset()
     firewall: frozenset[IPv4Address] = frozenset()
     own: frozenset[IPv4Address] = frozenset()
+    inventory: Mapping[str, str] = field(default_factory=dict)
     allow_protected: bool = False
 
     @classmethod
     def from_call(cls, call: Call, endpoint: Endpoint) -> Guard:
-        """Make one from the guard's options and the environment; raises InvalidInput for what is no address or network."""
-        given = parse_networks("never_block", call.params["never_block"])
-        added = parse_networks(NEVER_BLOCK_ENV, call.environ.get(NEVER_BLOCK_ENV, "").replace(",", " ").split())
-        firewall, own = route_to(endpoint.host, endpoint.port)
-        return cls(frozenset(given + added), firewall, own, call.params["allow_protected"])
+        """Make one from the guard's options, the environment, the caller's inventory and what this machine knows; may block.
+
+        Raises:
+            InvalidInput: what never_block or its variable names is no address or network.
+        """
+        try:
+            own = own_addresses()
+        except OSError as error:
+            own = frozenset()
+            call.warn(f"The addresses of this machine cannot be told ({error}), and so are not protected.")
+        firewall = resolve(endpoint.host, endpoint.port)
+        return cls(never_block(call), firewall, own, call.inventory, call.params["allow_protected"])
 
     @cached_property
     def addresses(self) -> frozenset[IPv4Address]:
@@ -62,8 +82,11 @@ class Guard:
     def reason(self, host: str) -> Optional[str]:
         """Return why the address is protected, or None."""
         address = IPv4Address(host)
+        for network, reason in ALWAYS:
+            if address in network:
+                return reason
         if address in self.own:
-            return "it is the address from which this machine reaches the firewall"
+            return "it is an address of this machine"
         if address in self.firewall:
             return "it is the firewall's own address"
         if address in self.addresses:
@@ -71,9 +94,8 @@ class Guard:
         for network in self.networks:
             if address in network:
                 return f"it is in never_block ({network})"
-        for network, reason in ALWAYS:
-            if address in network:
-                return reason
+        if str(address) in self.inventory:
+            return f"it is the address of {clean(self.inventory[str(address)])} in the inventory"
         return None
 
     def check(self, host: str) -> Optional[str]:
@@ -88,38 +110,93 @@ class Guard:
         return reason
 
 
-def parse_networks(name: str, values: Iterable[str]) -> tuple[IPv4Network, ...]:
-    """Return IPv4 addresses and networks; IPv6 ones are left out, since they can never be blocked here."""
-    networks = []
-    for value in values:
-        try:
-            networks.append(IPv4Network(value.strip(), strict=False))
-        except ValueError:
-            try:
-                socket.inet_pton(socket.AF_INET6, value.strip().partition("/")[0])
-            except OSError:
-                raise InvalidInput(
-                    f"{name} must hold addresses and networks such as 192.0.2.1 and 198.51.100.0/24; got {value[:80]!r}."
-                ) from None
-    return tuple(networks)
+def never_block(call: Call) -> frozenset[IPv4Network]:
+    """Return what the option and the environment name together; warn of what protects nothing, raise InvalidInput for the rest."""
+    return parse_networks("never_block", call.params["never_block"], call.warn) | parse_networks(
+        NEVER_BLOCK_ENV, [call.environ.get(NEVER_BLOCK_ENV, "")], call.warn
+    )
 
 
-def route_to(host: str, port: int) -> tuple[frozenset[IPv4Address], frozenset[IPv4Address]]:
-    """Return the IPv4 addresses of a host and those this machine would use towards it; empty where the name is unknown.
+def parse_networks(name: str, values: Iterable[str], warn: Callable[[str], None] = lambda _message: None) -> frozenset[IPv4Network]:
+    """Return IPv4 addresses and networks, also those that are written as IPv6 (::ffff:192.0.2.1), whatever separates them.
 
-    Connecting a UDP socket sends nothing; it only asks the routing table.
+    Args:
+        name: of the option or variable that holds them.
+        values: texts of addresses with commas or white space between them.
+        warn: is told of true IPv6 networks, which are left out: the blacklist has no such entries.
+
+    Raises:
+        InvalidInput: something is no address or network.
     """
-    theirs, own = set(), set()
+    found, without_effect = set(), []
+    for text in re.findall(r"[^\s,]+", " ".join(values)):
+        try:
+            network = ip_network(text.replace("[", "").replace("]", ""), strict=False)
+        except ValueError:
+            raise InvalidInput(
+                f"{name} must hold addresses and networks such as 192.0.2.1 and 198.51.100.0/24; got {text[:80]!r}."
+            ) from None
+        if isinstance(network, IPv6Network):
+            mapped = network.network_address.ipv4_mapped
+            if mapped is None or network.prefixlen < MAPPED_BITS:
+                without_effect.append(str(network))
+                continue
+            network = IPv4Network((mapped, network.prefixlen - MAPPED_BITS))
+        found.add(network)
+    if without_effect:
+        warn(f"{name} names IPv6 networks ({', '.join(without_effect)}), which protect nothing: only IPv4 addresses can be blocked.")
+    return frozenset(found)
+
+
+def parse_address(text: str) -> Optional[IPv4Address]:
+    """Return the IPv4 address that a text is, as a resolver reads it (10.1 is 10.0.0.1), bare or mapped into IPv6; else None."""
+    text = text.strip().strip("[]")
     try:
-        found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)
-    except OSError:
-        found = []
-    for *_unused, address in found:
-        theirs.add(IPv4Address(address[0]))
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.connect(address)
-                own.add(IPv4Address(probe.getsockname()[0]))
-            except OSError:
-                pass
-    return frozenset(theirs), frozenset(own)
+        return IPv6Address(text).ipv4_mapped if ":" in text else IPv4Address(socket.inet_aton(text))
+    except (OSError, ValueError):
+        return None
+
+
+def resolve(host: str, port: int) -> frozenset[IPv4Address]:
+    """Return the IPv4 addresses of a host, none where the name is unknown. Blocks while a name server is asked."""
+    address = parse_address(host)
+    if address is not None:
+        return frozenset({address})
+    try:
+        found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return frozenset()
+    return frozenset(IPv4Address(address[0]) for *_unused, address in found)
+
+
+class _Interface(ctypes.Structure):
+    """The beginning of a struct ifaddrs of getifaddrs(3), which is the same on Linux, macOS and the BSDs."""
+
+
+_Interface._fields_ = [
+    ("next", ctypes.POINTER(_Interface)),
+    ("name", ctypes.c_char_p),
+    ("flags", ctypes.c_uint),
+    ("address", ctypes.POINTER(ctypes.c_ubyte * 8)),
+]
+
+
+def own_addresses() -> frozenset[IPv4Address]:
+    """Return the IPv4 addresses of all interfaces, as the kernel knows them: no name is asked for. Raises OSError where it cannot."""
+    library = ctypes.CDLL(None, use_errno=True)
+    first = ctypes.POINTER(_Interface)()
+    if not hasattr(library, "getifaddrs") or library.getifaddrs(ctypes.byref(first)):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    found, one = set(), first
+    try:
+        while one:
+            if one.contents.address:
+                # struct sockaddr_in: the family in two bytes (on the BSDs a length and the family in one each), port, address
+                data = bytes(one.contents.address.contents)
+                family = int.from_bytes(data[:2], sys.byteorder) if sys.platform == "linux" else data[1]
+                if family == socket.AF_INET:
+                    found.add(IPv4Address(data[4:8]))
+            one = one.contents.next
+    finally:
+        library.freeifaddrs(first)
+    return frozenset(found)
