@@ -13,12 +13,16 @@ class ModuleDocFragment:
 options:
   never_block:
     description:
-      - IPv4 addresses and networks that are never blocked, such as your own servers and management networks.
+      - IPv4 addresses and networks that are never blocked, such as your own servers and management networks. They may be written
+        as IPv6 writes them (V(::ffff:192.0.2.1)). Other IPv6 networks protect nothing, since only IPv4 addresses can be blocked,
+        and are warned of.
       - Those in the environment variable E(INTRUSION_RESPONSE_NEVER_BLOCK), separated by commas or spaces, are added to
         these, they are not replaced by them.
-      - In a play, the addresses by which the inventory knows its hosts are added, too.
-      - Loopback, multicast, unspecified and broadcast addresses, the firewall's own address and the address from which this
-        machine reaches the firewall are always protected.
+      - The addresses by which the inventory knows its hosts (their names, C(ansible_host) and the like) are protected, too. They
+        are found once a play, and only where something is blocked. Where a template or a vaulted value cannot be read, a warning
+        names the host, and its address is not protected. Host names are not looked up.
+      - Loopback, multicast, unspecified and broadcast addresses, the firewall's own address and all addresses of the machine on
+        which the module runs (in a container those of the container) are always protected.
     type: list
     elements: str
     default: []
