@@ -129,9 +129,9 @@ def variables(ready: dict[str, Any], directory: Path) -> dict[str, str]:
 def comparable(value: Any) -> Any:
     """Drop what differs between any two runs: times, paths of this run, and where Ansible 2.19 says "Module" or "Action"."""
     if isinstance(value, dict):
-        dropped = {"state_dir", "ledger", "exception"}
+        dropped = {"state_dir", "ledger", "exception", "expires_at"}
         if "host" in value and ("alert_type" in value or "firewall" in value):
-            dropped |= {"ttl", "at", "expires_at"}
+            dropped |= {"ttl", "at"}
         if "outcome" in value:
             dropped |= {"at"}
         return {key: comparable(member) for key, member in value.items() if key not in dropped and not key.startswith("_ansible")}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, Callable, NoReturn
+from typing import Any, Callable, NoReturn, Optional
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -101,7 +101,7 @@ def run_in_process(
     *,
     check_mode: bool,
     diff_mode: bool,
-    inventory: Mapping[str, str],
+    inventory: Optional[Mapping[str, str]] = None,
 ) -> dict[str, Any]:
     """Return what run_module prints, without a process of its own: same validation, same messages, same masking.
 
@@ -119,7 +119,7 @@ def run_in_process(
         result: dict[str, Any] = {"failed": True, "msg": refusal}
     else:
         shown = params
-        call = Call(params=params, check_mode=check_mode, environ=os.environ, inventory=inventory)
+        call = Call(params=params, check_mode=check_mode, environ=os.environ, inventory=inventory or {})
         result = _outcome(run, call, diff_mode)
         warnings += call.warnings
     if warnings:
