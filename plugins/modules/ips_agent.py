@@ -14,10 +14,13 @@ version_added: 1.0.0
 description:
   - Asks the CenturyLink Cloud (CLC) Intrusion Prevention Service (IPS) to install its agent on a server, or to remove it.
   - The service cannot be asked whether an agent is there, and it answers before the work is done. The module therefore decides
-    on evidence and names it in RV(agent.evidence). The first of these that speaks wins.
-  - C(host), what was seen on the server itself, given with O(installed) or looked up at O(agent_path).
-  - C(receipt), what this collection last did to the server, kept in O(state_dir).
-  - C(api), notification destinations are configured, so an agent was registered. Having none proves nothing.
+    on evidence and names it in RV(agent.evidence).
+  - C(host), what was seen on the server itself, given with O(installed) or looked up at O(agent_path), speaks first.
+  - C(receipt), what this collection last asked for, kept in O(state_dir), outweighs the host for 30 minutes, since what is under way
+    does not show there yet. An installation that was asked for outweighs a host without agent for ever when O(state=absent), so that
+    an agent that arrives late is removed, too.
+  - C(api), notification destinations are configured, so an agent was registered. Having none proves nothing. Where they cannot be
+    read, the module goes on without them and says so.
   - C(none), nothing is known. The module then acts and reports a change, except where the service answers that there was
     nothing to do (RV(agent.evidence=answer)).
 author:
@@ -46,7 +49,8 @@ options:
     default: present
   installed:
     description:
-      - What was seen on the server itself. This is the best evidence there is, and no other is looked for when it is given.
+      - What was seen on the server itself. This is the best evidence there is; only a receipt of something that does not show there
+        yet outweighs it. The service is not asked.
     type: bool
   agent_path:
     description:
@@ -55,7 +59,8 @@ options:
     type: path
   detection:
     description:
-      - Which evidence to use besides that of the host, in this order. An empty list uses none.
+      - Which evidence to use besides that of the host, in this order. An empty list uses none, and so asks the service again even
+        while an installation is under way.
       - V(api) can be mistaken after a removal, since the service may keep the destinations of a server without an agent.
     type: list
     elements: str
@@ -80,6 +85,10 @@ options:
 notes:
   - The service charges for an agent from its installation until its successful removal. Deleting the server does not end that;
     remove the agent first.
+  - When the service knows no agent to remove, but accepted an installation within the last 30 minutes, the task fails with
+    C(not_verified), since the agent may still arrive. Run it again later.
+  - A 404 that is not of this API, such as a gateway's page, is a failure (C(wrong_service)) and never "not installed". An empty 404
+    cannot be told apart; it counts, with a warning.
   - The platform was closed on 30 September 2023. The module speaks the API as it was documented.
 seealso:
   - module: intrusion.response.ips_notification
@@ -130,8 +139,8 @@ agent:
     state:
       description:
         - V(installed) and V(not_installed) are what the host, or an answer of the service, says.
-        - V(install_accepted) and V(uninstall_accepted) say that the service took the request, now or, with evidence
-          C(receipt), at an earlier run. Work on the server goes on for minutes after that.
+        - V(install_accepted) and V(uninstall_accepted) say that the service took the request, now or, with
+          RV(agent.evidence=receipt), at an earlier run. Work on the server goes on for minutes after that.
         - V(registered) says that the service has destinations for the server.
       type: str
       sample: install_accepted
@@ -185,7 +194,7 @@ def run(call: Call) -> dict:
     """Bring the agent to the wanted state."""
     wanted = agent.Wanted.from_params(call.params)
     with IpsClient.from_call(call) as client:
-        return agent.ensure(client, wanted, check_mode=call.check_mode, warn=call.warn).result()
+        return agent.ensure(client, wanted, check_mode=call.check_mode).result()
 
 
 def main() -> None:

@@ -15,7 +15,8 @@ description:
   - Adds, updates and removes the notification destinations of a server in the CenturyLink Cloud (CLC) Intrusion Prevention
     Service (IPS).
   - The destinations are read once and written at most once. Their order does not matter.
-  - Destinations that the task does not name are kept, unless O(purge) is set.
+  - Destinations that the task does not name are kept, unless O(purge) is set, together with properties of theirs that the API does
+    not document.
 author:
   - intrusion.response contributors (@intrusion-response)
 extends_documentation_fragment:
@@ -41,6 +42,8 @@ options:
       - The destinations.
       - A webhook and a Slack channel are identified by their URL, an e-mail destination by its address, a syslog server by its
         address and port.
+      - URLs that differ only in the case of scheme and host, in a default port or in a slash at the end are the same, and so are e-mail
+        addresses that differ in case. The spelling that is there is kept.
     type: list
     elements: dict
     default: []
@@ -94,9 +97,15 @@ options:
   verify_timeout:
     description:
       - How many seconds to wait until the service shows what was written, since it may queue writes. V(0) does not look.
+      - When the service shows something that is neither what was written nor what was there before, the task fails at once
+        (C(stored_differently)) and says what differs.
     type: int
     default: 30
 notes:
+  - Events for a syslog server come from C(dsm01.client-security.ctl.io) and C(dsm02.client-security.ctl.io), from port 514/udp. The
+    firewall in front of the syslog server must let them in to the port that is given here.
+  - A 404 that is not of this API, such as a gateway's page, is a failure (C(wrong_service)) and never "no destinations". An empty 404
+    cannot be told apart; it counts, with a warning.
   - The service was documented to take one syslog server and one webhook for each server. More than one of either is sent as
     asked, with a warning.
 seealso:

@@ -53,7 +53,8 @@ def _element(element: Any, switches: Settings) -> dict[str, Any]:
     if not isinstance(element, dict):
         raise Rejected("A destination has to be an object")
     _known(element, KEYS, switches)
-    item: dict[str, Any] = {key: element.get(key) for key in KEYS}
+    unknown = set(element) - set(KEYS) if switches["unknown_properties"] == "keep" else set()
+    item: dict[str, Any] = {key: element.get(key) for key in (*KEYS, *sorted(unknown))}
     for key in KEYS[:4]:
         if item[key] is not None and not isinstance(item[key], str):
             raise Rejected(f"{key} has to be a string")
@@ -65,6 +66,14 @@ def _element(element: Any, switches: Settings) -> dict[str, Any]:
     if switches["irrelevant"] == "accept" and used:
         for key in set(USED.values()) - {used}:
             item[key] = None
+    return _normalised(item) if switches["normalise"] == "yes" else item
+
+
+def _normalised(item: dict[str, Any]) -> dict[str, Any]:
+    if item["emailAddress"]:
+        item["emailAddress"] = item["emailAddress"].lower()
+    if item["url"]:
+        item["url"] = item["url"].rstrip("/") + "/"
     return item
 
 
@@ -107,10 +116,11 @@ def _valid(item: dict[str, Any]) -> None:
             raise Rejected("sysLogSettings is incomplete or out of range")
 
 
-def render(items: list[dict[str, Any]], switches: Settings) -> list[dict[str, Any]]:
-    """The array that GET shows."""
+def render(items: list[dict[str, Any]], switches: Settings) -> list[dict[str, Any]] | dict[str, Any]:
+    """What GET shows."""
     shown = [_shape(item, switches["get_shape"]) for item in items]
-    return shown[::-1] if switches["get_order"] == "reversed" else shown
+    shown = shown[::-1] if switches["get_order"] == "reversed" else shown
+    return {"notificationDestinations": shown} if switches["get_wrapper"] == "wrapped" else shown
 
 
 def _shape(item: dict[str, Any], shape: str) -> dict[str, Any]:

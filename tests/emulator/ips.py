@@ -62,12 +62,23 @@ class IpsApi:
         parts = req.segments(PREFIX)
         plural = ("notifications", "notification") if self.ips.switches["singular_path"] == "alias" \
             else ("notifications",)
-        if parts == ["app"]:
+        if parts == ["app"] and self.ips.switches["app_path"] in ("both", "slash" if req.path.endswith("/") else "bare"):
             return self._app(req, user)
         if len(parts) == 3 and parts[0] in plural and parts[1] and parts[2]:
             self._reach(user, parts[1])
+            if self.ips.switches["notifications"] == "500":
+                raise _Refused(500, invented("No exception message provided."))
             return self._notifications(req, parts[1], parts[2])
-        raise _Refused(404, invented("There is no such resource."))
+        return self._no_route(req)
+
+    def _no_route(self, req: Req) -> Reply:
+        """What says that nothing is served here need not be this service: a gateway in front of it has words of its own."""
+        form = self.ips.switches["no_route"]
+        if form == "html":
+            return Reply(404, b"<!DOCTYPE html><html><head><title>404 Not Found</title></head></html>", {"Content-Type": "text/html"})
+        if form == "json":
+            return json_reply(404, {"timestamp": 1440646622000, "status": 404, "error": "Not Found", "path": req.path})
+        return Reply(404) if form == "empty" else text_reply(404, invented("There is no such resource."))
 
     def _reach(self, user: Any, alias: str) -> None:
         if not self.ips.clc.reaches(user, alias):

@@ -92,6 +92,12 @@ class BadResponse(IntrusionResponseError):
     outcome_unknown = True
 
 
+class WrongService(IntrusionResponseError):
+    """Something else than this API answered, such as a gateway: nothing can be concluded from what it says."""
+
+    code = "wrong_service"
+
+
 class RedirectRefused(IntrusionResponseError):
     """The service answered with a redirect, which is never followed."""
 

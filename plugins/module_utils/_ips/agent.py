@@ -11,13 +11,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Protocol
 
-from .._core.errors import IntrusionResponseError, InvalidInput, NotVerified
+from .._core.errors import (
+    BadResponse,
+    IntrusionResponseError,
+    InvalidInput,
+    NotPermitted,
+    NotVerified,
+    RateLimited,
+    Rejected,
+    ServerFault,
+    TimeoutUnknown,
+)
 from .._core.options import integer_between, path_name
 from .._core.plan import Plan
 from .._core.state import StateDir
 
 RECEIPTS = "receipts"
 POLL = 1.0
+#: Seconds for which a request that was accepted counts as under way. How long the work takes is not documented; a script package
+#: that is run through a queue takes minutes (ips-api.md 2.2).
+UNDER_WAY = 1800
+#: Failures that speak of the destinations alone: the agent can do without them.
+UNREADABLE = (BadResponse, NotPermitted, RateLimited, Rejected, ServerFault, TimeoutUnknown)
 
 #: What a task may say; "installed" only where somebody who can know said so.
 WORDS = {
@@ -39,6 +54,7 @@ class Service(Protocol):
 
     url: str
     state: StateDir
+    warn: Warn
 
     @property
     def account_alias(self) -> str:
@@ -130,24 +146,62 @@ def plan_agent(wanted: Wanted, evidence: Evidence) -> Plan[str]:
     return Plan(before, {**before, "state": "uninstall_accepted"}, ("uninstall",))
 
 
+@dataclass(frozen=True)
+class Receipt:
+    """What this collection last asked for, with success.
+
+    Attributes:
+        present: whether it was an installation.
+        under_way: whether that was so short a time ago that the host may not show it yet.
+    """
+
+    present: bool
+    under_way: bool
+
+
+def weigh(wanted_present: bool, seen: Optional[bool], receipt: Optional[Receipt]) -> Optional[Evidence]:
+    """Return what host and receipt together say; None when neither speaks.
+
+    What was asked for a moment ago does not show on the host yet, so the receipt then says what will be there. Later the host
+    knows better, with one exception: to remove, an installation counts however old it is. It may have waited for a server that
+    was off, the agent is paid for until it is removed, and one removal too many does no harm (ips-api.md 2.4 and 2.5).
+    """
+    if receipt is not None and receipt.present != seen:
+        unwanted = receipt.present and not wanted_present
+        if seen is None or receipt.under_way or unwanted:
+            return Evidence("receipt", receipt.present)
+    return None if seen is None else Evidence("host", seen)
+
+
 def gather(service: Service, wanted: Wanted) -> Evidence:
-    """Return the first evidence that speaks, in the order of the options."""
+    """Return the evidence that counts: host and receipt weighed together, the others in the order of the option detection."""
     seen = wanted.installed
     if seen is None and wanted.agent_path is not None:
         seen = os.path.exists(wanted.agent_path)
-    if seen is not None:
-        return Evidence("host", seen)
-    for source in wanted.detection:
+    present = wanted.state == "present"
+    for source in wanted.detection if seen is None else {"receipt"}.intersection(wanted.detection):
         if source == "receipt":
-            receipt = service.state.read(RECEIPTS, _receipt_key(service, wanted))
-            if receipt is not None and receipt.get("state") in ("present", "absent"):
-                return Evidence("receipt", receipt["state"] == "present")
-        elif service.destinations(wanted.server_name):
+            found = weigh(present, seen, _receipt(service, wanted, seen))
+            if found is not None:
+                return found
+        elif _registered(service, wanted):
             return Evidence("api", True)
-    return Evidence("none")
+    return weigh(present, seen, None) or Evidence("none")
 
 
-def ensure(service: Service, wanted: Wanted, *, check_mode: bool, warn: Warn) -> Outcome:
+def _registered(service: Service, wanted: Wanted) -> bool:
+    """Whether the service has destinations for the server; what cannot be read proves nothing."""
+    try:
+        return bool(service.destinations(wanted.server_name))
+    except UNREADABLE as error:
+        service.warn(
+            f"The destinations of {wanted.server_name}, which would be evidence of an agent, could not be read ({error.code}: "
+            f"{error.message}) The agent was dealt with without them."
+        )
+        return False
+
+
+def ensure(service: Service, wanted: Wanted, *, check_mode: bool) -> Outcome:
     """Bring the agent to the wanted state, as far as the service can be made to.
 
     Raises:
@@ -165,6 +219,35 @@ def ensure(service: Service, wanted: Wanted, *, check_mode: bool, warn: Warn) ->
     if check_mode:
         return Outcome(wanted.server_name, alias, plan, evidence.source)
     installing = wanted.state == "present"
+    if not _ask(service, wanted, installing):
+        _refuse_too_early(service, wanted, installing)
+        if evidence.present is not None:
+            service.warn(
+                f"The service answered that the agent of {wanted.server_name} is {'there' if installing else 'not there'} already, "
+                f"against the evidence ({evidence.source})."
+            )
+        answered = plan_agent(wanted, Evidence("answer", installing))
+        return Outcome(wanted.server_name, alias, answered, "answer")
+    if wanted.wait:
+        _wait(wanted.agent_path or "", installing, wanted)
+        seen = Evidence("host", installing)
+        return Outcome(wanted.server_name, alias, Plan(plan.before, {**plan.after, "state": seen.word}, plan.operations), "host")
+    return Outcome(wanted.server_name, alias, plan, evidence.source)
+
+
+def _refuse_too_early(service: Service, wanted: Wanted, installing: bool) -> None:
+    """Raise NotVerified where the service knows no agent to remove, but accepted an installation a moment ago."""
+    receipt = _receipt(service, wanted, None) if "receipt" in wanted.detection and not installing else None
+    if receipt is not None and receipt.present and receipt.under_way:
+        raise NotVerified(
+            f"The service knows no agent of {wanted.server_name} yet, but has accepted its installation within the last "
+            f"{UNDER_WAY // 60} minutes, so one may still arrive.",
+            hint="Run the task again when the installation is done.",
+        )
+
+
+def _ask(service: Service, wanted: Wanted, installing: bool) -> bool:
+    """Send the request and keep a receipt; return False where the service says that there is nothing to do."""
     act = service.install if installing else service.uninstall
     try:
         acted = act(wanted.server_name)
@@ -173,20 +256,12 @@ def ensure(service: Service, wanted: Wanted, *, check_mode: bool, warn: Warn) ->
             error.changed = True
             error.hint = "The service may have taken the request. Look at the host before running the task again."
         raise
-    if not acted:
-        if evidence.present is not None:
-            warn(
-                f"The service answered that the agent of {wanted.server_name} is {'there' if installing else 'not there'} already, "
-                f"against the evidence ({evidence.source})."
-            )
-        answered = plan_agent(wanted, Evidence("answer", installing))
-        return Outcome(wanted.server_name, alias, answered, "answer")
-    service.state.write(RECEIPTS, _receipt_key(service, wanted), {"state": wanted.state, "at": int(time.time())})
-    if wanted.wait:
-        _wait(wanted.agent_path or "", installing, wanted)
-        seen = Evidence("host", installing)
-        return Outcome(wanted.server_name, alias, Plan(plan.before, {**plan.after, "state": seen.word}, plan.operations), "host")
-    return Outcome(wanted.server_name, alias, plan, evidence.source)
+    key = _receipt_key(service, wanted)
+    if acted:
+        by_account = service.state.read(RECEIPTS, key) or {}
+        kept = {"state": wanted.state, "at": int(time.time())}
+        service.state.write(RECEIPTS, key, {**by_account, service.account_alias.upper(): kept})
+    return acted
 
 
 def _wait(path: str, installing: bool, wanted: Wanted) -> None:
@@ -202,5 +277,17 @@ def _wait(path: str, installing: bool, wanted: Wanted) -> None:
         time.sleep(POLL)
 
 
+def _receipt(service: Service, wanted: Wanted, seen: Optional[bool]) -> Optional[Receipt]:
+    """Return the receipt for the server; the account, which may take a login to learn, is asked for only where it matters."""
+    by_account = service.state.read(RECEIPTS, _receipt_key(service, wanted)) or {}
+    states = {kept.get("state") for kept in by_account.values() if isinstance(kept, dict)}
+    if not states - {"present" if seen else "absent"} and seen is not None:
+        return None
+    kept = by_account.get(service.account_alias.upper()) if by_account else None
+    if not isinstance(kept, dict) or kept.get("state") not in ("present", "absent") or not isinstance(kept.get("at"), (int, float)):
+        return None
+    return Receipt(kept["state"] == "present", 0 <= time.time() - kept["at"] < UNDER_WAY)
+
+
 def _receipt_key(service: Service, wanted: Wanted) -> tuple[str, ...]:
-    return service.url, service.account_alias.upper(), wanted.server_name.upper()
+    return service.url, wanted.server_name.upper()

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The REST API of the CLC Intrusion Prevention Service: five operations, and Get Server of the CLC v2 API.
 
-Written as the released CLC Go client speaks it: app/ with its slash, "notifications" in the plural, the destinations as a bare
-JSON array, and the body of the DELETE that removes an agent.
+"notifications" in the plural, the destinations as a bare JSON array, and the body of the DELETE that removes an agent are as the
+released CLC Go client speaks; the slash of app/ is as documented (ips-api.md 11, numbers 1 to 4 and 10).
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from __future__ import annotations
 import json
 import re
 from types import TracebackType
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 from urllib.parse import quote
 
 from .._core.call import Call
-from .._core.errors import BadResponse, NotFound, failure_for
+from .._core.errors import BadResponse, NotFound, WrongService, failure_for
 from .._core.http import Endpoint, Reply, Transport
 from .._core.options import check_connection, path_name
 from .._core.redact import Redactor, mask_urls
@@ -28,6 +28,12 @@ ALREADY = re.compile(r"already\s+(been\s+)?(installed|exists|present|protected|r
 MISSING = re.compile(
     r"\b(agent|policy|server|host)\b.*\bnot\s+(be\s+)?found|not\s+installed|\bno\s+(such\s+)?(agent|policy)\b", re.IGNORECASE
 )
+#: What an error of this API speaks of. A 404 that does not comes from something in front of it, or in its place.
+NAMES = re.compile(r"\b(agent|policy|policies|server|host|destination|notification|account|tenant)s?\b", re.IGNORECASE)
+#: As much as no text at all.
+BARE = re.compile(r"(http )?(error )?(404)?\W*(not found)?\W*", re.IGNORECASE)
+#: Where agents are: documented, and as the released client asks for it. Neither is redirected, which would lose the body.
+APP_PATHS = ("/app/", "/app")
 HINTS = {
     401: "The token is missing, expired or revoked.",
     403: "The user may not act on this account; check account_alias.",
@@ -45,13 +51,16 @@ class IpsClient:
         login: Union[GivenToken, PasswordLogin],
         state: StateDir,
         redactor: Redactor,
+        warn: Callable[[str], None],
     ) -> None:
         self.state = state
+        self.warn = warn
         self.url = transport.endpoint.url
         self._transport = transport
         self._servers = servers
         self._login = login
         self._redact = redactor
+        self._app_paths: tuple[str, ...] = APP_PATHS
 
     @classmethod
     def from_call(cls, call: Call) -> IpsClient:
@@ -66,7 +75,7 @@ class IpsClient:
         clc = clc_endpoint(params)
         login = login_from_params(params, clc, state, redactor)
         transport = Transport(endpoint, redactor=redactor, read_only=call.check_mode)
-        return cls(transport, Transport(clc, redactor=redactor, read_only=True), login, state, redactor)
+        return cls(transport, Transport(clc, redactor=redactor, read_only=True), login, state, redactor, call.warn)
 
     def __enter__(self) -> IpsClient:
         return self
@@ -92,20 +101,28 @@ class IpsClient:
         return self._agent("DELETE", server_name)
 
     def destinations(self, server_name: str) -> list[dict[str, Any]]:
-        """Return the destinations as they come; [], null, an empty answer and 404 all mean none."""
+        """Return the destinations as they come; [], null, an empty answer and a 404 of this API all mean none (ips-api.md 3.3).
+
+        The list may also come in an object, under the name that the guide gives its parameter (ips-api.md 11, number 4).
+
+        Raises:
+            WrongService, BadResponse, and whatever the transport raises.
+        """
         place, path = self._notifications("GET", server_name)
         reply = self._send("GET", path)
-        if reply.status in (204, 404) or (reply.status == 200 and not reply.body.strip()):
+        if self._says_there_is_none(place, reply) or reply.status == 204 or (reply.status == 200 and not reply.body.strip()):
             return []
         self._expect_success(place, reply)
         try:
             answer = reply.json()
         except ValueError:
             answer = ""
+        if isinstance(answer, dict):
+            answer = answer.get("notificationDestinations", answer)
         if answer is None:
             return []
         if not isinstance(answer, list) or not all(isinstance(element, dict) for element in answer):
-            raise BadResponse(f"{place}: the answer is no list of destinations.", http_status=reply.status)
+            raise BadResponse(f"{place}: the answer is no list of destinations.", http_status=reply.status, hint=HINTS[404])
         return answer
 
     def replace_destinations(self, server_name: str, destinations: list[dict[str, Any]]) -> None:
@@ -117,20 +134,20 @@ class IpsClient:
         """Remove all destinations; having none (404) is as good."""
         place, path = self._notifications("DELETE", server_name)
         reply = self._send("DELETE", path, repeatable=True)
-        if reply.status != 404:
+        if not self._says_there_is_none(place, reply):
             self._expect_success(place, reply)
 
     def check_server(self, server_name: str) -> None:
         """Raise NotFound when the CLC v2 API knows no such server in the account."""
         path = f"/v2/servers/{quote(self.account_alias, safe='')}/{quote(server_name, safe='')}"
         reply = self._send("GET", path, transport=self._servers)
-        if reply.status == 404:
+        if reply.status == 404 and not _is_html(reply):
             raise NotFound(
                 f"CLC knows no server {server_name} in account {self.account_alias}.",
                 http_status=404,
                 hint="Servers outside CenturyLink Cloud need check_server: false.",
             )
-        self._expect_success(f"GET {path}", reply)
+        self._expect_success(f"GET {path}", reply, "clc_url")
 
     def wait(self, attempt: int) -> None:
         """Pause before repetition number attempt (from 0) of a look."""
@@ -138,13 +155,48 @@ class IpsClient:
 
     def _agent(self, method: str, server_name: str) -> bool:
         body = json.dumps({"hostName": server_name, "accountAlias": self.account_alias}).encode()
-        reply = self._send(method, "/app/", body=body)
+        path, reply = self._app(method, body)
+        place = f"{method} {path}"
         if method == "POST" and (reply.status == 409 or (reply.status == 400 and ALREADY.search(reply.text))):
             return False
-        if method == "DELETE" and (reply.status == 404 or (reply.status == 400 and MISSING.search(reply.text))):
+        if method == "DELETE" and (
+            self._says_there_is_none(place, reply) or (reply.status == 400 and MISSING.search(reply.text))
+        ):
             return False
-        self._expect_success(f"{method} /app/", reply)
+        self._expect_success(place, reply)
         return True
+
+    def _app(self, method: str, body: bytes) -> tuple[str, Reply]:
+        """Send to the path that is served and keep to it; return it with its answer, of two 404s with one that may be the service's."""
+        told = []
+        for path in self._app_paths:
+            reply = self._send(method, path, body=body)
+            if reply.status not in (404, 405) or _is_own(reply):
+                self._app_paths = (path,)
+                return path, reply
+            told.append((path, reply))  # nothing was done there, and it may not be served
+        return next((one for one in told if _is_empty(one[1])), told[0])
+
+    def _says_there_is_none(self, place: str, reply: Reply) -> bool:
+        """Whether a 404 of this API says that what was asked for is not there; raises WrongService where it is another's 404."""
+        if reply.status != 404:
+            return False
+        if _is_empty(reply):
+            self.warn(
+                f"{place} was answered with an empty 404. It was taken for \"there is none\", but a wrong ips_url can look the same."
+            )
+        elif not _is_own(reply):
+            raise self._wrong_service(place, reply, "ips_url")
+        return True
+
+    @staticmethod
+    def _wrong_service(place: str, reply: Reply, option: str) -> WrongService:
+        what = "an HTML page" if _is_html(reply) else "something that is not of this API"
+        return WrongService(
+            f"{place} was answered with {reply.status} and {what}, so nothing is known.",
+            http_status=reply.status,
+            hint=f"Check {option}: a typing error, or a gateway that answers in its place.",
+        )
 
     def _notifications(self, method: str, server_name: str) -> tuple[str, str]:
         path = f"/notifications/{quote(self.account_alias, safe='')}/{quote(server_name, safe='')}"
@@ -162,12 +214,30 @@ class IpsClient:
             if reply.status not in (401, 403) or not self._login.renew(reply.status):
                 return reply
 
-    def _expect_success(self, place: str, reply: Reply) -> None:
-        if 200 <= reply.status < 300:
+    def _expect_success(self, place: str, reply: Reply, option: str = "ips_url") -> None:
+        success = 200 <= reply.status < 300
+        stranger = reply.status == 404 and option == "ips_url" and not _is_own(reply) and not _is_empty(reply)
+        if stranger or (_is_html(reply) and (success or reply.status == 404)):
+            raise self._wrong_service(place, reply, option)
+        if success:
             return
         text = mask_urls(self._redact(error_text(reply)))[:300]
         said = f"{place} was answered with {reply.status}" + (f": {text}" if text else "")
         raise failure_for(reply.status)(f"{said}.", http_status=reply.status, hint=HINTS.get(reply.status))
+
+
+def _is_html(reply: Reply) -> bool:
+    return "html" in reply.headers.get("content-type", "").lower() or reply.body.lstrip()[:1] == b"<"
+
+
+def _is_own(reply: Reply) -> bool:
+    """Whether an error speaks of what this API has."""
+    return not _is_html(reply) and bool(NAMES.search(error_text(reply)))
+
+
+def _is_empty(reply: Reply) -> bool:
+    """Whether an error says nothing at all but its status."""
+    return not _is_html(reply) and reply.body.lstrip()[:1] not in (b"{", b"[") and bool(BARE.fullmatch(reply.text.strip()))
 
 
 def error_text(reply: Reply) -> str:

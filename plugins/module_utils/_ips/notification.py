@@ -4,27 +4,22 @@
 """The notification destinations of a server as a resource.
 
 The service keeps one list per server, which is replaced as a whole. Unset properties may come back as null, as empty or zero
-values, or not at all, and in any order; all of that is the same here.
+values, or not at all, and in any order, e-mail addresses in another case and URLs with a slash at their end; all of that is the
+same here, both to decide and to verify.
 """
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from ipaddress import ip_address
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional, Protocol
-from urllib.parse import urlsplit
 
-from .._core.errors import IntrusionResponseError, InvalidInput, NotVerified
-from .._core.options import integer_between, path_name, refuse_control_characters
+from .._core.errors import IntrusionResponseError, InvalidInput, NotVerified, StoredDifferently
+from .._core.options import integer_between, path_name
 from .._core.plan import Plan
-from .._core.redact import mask_url
+from .destination import Destination, Destinations, parse_destination
 
-URL_TYPES = ("webhook", "slack")
-NEEDS = {"webhook": "url", "slack": "url", "email": "email_address", "syslog": "syslog"}
-FACILITIES = {f"local{number - 16}": number for number in range(16, 24)}
 #: The service was documented to take one of each (FAQ of the dedicated cloud).
 SINGLE = ("syslog", "webhook")
 
@@ -54,71 +49,6 @@ class Service(Protocol):
         """Pause before repetition number attempt (from 0)."""
 
 
-@dataclass(frozen=True, order=True)
-class Destination:
-    """One destination in normal form.
-
-    Attributes:
-        type: syslog, email, webhook, slack, or what the service calls a type that is not known here.
-        address: URL, e-mail address or IP address.
-        port: UDP port of a syslog server, else 0.
-        facility: facility of a syslog server (16-23), else 0.
-        wire: a destination of an unknown type as it came, to be kept as it is.
-    """
-
-    type: str
-    address: str
-    port: int = 0
-    facility: int = 0
-    wire: Optional[Mapping[str, Any]] = field(default=None, compare=False)
-
-    @classmethod
-    def from_wire(cls, raw: Mapping[str, Any]) -> Destination:
-        """Normalise one element of the service's list; intervalCode is undocumented and never compared or sent."""
-        kind = str(raw.get("typeCode") or "").strip()
-        lower = kind.lower()
-        if lower in URL_TYPES:
-            return cls(lower, str(raw.get("url") or ""))
-        if lower == "email":
-            return cls(lower, str(raw.get("emailAddress") or ""))
-        settings = raw.get("sysLogSettings")
-        if lower == "syslog" and isinstance(settings, Mapping):
-            address = str(settings.get("ipAddress") or "")
-            return cls(lower, address, _number(settings.get("udpPort")), _number(settings.get("facility")))
-        kept = {name: value for name, value in raw.items() if name != "intervalCode" and value is not None}
-        return cls(kind, repr(sorted(kept.items(), key=repr)), wire=kept)
-
-    @property
-    def identity(self) -> tuple[str, str, int]:
-        """What makes it the same destination, even where other properties differ."""
-        return self.type, self.address.casefold() if self.type == "email" else self.address, self.port
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return the element of the service's list, with only the properties that the type uses."""
-        if self.wire is not None:
-            return dict(self.wire)
-        if self.type in URL_TYPES:
-            return {"typeCode": self.type.upper(), "url": self.address}
-        if self.type == "email":
-            return {"typeCode": "EMAIL", "emailAddress": self.address}
-        settings = {"ipAddress": self.address, "udpPort": self.port, "facility": self.facility}
-        return {"typeCode": "SYSLOG", "sysLogSettings": settings}
-
-    def shown(self) -> dict[str, Any]:
-        """Return it as return values and diffs show it, without the secret of a URL."""
-        if self.wire is not None:
-            return {"type": self.type}
-        if self.type in URL_TYPES:
-            return {"type": self.type, "url": mask_url(self.address)}
-        if self.type == "email":
-            return {"type": self.type, "email_address": self.address}
-        settings = {"ip_address": self.address, "udp_port": self.port, "facility": self.facility}
-        return {"type": self.type, "syslog": settings}
-
-
-Destinations = tuple[Destination, ...]
-
-
 @dataclass(frozen=True)
 class Wanted:
     """A validated request for one server's destinations; times in seconds."""
@@ -146,7 +76,7 @@ class Wanted:
                     warn(f"More than one {kind} destination is named; the service was documented to take one for each server.")
         return cls(
             server_name=server_name,
-            destinations=tuple(dict.fromkeys(found)),
+            destinations=tuple({one.identity: one for one in found}.values()),
             state=params["state"],
             purge=params["purge"],
             check_server=params["check_server"],
@@ -193,9 +123,9 @@ def plan_destinations(wanted: Wanted, current: Destinations) -> Plan[Replace]:
         kept = tuple(_merge(one, named[one.identity]) if one.identity in named else one for one in current)
         after = kept + tuple(one for one in wanted.destinations if one.identity not in present)
     before = {"destinations": _shown(current)}
-    if sorted(after) == sorted(current):
+    if _normal(after) == _normal(current):
         return Plan(before, before)
-    after = tuple(sorted(dict.fromkeys(after)))
+    after = tuple(sorted({one.normal: one for one in after}.values()))
     return Plan(before, {"destinations": _shown(after)}, (Replace(after),))
 
 
@@ -203,7 +133,8 @@ def ensure(service: Service, wanted: Wanted, *, check_mode: bool) -> Outcome:
     """Bring the destinations to the wanted state and report what the service shows afterwards.
 
     Raises:
-        NotVerified: what was written did not show in time; and whatever the client raises.
+        NotVerified: what was written did not show in time.
+        StoredDifferently: something else showed; and whatever the client raises.
     """
     if wanted.check_server:
         service.check_server(wanted.server_name)
@@ -222,7 +153,7 @@ def ensure(service: Service, wanted: Wanted, *, check_mode: bool) -> Outcome:
             error.changed = error.changed or error.outcome_unknown
             raise
         if wanted.verify_timeout:
-            target = _verify(service, wanted, target)
+            target = _verify(service, wanted, current, target)
     return Outcome(wanted.server_name, service.account_alias, plan, target)
 
 
@@ -238,63 +169,6 @@ def read(service: Service, server_name: str) -> dict[str, Any]:
     }
 
 
-def parse_destination(name: str, value: Mapping[str, Any]) -> Destination:
-    """Return a destination from module options; raises InvalidInput naming the option at fault."""
-    kind = value["type"]
-    needed = NEEDS[kind]
-    extra = sorted(other for other in set(NEEDS.values()) - {needed} if value.get(other) is not None)
-    if extra:
-        raise InvalidInput(f"{name}: {extra[0]} does not go with type: {kind}, which needs {needed}.")
-    given = value.get(needed)
-    if not given:
-        raise InvalidInput(f"{name}.{needed} must be given, and not be empty, for type: {kind}.")
-    if kind in URL_TYPES:
-        return Destination(kind, _parse_url(f"{name}.url", given))
-    if kind == "email":
-        return Destination(kind, _parse_email(f"{name}.email_address", given))
-    return Destination(
-        kind,
-        _parse_ip(f"{name}.syslog.ip_address", given["ip_address"]),
-        integer_between(f"{name}.syslog.udp_port", given["udp_port"], 1, 65535),
-        _parse_facility(f"{name}.syslog.facility", given["facility"]),
-    )
-
-
-def _parse_url(name: str, value: str) -> str:
-    """The message never repeats the value, which is a secret."""
-    value = refuse_control_characters(name, value).strip()
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", value)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise InvalidInput(f"{name} must be a complete URL that begins with https:// or http://.")
-    return value
-
-
-def _parse_email(name: str, value: str) -> str:
-    value = refuse_control_characters(name, value).strip()
-    if not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+", value):
-        raise InvalidInput(f"{name} must be one address such as secops@example.com; got {value[:80]!r}.")
-    return value
-
-
-def _parse_ip(name: str, value: str) -> str:
-    try:
-        return str(ip_address(value.strip()))
-    except ValueError:
-        raise InvalidInput(f"{name} must be an IP address such as 192.0.2.10, not a name; got {value[:80]!r}.") from None
-
-
-def _parse_facility(name: str, value: Any) -> int:
-    text = str(value).strip().lower()
-    number = FACILITIES.get(text, int(text) if text.isdigit() else 0)
-    if number not in FACILITIES.values():
-        raise InvalidInput(f"{name} must be a number from 16 to 23 or a name from local0 to local7; got {str(value)[:80]!r}.")
-    return number
-
-
 def _refuse_contradictions(found: list[Destination]) -> None:
     seen: dict[tuple[str, str, int], int] = {}
     for index, one in enumerate(found):
@@ -303,16 +177,42 @@ def _refuse_contradictions(found: list[Destination]) -> None:
             raise InvalidInput(f"destinations[{first}] and destinations[{index}] name the same syslog server with different facilities.")
 
 
+def judge(before: Destinations, target: Destinations, shown: Destinations) -> bool:
+    """Return whether what the service shows after a write is what was sent; False while it shows what was there before.
+
+    Raises:
+        StoredDifferently: it is neither, so waiting would not help.
+    """
+    found = set(_normal(shown))
+    if found == set(_normal(target)):
+        return True
+    if found == set(_normal(before)):
+        return False
+    missing = [one for one in target if one.normal not in found]
+    sent = set(_normal(target))
+    surplus = [one for one in shown if one.normal not in sent]
+    differences = [f"{text}: {', '.join(map(str, some))}" for text, some in (("missing", missing), ("not sent", surplus)) if some]
+    raise StoredDifferently(
+        f"The service accepted the destinations, but shows others. {'; '.join(differences).capitalize()}.",
+        hint="It may take fewer destinations of a type, or somebody else may have written at the same time.",
+        changed=True,
+    )
+
+
+def _normal(destinations: Iterable[Destination]) -> list[tuple[str, str, int, int]]:
+    return sorted(one.normal for one in destinations)
+
+
 def _merge(current: Optional[Destination], wanted: Destination) -> Destination:
-    """Keep the spelling of what is there where it is the same destination."""
-    return current if current is not None and current.type == "email" else wanted
+    """Keep what is there, in its spelling, where it is the same destination; only its facility may have to change."""
+    return wanted if current is None else replace(current, facility=wanted.facility)
 
 
 def _read(service: Service, server_name: str) -> Destinations:
     return tuple(sorted(Destination.from_wire(raw) for raw in service.destinations(server_name)))
 
 
-def _verify(service: Service, wanted: Wanted, target: Destinations) -> Destinations:
+def _verify(service: Service, wanted: Wanted, before: Destinations, target: Destinations) -> Destinations:
     """Read until the service shows the target, since it may queue writes."""
     end = time.monotonic() + wanted.verify_timeout
     attempt = 0
@@ -325,7 +225,7 @@ def _verify(service: Service, wanted: Wanted, target: Destinations) -> Destinati
                 http_status=error.http_status,
                 changed=True,
             ) from None
-        if set(current) == set(target):
+        if judge(before, target, current):
             return current
         if time.monotonic() >= end:
             raise NotVerified(
@@ -339,10 +239,3 @@ def _verify(service: Service, wanted: Wanted, target: Destinations) -> Destinati
 
 def _shown(destinations: Destinations) -> list[dict[str, Any]]:
     return [one.shown() for one in sorted(destinations)]
-
-
-def _number(value: Any) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return 0

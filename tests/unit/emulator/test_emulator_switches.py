@@ -19,6 +19,7 @@ WEBHOOK = {"typeCode": "WEBHOOK", "url": "https://hooks.example.com/1"}
 WEBHOOK_2 = {"typeCode": "WEBHOOK", "url": "https://hooks.example.com/2"}
 EMAIL = {"typeCode": "EMAIL", "emailAddress": "secops@example.com"}
 ZEROS = {"ipAddress": "", "udpPort": 0, "facility": 0}
+APP = {"hostName": "VA1ACMEWEB01", "accountAlias": "ACME"}
 PATH = "notifications/ACME/VA1ACMEWEB01"
 
 
@@ -77,6 +78,27 @@ def _put(*bodies):
 def _irrelevant(api):
     status = api.put([{**EMAIL, "url": "", "sysLogSettings": ZEROS}]).status
     return status, api.get().json()[0]["url"], api.get().json()[0]["sysLogSettings"]
+
+
+def _unknown_properties(api):
+    status = api.put([{**EMAIL, "colour": "red"}]).status
+    return status, next((one.get("colour") for one in api.get().json()), None)
+
+
+def _wrapper(api):
+    api.put([EMAIL])
+    return type(api.get().json())
+
+
+def _normalise(api):
+    api.put([{**EMAIL, "emailAddress": "SecOps@example.com"}, WEBHOOK])
+    email, webhook = api.get().json()
+    return email["emailAddress"], webhook["url"]
+
+
+def _no_route(api):
+    answer = api.ips("GET", "nowhere/at/all/here")
+    return answer.headers.get("Content-Type", "") if answer.status == 404 else answer.status
 
 
 def _second(api):
@@ -240,7 +262,14 @@ SEEN = {
         _put([{"typeCode": "SYSLOG", "sysLogSettings": {"ipAddress": "x", "udpPort": "514", "facility": "16"}}]),
         {"accept": [(204, 1)], "400": [(400, 0)]}),
     "ips.irrelevant": (_irrelevant, {"accept": (204, None, None), "echo": (204, "", ZEROS)}),
-    "ips.unknown_properties": (_put([{**EMAIL, "colour": "red"}]), {"ignore": [(204, 1)], "400": [(400, 0)]}),
+    "ips.unknown_properties": (_unknown_properties, {"ignore": (204, None), "400": (400, None), "keep": (204, "red")}),
+    "ips.get_wrapper": (_wrapper, {"bare": list, "wrapped": dict}),
+    "ips.normalise": (_normalise, {"no": ("SecOps@example.com", WEBHOOK["url"]), "yes": ("secops@example.com", WEBHOOK["url"] + "/")}),
+    "ips.notifications": (lambda api: [api.get().status, api.put([EMAIL]).status, api.ips("DELETE", PATH).status],
+                          {"served": [200, 204, 204], "500": [500, 500, 500]}),
+    "ips.app_path": (lambda api: [api.ips("POST", path, APP).status for path in ("app/", "app")],
+                     {"both": [204, 204], "slash": [204, 404], "bare": [404, 204]}),
+    "ips.no_route": (_no_route, {"text": "text/plain", "html": "text/html", "json": "application/json", "empty": ""}),
     "ips.second_destination": (_second, {
         "accept": (204, [WEBHOOK["url"], None, WEBHOOK_2["url"]]), "400": (400, []),
         "keep_last": (204, [None, WEBHOOK_2["url"]])}),

@@ -8,8 +8,28 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible_collections.intrusion.response.plugins.module_utils._core.errors import (
+    BadResponse,
+    NotPermitted,
+    NotVerified,
+    ServerFault,
+    TimeoutUnknown,
+    Unreachable,
+    WrongService,
+)
 from ansible_collections.intrusion.response.plugins.module_utils._core.state import StateDir
-from ansible_collections.intrusion.response.plugins.module_utils._ips.agent import WORDS, Evidence, Wanted, ensure, gather, plan_agent
+from ansible_collections.intrusion.response.plugins.module_utils._ips import agent as agent_module
+from ansible_collections.intrusion.response.plugins.module_utils._ips.agent import (
+    UNDER_WAY,
+    WORDS,
+    Evidence,
+    Receipt,
+    Wanted,
+    ensure,
+    gather,
+    plan_agent,
+    weigh,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +47,8 @@ class Service:
         self.registered = registered
         self.acts = acts
         self.requests: list[str] = []
+        self.warnings: list[str] = []
+        self.warn = self.warnings.append
 
     def install(self, _server: str) -> bool:
         self.requests.append("install")
@@ -63,11 +85,12 @@ def test_order_of_evidence(state: StateDir, tmp_path: Path) -> None:
     service = Service(state, registered=True)
     present = Wanted("SERVER")
     assert gather(service, present) == Evidence("api", True)
-    ensure(service, Wanted("SERVER", "absent", installed=True), check_mode=False, warn=pytest.fail)
+    ensure(service, Wanted("SERVER", "absent", installed=True), check_mode=False)
     assert gather(service, Wanted("server")) == Evidence("receipt", False), "names differ only in case"
     assert gather(service, Wanted("SERVER", detection=("api", "receipt"))) == Evidence("api", True)
     assert gather(service, Wanted("SERVER", detection=())) == Evidence("none")
-    assert gather(service, Wanted("SERVER", agent_path=str(tmp_path))) == Evidence("host", True)
+    assert gather(service, Wanted("SERVER", agent_path=str(tmp_path))) == Evidence("receipt", False), "it will go from there"
+    assert gather(service, Wanted("SERVER", agent_path=str(tmp_path), detection=())) == Evidence("host", True)
     assert gather(service, Wanted("SERVER", agent_path=str(tmp_path), installed=False)) == Evidence("host", False)
 
 
@@ -77,14 +100,15 @@ def test_no_destinations_prove_nothing(state: StateDir) -> None:
 
 def test_check_mode_leaves_no_receipt(state: StateDir) -> None:
     service = Service(state)
-    ensure(service, Wanted("server"), check_mode=True, warn=pytest.fail)
+    ensure(service, Wanted("server"), check_mode=True)
     assert service.requests == ["destinations"]
     assert gather(service, Wanted("server")) == Evidence("none")
 
 
 def test_an_answer_against_the_evidence_is_believed_and_said(state: StateDir) -> None:
-    warnings: list[str] = []
-    outcome = ensure(Service(state, acts=False), Wanted("server", installed=False), check_mode=False, warn=warnings.append)
+    service = Service(state, acts=False)
+    outcome = ensure(service, Wanted("server", installed=False), check_mode=False)
+    warnings = service.warnings
     assert not outcome.plan.changed and outcome.result()["agent"]["state"] == "installed"
     assert len(warnings) == 1 and "(host)" in warnings[0]
 
@@ -93,8 +117,96 @@ def test_an_answer_against_the_evidence_is_believed_and_said(state: StateDir) ->
 def test_a_useless_receipt_is_no_evidence(tmp_path: Path, content: str) -> None:
     warnings: list[str] = []
     service = Service(StateDir(str(tmp_path), warnings.append))
-    ensure(service, Wanted("server"), check_mode=False, warn=warnings.append)
+    ensure(service, Wanted("server"), check_mode=False)
     (record,) = (tmp_path / "receipts").glob("*.json")
     record.write_text(content)
     assert gather(service, Wanted("server")) == Evidence("none")
     assert len(warnings) == 1
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+@pytest.mark.parametrize("seen", [True, False, None])
+@pytest.mark.parametrize("receipt", [None, *(Receipt(present, under_way) for present in (True, False) for under_way in (True, False))])
+def test_host_and_receipt_weighed(wanted: bool, seen: bool | None, receipt: Receipt | None) -> None:
+    """The table of docs/agent-evidence.md, line by line."""
+    found = weigh(wanted, seen, receipt)
+    if receipt is None or receipt.present == seen:
+        expected = None if seen is None else Evidence("host", seen)
+    elif seen is None or receipt.under_way:
+        expected = Evidence("receipt", receipt.present)
+    elif receipt.present and not wanted:
+        expected = Evidence("receipt", True)
+    else:
+        expected = Evidence("host", seen)
+    assert found == expected
+
+
+def test_an_install_that_is_under_way_is_removed_though_the_host_does_not_show_it(state: StateDir) -> None:
+    service = Service(state)
+    assert ensure(service, Wanted("server", installed=False), check_mode=False).plan.changed
+    assert not ensure(service, Wanted("server", installed=False), check_mode=False).plan.changed, "asked for already"
+    removed = ensure(service, Wanted("server", "absent", installed=False), check_mode=False)
+    assert removed.plan.changed and removed.evidence == "receipt"
+    assert service.requests == ["install", "uninstall"]
+    again = ensure(service, Wanted("server", "absent", installed=False), check_mode=False)
+    assert not again.plan.changed and again.evidence == "host"
+
+
+def test_an_install_of_long_ago_is_removed_too_and_not_asked_for_again_when_it_failed(state: StateDir, monkeypatch) -> None:
+    service = Service(state)
+    ensure(service, Wanted("server"), check_mode=False)
+    later = agent_module.time.time() + UNDER_WAY + 1
+    monkeypatch.setattr(agent_module.time, "time", lambda: later)
+    assert gather(service, Wanted("server", "absent", installed=False)) == Evidence("receipt", True)
+    assert gather(service, Wanted("server", installed=False)) == Evidence("host", False), "it has failed by now, and is asked for again"
+
+
+def test_an_agent_that_is_on_its_way_out_is_installed_again(state: StateDir) -> None:
+    service = Service(state)
+    ensure(service, Wanted("server", "absent", installed=True), check_mode=False)
+    assert ensure(service, Wanted("server", installed=True), check_mode=False).plan.changed
+    assert service.requests == ["uninstall", "install"]
+
+
+def test_an_agent_that_is_not_there_yet_is_not_said_to_be_gone(state: StateDir) -> None:
+    service = Service(state)
+    ensure(service, Wanted("server"), check_mode=False)
+    service.acts = False
+    with pytest.raises(NotVerified) as caught:
+        ensure(service, Wanted("server", "absent", installed=False), check_mode=False)
+    assert caught.value.retryable and not caught.value.changed
+
+
+def test_receipts_of_another_account_are_no_evidence(state: StateDir) -> None:
+    service = Service(state)
+    ensure(service, Wanted("web01", installed=False), check_mode=False)
+    service.account_alias = "OTHR"
+    assert gather(service, Wanted("web01", "absent", installed=False)) == Evidence("host", False)
+    ensure(service, Wanted("web01", installed=False), check_mode=False)
+    service.account_alias = "ACME"
+    assert gather(service, Wanted("web01", "absent", installed=False)) == Evidence("receipt", True)
+
+
+@pytest.mark.parametrize("error", [ServerFault("down."), BadResponse("no list."), NotPermitted("no."), TimeoutUnknown("slow.")])
+def test_destinations_that_cannot_be_read_are_no_evidence_and_no_reason_to_stop(state: StateDir, error: Exception) -> None:
+    service = Service(state)
+
+    def fail(_server: str) -> None:
+        raise error
+
+    service.destinations = fail
+    assert ensure(service, Wanted("server"), check_mode=False).plan.changed
+    assert service.requests == ["install"]
+    assert len(service.warnings) == 1 and error.code in service.warnings[0]
+
+
+def test_a_service_that_is_not_there_or_another_one_is(state: StateDir) -> None:
+    for error in (Unreachable("gone."), WrongService("a page.")):
+        service = Service(state)
+
+        def fail(_server: str, error: Exception = error) -> None:
+            raise error
+
+        service.destinations = fail
+        with pytest.raises(type(error)):
+            ensure(service, Wanted("server", "absent"), check_mode=True)

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import pytest
+from ansible_collections.intrusion.response.plugins.module_utils._core.errors import StoredDifferently
 from ansible_collections.intrusion.response.plugins.module_utils._core.redact import mask_url
+from ansible_collections.intrusion.response.plugins.module_utils._ips.destination import Destination, parse_destination
 from ansible_collections.intrusion.response.plugins.module_utils._ips.notification import (
-    Destination,
     Wanted,
     ensure,
-    parse_destination,
+    judge,
     plan_destinations,
 )
 from hypothesis import given
@@ -116,9 +118,62 @@ def test_round_trip_over_the_wire(one: Destination) -> None:
     assert Destination.from_wire(upper) == one
 
 
-def test_unknown_types_go_back_as_they_came_without_the_interval() -> None:
+def test_unknown_types_go_back_as_they_came() -> None:
     raw = {"typeCode": "PAGER", "number": "123", "intervalCode": "DAILY", "url": None}
-    assert Destination.from_wire(raw).to_wire() == {"typeCode": "PAGER", "number": "123"}
+    assert Destination.from_wire(raw).to_wire() == {"typeCode": "PAGER", "number": "123", "intervalCode": "DAILY"}
+
+
+def test_undocumented_properties_of_what_is_kept_go_back_as_they_came() -> None:
+    syslog = {"typeCode": "SYSLOG", "sysLogSettings": {"ipAddress": "192.0.2.1", "udpPort": 514, "facility": 16, "format": "CEF"}}
+    held = [
+        {"typeCode": "EMAIL", "emailAddress": "A@example.com", "intervalCode": "DAILY", "colour": {"r": 1}, "url": "", "note": None},
+        syslog,
+        {"typeCode": "WEBHOOK", "url": URLS[0], "secret": "s"},
+    ]
+    service = Service((), None)
+    service.held = held
+    named = (Destination("email", "a@example.com"), Destination("syslog", "192.0.2.1", 514, 17), Destination("webhook", URLS[1]))
+    ensure(service, Wanted("server", named, purge=True, verify_timeout=0), check_mode=False)
+    sent = sorted(service.held, key=lambda one: one["typeCode"])
+    assert sent == [
+        {"typeCode": "EMAIL", "emailAddress": "A@example.com", "intervalCode": "DAILY", "colour": {"r": 1}},
+        {**syslog, "sysLogSettings": {**syslog["sysLogSettings"], "facility": 17}, "intervalCode": "DAILY"},
+        {"typeCode": "WEBHOOK", "url": URLS[1]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://Hooks.Example.com/a", "https://hooks.example.com/a/", True),
+        ("https://hooks.example.com", "HTTPS://hooks.example.com:443/", True),
+        ("https://hooks.example.com:8443/a", "https://hooks.example.com/a", False),
+        ("https://hooks.example.com/A", "https://hooks.example.com/a", False),
+        ("https://hooks.example.com/a?x=1", "https://hooks.example.com/a?x=2", False),
+        ("https://[2001:db8::1]:443/a", "https://[2001:db8::1]/a", True),
+        ("not a URL", "not a URL/", False),
+    ],
+)
+def test_spellings_of_a_url(one: str, other: str, same: bool) -> None:
+    assert (Destination("webhook", one).normal == Destination("webhook", other).normal) == same
+
+
+def test_another_spelling_is_no_change() -> None:
+    held = (Destination("webhook", URLS[0] + "/"), Destination("email", "secops@example.com"))
+    wanted = Wanted("server", (Destination("webhook", URLS[0]), Destination("email", "SecOps@Example.com")))
+    assert not plan_destinations(wanted, held).changed
+
+
+def test_what_the_service_shows_after_a_write() -> None:
+    old, new, extra = (Destination("webhook", url) for url in (*URLS, "https://hooks.example.com/c"))
+    assert judge((old,), (old, new), (new, old))
+    assert not judge((old,), (old, new), (old,)), "not there yet"
+    assert judge((), (new,), (Destination("webhook", new.address + "/"),))
+    with pytest.raises(StoredDifferently) as caught:
+        judge((old,), (old, new), (new, extra))
+    text = caught.value.as_result()["msg"]
+    assert mask_url(old.address) in text and mask_url(extra.address) in text and mask_url(new.address) not in text
+    assert caught.value.changed and "/c" not in text
 
 
 def test_numbers_in_quotes_are_the_same() -> None:

@@ -1,0 +1,196 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One notification destination, in the form that options, the wire and comparisons share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from .._core.errors import InvalidInput
+from .._core.options import integer_between, refuse_control_characters
+from .._core.redact import mask_url
+
+URL_TYPES = ("webhook", "slack")
+NEEDS = {"webhook": "url", "slack": "url", "email": "email_address", "syslog": "syslog"}
+FACILITIES = {f"local{number - 16}": number for number in range(16, 24)}
+#: What the API documents of a destination (ips-api.md 3.1); all else is undocumented, and kept as it was listed.
+DOCUMENTED = ("typeCode", "url", "emailAddress", "sysLogSettings")
+DOCUMENTED_SYSLOG = ("ipAddress", "udpPort", "facility")
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, order=True)
+class Destination:
+    """One destination in normal form.
+
+    Attributes:
+        type: syslog, email, webhook, slack, or what the service calls a type that is not known here.
+        address: URL, e-mail address or IP address.
+        port: UDP port of a syslog server, else 0.
+        facility: facility of a syslog server (16-23), else 0.
+        undocumented: properties that were listed and that the API does not document, to be sent back as they came. Of a
+            destination of an unknown type these are all.
+        undocumented_syslog: the same of a syslog server's settings.
+    """
+
+    type: str
+    address: str
+    port: int = 0
+    facility: int = 0
+    undocumented: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    undocumented_syslog: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def from_wire(cls, raw: Mapping[str, Any]) -> Destination:
+        """Normalise one element of the service's list."""
+        kind = str(raw.get("typeCode") or "").strip()
+        lower = kind.lower()
+        more = _besides(raw, DOCUMENTED)
+        if lower in URL_TYPES:
+            return cls(lower, str(raw.get("url") or ""), undocumented=more)
+        if lower == "email":
+            return cls(lower, str(raw.get("emailAddress") or ""), undocumented=more)
+        settings = raw.get("sysLogSettings")
+        if lower == "syslog" and isinstance(settings, Mapping):
+            address, port, facility = (settings.get(name) for name in DOCUMENTED_SYSLOG)
+            return cls(lower, str(address or ""), _number(port), _number(facility), more, _besides(settings, DOCUMENTED_SYSLOG))
+        kept = {name: value for name, value in raw.items() if value is not None}
+        return cls(kind, repr(sorted(kept.items(), key=repr)), undocumented=kept)
+
+    @property
+    def known(self) -> bool:
+        """Whether it is of a type that can be asked for."""
+        return self.type in NEEDS
+
+    @cached_property
+    def identity(self) -> tuple[str, str, int]:
+        """What makes it the same destination, even where its facility differs."""
+        address = normal_url(self.address) if self.type in URL_TYPES else self.address
+        return self.type, address.casefold() if self.type == "email" else address, self.port
+
+    @property
+    def normal(self) -> tuple[str, str, int, int]:
+        """The one form in which destinations are compared, in whatever spelling they were given or listed."""
+        return (*self.identity, self.facility)
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the element of the service's list, with only the properties that the type uses, and those that are not documented."""
+        if not self.known:
+            return dict(self.undocumented)
+        if self.type in URL_TYPES:
+            return {"typeCode": self.type.upper(), "url": self.address, **self.undocumented}
+        if self.type == "email":
+            return {"typeCode": "EMAIL", "emailAddress": self.address, **self.undocumented}
+        settings = {"ipAddress": self.address, "udpPort": self.port, "facility": self.facility, **self.undocumented_syslog}
+        return {"typeCode": "SYSLOG", "sysLogSettings": settings, **self.undocumented}
+
+    def shown(self) -> dict[str, Any]:
+        """Return it as return values and diffs show it, without the secret of a URL."""
+        if not self.known:
+            return {"type": self.type}
+        if self.type in URL_TYPES:
+            return {"type": self.type, "url": mask_url(self.address)}
+        if self.type == "email":
+            return {"type": self.type, "email_address": self.address}
+        settings = {"ip_address": self.address, "udp_port": self.port, "facility": self.facility}
+        return {"type": self.type, "syslog": settings}
+
+    def __str__(self) -> str:
+        """What a person is told of it, without the secret of a URL."""
+        shown = self.shown()
+        shown.update(shown.pop("syslog", {}))
+        return " ".join(str(value) for value in shown.values())
+
+
+Destinations = tuple[Destination, ...]
+
+
+def parse_destination(name: str, value: Mapping[str, Any]) -> Destination:
+    """Return a destination from module options; raises InvalidInput naming the option at fault."""
+    kind = value["type"]
+    needed = NEEDS[kind]
+    extra = sorted(other for other in set(NEEDS.values()) - {needed} if value.get(other) is not None)
+    if extra:
+        raise InvalidInput(f"{name}: {extra[0]} does not go with type: {kind}, which needs {needed}.")
+    given = value.get(needed)
+    if not given:
+        raise InvalidInput(f"{name}.{needed} must be given, and not be empty, for type: {kind}.")
+    if kind in URL_TYPES:
+        return Destination(kind, _parse_url(f"{name}.url", given))
+    if kind == "email":
+        return Destination(kind, _parse_email(f"{name}.email_address", given))
+    return Destination(
+        kind,
+        _parse_ip(f"{name}.syslog.ip_address", given["ip_address"]),
+        integer_between(f"{name}.syslog.udp_port", given["udp_port"], 1, 65535),
+        _parse_facility(f"{name}.syslog.facility", given["facility"]),
+    )
+
+
+def _parse_url(name: str, value: str) -> str:
+    """The message never repeats the value, which is a secret."""
+    value = refuse_control_characters(name, value).strip()
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", value)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InvalidInput(f"{name} must be a complete URL that begins with https:// or http://.")
+    return value
+
+
+def _parse_email(name: str, value: str) -> str:
+    value = refuse_control_characters(name, value).strip()
+    if not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+", value):
+        raise InvalidInput(f"{name} must be one address such as secops@example.com; got {value[:80]!r}.")
+    return value
+
+
+def _parse_ip(name: str, value: str) -> str:
+    try:
+        return str(ip_address(value.strip()))
+    except ValueError:
+        raise InvalidInput(f"{name} must be an IP address such as 192.0.2.10, not a name; got {value[:80]!r}.") from None
+
+
+def _parse_facility(name: str, value: Any) -> int:
+    text = str(value).strip().lower()
+    number = FACILITIES.get(text, int(text) if text.isdigit() else 0)
+    if number not in FACILITIES.values():
+        raise InvalidInput(f"{name} must be a number from 16 to 23 or a name from local0 to local7; got {str(value)[:80]!r}.")
+    return number
+
+
+def normal_url(url: str) -> str:
+    """Return a URL in the spelling in which URLs are compared: scheme and host in lower case, no default port, no slash at the end."""
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError:  # a listed one can be anything
+        return url
+    if not parts.scheme or not parts.hostname:
+        return url
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+    shown = "" if port in (None, DEFAULT_PORTS.get(parts.scheme)) else f":{port}"
+    return urlunsplit((parts.scheme, f"{user}{host}{shown}", parts.path.rstrip("/"), parts.query, parts.fragment))
+
+
+def _besides(raw: Mapping[str, Any], documented: tuple[str, ...]) -> dict[str, Any]:
+    """Return the properties that are listed and not documented; empty ones are as good as unset."""
+    return {name: value for name, value in raw.items() if name not in documented and value not in (None, "")}
+
+
+def _number(value: Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return 0
