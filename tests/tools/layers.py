@@ -184,13 +184,28 @@ def ansible_lint(shell: Shell) -> None:
 
 
 def sanity(shell: Shell) -> None:
-    """ansible-test sanity."""
-    env = copy_environment()
+    """ansible-test sanity on the oldest ansible-core, the pinned one, and the newest."""
+
+    def with_core(leg: Shell, name: str) -> None:
+        release, version = CORES[name]
+        venv = core_venv(leg, f"core-{name}", version, [f"ansible-core=={release}", *module_requirements()])
+        if venv:
+            ansible_test_sanity(leg, f"core-{name}", venv / "bin")
+
+    legs: dict[str, Callable[[Shell], None]] = {name: functools.partial(with_core, name=name) for name in CORES}
+    shell.side_by_side({"pinned": lambda leg: ansible_test_sanity(leg, "pinned", VENV_BIN), **legs})
+
+
+def ansible_test_sanity(shell: Shell, name: str, bin_dir: Path) -> None:
+    """Run the sanity tests of one ansible-core, in a copy and a home of its own, so that the cores do not meet."""
+    home = workspace.make_home(CACHE / "homes" / f"sanity-{name}")
+    place = copy(f"sanity-{name}")
+    env = workspace.only_collections_below(place.parents[2], bin_dir, home)
     pythons = [str(python.parent) for python in workspace.interpreters(MODULE_PYTHONS).values()]
     env["PATH"] = os.pathsep.join([env["PATH"], *pythons])
-    status, output = shell.run("ansible-test", "sanity", "--local", "--color", "no", cwd=copy(), env=env)
+    status, output = shell.run(bin_dir / "ansible-test", "sanity", "--local", "--color", "no", cwd=place, env=env)
     complaints = re.findall(r"^(?:ERROR|FATAL): .*$", output, re.MULTILINE)
-    shell.record("sanity", status == 0, "\n".join(complaints) or output)
+    shell.record(f"sanity, {name}", status == 0, "\n".join(complaints) or output)
     shell.skipped += re.findall(r"^WARNING: Skipping (sanity test .*)\.$", output, re.MULTILINE)
 
 

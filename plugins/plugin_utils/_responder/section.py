@@ -63,10 +63,12 @@ class Section:
         return self._value(name) is not None
 
     @overload
-    def text(self, name: str, default: str) -> str: ...
+    def text(self, name: str, default: str) -> str:
+        ...
 
     @overload
-    def text(self, name: str, default: None = None) -> Optional[str]: ...
+    def text(self, name: str, default: None = None) -> Optional[str]:
+        ...
 
     def text(self, name: str, default: Optional[str] = None) -> Optional[str]:
         """Return a text, without white space around it; empty ones and control characters are refused."""
@@ -89,10 +91,12 @@ class Section:
         return words
 
     @overload
-    def integer(self, name: str, default: int, low: int, high: int) -> int: ...
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
+        ...
 
     @overload
-    def integer(self, name: str, default: None, low: int, high: int) -> Optional[int]: ...
+    def integer(self, name: str, default: None, low: int, high: int) -> Optional[int]:
+        ...
 
     def integer(self, name: str, default: Optional[int], low: int, high: int) -> Optional[int]:
         """Return an integer from low to high."""
@@ -104,10 +108,12 @@ class Section:
         return int(number)
 
     @overload
-    def number(self, name: str, default: float, low: float, high: float) -> float: ...
+    def number(self, name: str, default: float, low: float, high: float) -> float:
+        ...
 
     @overload
-    def number(self, name: str, default: None, low: float, high: float) -> Optional[float]: ...
+    def number(self, name: str, default: None, low: float, high: float) -> Optional[float]:
+        ...
 
     def number(self, name: str, default: Optional[float], low: float, high: float) -> Optional[float]:
         """Return a number from low to high."""
@@ -123,10 +129,12 @@ class Section:
         return tuple(self._number(name, item, low, high) for item in items)
 
     @overload
-    def boolean(self, name: str, default: bool) -> bool: ...
+    def boolean(self, name: str, default: bool) -> bool:
+        ...
 
     @overload
-    def boolean(self, name: str, default: None) -> Optional[bool]: ...
+    def boolean(self, name: str, default: None) -> Optional[bool]:
+        ...
 
     def boolean(self, name: str, default: Optional[bool]) -> Optional[bool]:
         """Return a boolean, also from the words Ansible takes for one."""
@@ -139,10 +147,12 @@ class Section:
         return found
 
     @overload
-    def file(self, name: str, default: str) -> str: ...
+    def file(self, name: str, default: str) -> str:
+        ...
 
     @overload
-    def file(self, name: str, default: None = None) -> Optional[str]: ...
+    def file(self, name: str, default: None = None) -> Optional[str]:
+        ...
 
     def file(self, name: str, default: Optional[str] = None) -> Optional[str]:
         """Return an absolute path; `~` and variables of the environment (`$CREDENTIALS_DIRECTORY/name`) are filled in."""
