@@ -19,16 +19,16 @@ help: ## Show this list
 	@printf '\nNew here? Run `make demo`.\n\n'
 
 demo: $(STAMP) ## See the main job done, on emulated services (a minute)
-	@$(VENV_PYTHON) -m demo
+	@"$(VENV_PYTHON)" -m demo
 
 test: $(STAMP) ## Run all tests (minutes), or some: make test LAYERS="unit sanity"
-	@$(VENV_PYTHON) -m tools.layers $(LAYERS)
+	@"$(VENV_PYTHON)" -m tools.layers $(LAYERS)
 
 quick: $(STAMP) ## Run the cheap tests only, lint and unit
-	@$(VENV_PYTHON) -m tools.layers lint unit
+	@"$(VENV_PYTHON)" -m tools.layers lint unit
 
 bench: $(STAMP) ## Compare with other ways and with the floor (an hour), or some: make bench CASES="bulk ad_hoc"
-	@$(VENV_PYTHON) -m benchmarks $(CASES)
+	@"$(VENV_PYTHON)" -m benchmarks $(CASES)
 
 setup: ## Make .venv with pinned tools (seconds to a minute, once); the others do it themselves
 	@$(PYTHON) tests/tools/environment.py setup
@@ -41,5 +41,5 @@ pins: ## Resolve tests/requirements.in anew, to the newest releases
 	@$(PYTHON) tests/tools/environment.py pins
 
 clean: ## Remove .venv and everything that was built or cached
-	@rm -rf .venv .cache .ansible tests/output .hypothesis .mypy_cache .pytest_cache .ruff_cache *.tar.gz
+	@rm -rf .venv .cache .ansible tests/output .hypothesis .mypy_cache .pytest_cache .ruff_cache *.tar.gz changelogs/.plugin-cache.yaml
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

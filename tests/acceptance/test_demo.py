@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.workspace import make_copy
+
 TESTS = Path(__file__).resolve().parents[1]
 STEPS = 11
 
@@ -96,3 +98,17 @@ def test_it_stops_when_told(tmp_path, number):
     assert status == 128 + number, output
     assert "Traceback" not in output
     demo.assert_nothing_left()
+
+
+def test_it_runs_from_a_clone_with_a_blank_in_its_path_for_a_careful_user(tmp_path):
+    clone = make_copy(tmp_path / "a place")
+    place = tmp_path / "tmp dir"
+    place.mkdir()
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "LANG", "LC_CTYPE", "MAKEFLAGS", "MAKELEVEL")}
+    done = subprocess.run(
+        ["make", f"PYTHON={sys.executable}", "demo"], cwd=clone, env={**kept, "LC_ALL": "C", "TMPDIR": str(place)}, umask=0o077,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600, check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert len(re.findall(r"^    ok  ", done.stdout, re.MULTILINE)) == STEPS
+    assert list(place.iterdir()) == []

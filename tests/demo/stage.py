@@ -17,7 +17,7 @@ from typing import Any
 
 from emulator.testing import EmulatorProcess
 from tools.shell import stop_group
-from tools.workspace import FOREIGN_VARIABLES
+from tools.workspace import FOREIGN_VARIABLES, utf8_locale
 
 from .responder import Responder
 
@@ -123,7 +123,7 @@ class Stage:
         self.secrets = [user["password"], blocker["password"], self.responder.secret]
         path = [part for part in os.environ.get("PATH", os.defpath).split(os.pathsep) if "shims" not in Path(part).parts]
         kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN_VARIABLES)}
-        self.environment = kept | {
+        self.environment = kept | utf8_locale() | {
             "HOME": str(self.place),
             "PATH": os.pathsep.join([str(BIN), *path]),
             "ANSIBLE_CONFIG": str(self.place / "ansible.cfg"),

@@ -21,7 +21,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from . import environment, workspace
-from .shell import Shell
+from .shell import Shell, two_at_a_time
 from .workspace import CACHE, VENV_BIN, clean_environment
 
 CORES = {"2.16": ("2.16.19", "3.11"), "2.21": ("2.21.5", "3.13")}  # oldest and newest: release, Python
@@ -31,14 +31,14 @@ MODULE_PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 
 
 @functools.lru_cache
-def copy(name: str = "shared") -> Path:
+def copy(name: str) -> Path:
     """Return a clean copy of the collection, made once a run."""
     return workspace.make_copy(CACHE / "copies" / name)
 
 
-def copy_environment() -> dict[str, str]:
-    """Return the environment for tools that look at the shared copy."""
-    return workspace.only_collections_below(copy().parents[2])
+def copy_environment(name: str) -> dict[str, str]:
+    """Return the environment for tools that look at a copy."""
+    return workspace.only_collections_below(copy(name).parents[2])
 
 
 def lint(shell: Shell) -> None:
@@ -104,7 +104,7 @@ def integration(shell: Shell) -> None:
 
     shell.side_by_side({
         "real": lambda leg: driver.for_real(leg, copy("real")),
-        "check": lambda leg: driver.as_roles(leg, copy(), check=True, label=" --check"),
+        "check": lambda leg: driver.as_roles(leg, copy("check"), check=True, label=" --check"),
     })
 
 
@@ -122,7 +122,7 @@ def cores(shell: Shell) -> None:
         venv = core_venv(leg, f"python-{OLDEST_MODULE_PYTHON}", OLDEST_MODULE_PYTHON, module_requirements())
         if venv:
             label = f" under Python {OLDEST_MODULE_PYTHON}"
-            driver.as_roles(leg, copy(), interpreter=venv / "bin" / "python", label=label)
+            driver.as_roles(leg, copy("oldest-python"), interpreter=venv / "bin" / "python", label=label)
 
     legs: dict[str, Callable[[Shell], None]] = {name: functools.partial(with_core, name=name) for name in CORES}
     shell.side_by_side({**legs, f"python-{OLDEST_MODULE_PYTHON}": with_oldest_python})
@@ -158,17 +158,18 @@ def molecule(shell: Shell) -> None:
 
 def documentation(shell: Shell) -> None:
     """Changelog, module documentation and the pages built from it."""
-    shell.check("changelog", "antsibull-changelog", "lint", cwd=copy(), env=copy_environment())
+    place, env = copy("documentation"), copy_environment("documentation")
+    shell.check("changelog", "antsibull-changelog", "lint", cwd=place, env=env)
     shell.check(
         "documentation", "antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck",
-        "--validate-collection-refs", "self", ".", cwd=copy(), env=copy_environment(),
+        "--validate-collection-refs", "self", ".", cwd=place, env=env,
     )
     pages = CACHE / "pages"
     shutil.rmtree(pages, ignore_errors=True)
     pages.mkdir(parents=True)
     if shell.check(
         "pages", "antsibull-docs", "collection", "--use-current", "--squash-hierarchy", "--fail-on-error",
-        "--dest-dir", pages, "intrusion.response", cwd=copy(), env=copy_environment(),
+        "--dest-dir", pages, "intrusion.response", cwd=place, env=env,
     ):
         (pages / "conf.py").write_text(
             'project = "intrusion.response"\nextensions = ["sphinx_antsibull_ext"]\n'
@@ -180,7 +181,8 @@ def documentation(shell: Shell) -> None:
 
 def ansible_lint(shell: Shell) -> None:
     """ansible-lint, profile production."""
-    shell.check("ansible-lint", "ansible-lint", "--offline", "--strict", "--profile", "production", cwd=copy(), env=copy_environment())
+    place, env = copy("ansible-lint"), copy_environment("ansible-lint")
+    shell.check("ansible-lint", "ansible-lint", "--offline", "--strict", "--profile", "production", cwd=place, env=env)
 
 
 def sanity(shell: Shell) -> None:
@@ -213,7 +215,7 @@ def artifact(shell: Shell) -> None:
     """The artifact: built, installed into an empty place, run from there."""
     from . import artifact as driver
 
-    driver.check(shell, copy())
+    driver.check(shell, copy("artifact"))
 
 
 LAYERS: dict[str, Callable[[Shell], None]] = {
@@ -223,20 +225,23 @@ LAYERS: dict[str, Callable[[Shell], None]] = {
     "rulebooks": rulebooks,
     "integration": integration,
     "cores": cores,
+    "sanity": sanity,
     "molecule": molecule,
     "documentation": documentation,
     "artifact": artifact,
     "ansible-lint": ansible_lint,
-    "sanity": sanity,
 }
+#: They keep one core busy at most, and touch nothing of one another's: two of them run at a time, after all others.
+NARROW = ("molecule", "documentation", "artifact", "ansible-lint")
 
 
 def run_layer(name: str) -> Shell:
-    """Run one layer and print one line about it, more if it failed."""
+    """Run one layer and print what came of it; what it is about first, where it runs alone."""
     shell = Shell(name)
     started = time.monotonic()
-    title = (LAYERS[name].__doc__ or "").strip().rstrip(".")
-    print(f"{name + ' ':.<16} {title} ...", flush=True)
+    title = f"{name + ' ':.<16} {(LAYERS[name].__doc__ or '').strip().rstrip('.')} ..."
+    if name not in NARROW:
+        print(title, flush=True)
     try:
         LAYERS[name](shell)
     except Exception:  # a broken layer is a failed layer; the others still run
@@ -247,12 +252,12 @@ def run_layer(name: str) -> Shell:
         words.append(f"{len(shell.failed)} FAILED")
     if shell.skipped:
         words.append(f"{len(shell.skipped)} skipped")
-    print(f"{'':<16} {', '.join(words)} in {seconds:.0f} s", flush=True)
-    for reason in dict.fromkeys(shell.skipped):
-        print(f"{'':<16} skipped: {reason}")
+    lines = [title] if name in NARROW else []
+    lines.append(f"{'':<16} {', '.join(words)} in {seconds:.0f} s")
+    lines += [f"{'':<16} skipped: {reason}" for reason in dict.fromkeys(shell.skipped)]
     if shell.failed:
-        print("\n".join(shell.tails))
-        print(f"The whole output: {shell.log.relative_to(environment.ROOT)}\n", flush=True)
+        lines += [*shell.tails, f"The whole output: {shell.log.relative_to(environment.ROOT)}\n"]
+    print("\n".join(lines), flush=True)
     return shell
 
 
@@ -270,7 +275,8 @@ def main() -> int:
     workspace.make_home()
     started = time.monotonic()
     try:
-        shells = [run_layer(name) for name in chosen]
+        shells = [run_layer(name) for name in chosen if name not in NARROW]
+        shells += two_at_a_time(run_layer, [name for name in chosen if name in NARROW])
     except KeyboardInterrupt:
         print("\nInterrupted; everything that was started is stopped.", file=sys.stderr)
         return 130

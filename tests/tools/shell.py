@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -91,19 +91,23 @@ class Shell:
                 shell.record(leg, False, traceback.format_exc())
             return shell
 
-        with ThreadPoolExecutor(2) as pool:
-            try:
-                shells = list(pool.map(run, legs))
-            except BaseException:
-                _interrupted.set()
-                raise
-            for leg, shell in zip(legs, shells):
-                self.passed += shell.passed
-                self.failed += shell.failed
-                self.skipped += shell.skipped
-                self.tails += shell.tails
-                with self.log.open("a", encoding="utf-8") as stream:
-                    stream.write(f"\n===== {leg} =====\n{shell.log.read_text(encoding='utf-8', errors='replace')}")
+        for leg, shell in zip(legs, two_at_a_time(run, legs)):
+            self.passed += shell.passed
+            self.failed += shell.failed
+            self.skipped += shell.skipped
+            self.tails += shell.tails
+            with self.log.open("a", encoding="utf-8") as stream:
+                stream.write(f"\n===== {leg} =====\n{shell.log.read_text(encoding='utf-8', errors='replace')}")
+
+
+def two_at_a_time(function: Callable[[str], Shell], names: Iterable[str]) -> list[Shell]:
+    """Call a function with each name, on two threads; an interruption of the run stops the commands of both."""
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            return list(pool.map(function, names))
+        except BaseException:
+            _interrupted.set()
+            raise
 
 
 def wait(process: subprocess.Popen[bytes], timeout: float) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -57,6 +58,12 @@ def make_home(home: Path = HOME) -> Path:
     return home
 
 
+def utf8_locale() -> dict[str, str]:
+    """Return the variables without which Ansible, which wants a locale of UTF-8, would not start; none where the user has one."""
+    locale = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_CTYPE", "LANG"))), "")
+    return {} if re.search(r"utf-?8$", locale, re.IGNORECASE) else {"LC_ALL": "C.UTF-8"}
+
+
 def clean_environment(bin_dir: Path = VENV_BIN, home: Path = HOME, **extra: str) -> dict[str, str]:
     """Return the environment of every test command: no settings of the user, no pyenv shims, the tools of one venv."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN_VARIABLES)}
@@ -76,6 +83,7 @@ def clean_environment(bin_dir: Path = VENV_BIN, home: Path = HOME, **extra: str)
         ANSIBLE_DEVEL_WARNING="false",
         ANSIBLE_NOCOLOR="1",
         NO_COLOR="1",
+        **utf8_locale(),
         **extra,
     )
     return environment

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -175,6 +176,12 @@ def test_nothing_of_somebody_s_machine(tree):
     for name, text in tree.items():
         found = private.search(text) or registry.search(text)
         assert not found, f"{name}: {found.group() if found else ''}"
+
+
+@pytest.mark.parametrize("left", [".venv/", ".cache/", "tests/output/", "changelogs/.plugin-cache.yaml", "intrusion-response-1.0.0.tar.gz"])
+def test_what_tools_leave_behind_is_neither_committed_nor_published(root, tree, left):
+    assert subprocess.run(["git", "check-ignore", "--quiet", "--no-index", left], cwd=root, check=False).returncode == 0
+    assert any(PurePosixPath(left).match(pattern) for pattern in yaml.safe_load(tree["galaxy.yml"])["build_ignore"])
 
 
 @pytest.fixture(scope="module")
