@@ -116,7 +116,7 @@ class GuardedAction(InProcessAction):
         """Return them; without a word about hosts that do not tell where the guard is overridden anyway."""
         if not blocks(arguments):
             return NOTHING
-        found = known_addresses(task_vars, self._templar, str(getattr(self._task.play, "_uuid", "")))
+        found = known_addresses(task_vars, self._loader, str(getattr(self._task.play, "_uuid", "")))
         overridden = boolean(str(arguments.get("allow_protected")), strict=False)
         return Known(found.addresses, []) if overridden else found
 

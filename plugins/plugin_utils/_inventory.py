@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
 from ansible import constants
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 from jinja2 import StrictUndefined, Template, TemplateError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -55,14 +57,14 @@ class Known(NamedTuple):
 NOTHING = Known({}, [])
 
 
-def known_addresses(task_vars: Mapping[str, Any], templar: Any, play: str) -> Known:
+def known_addresses(task_vars: Mapping[str, Any], loader: DataLoader, play: str) -> Known:
     """Return find_addresses(), computed once for the same play and hosts.
 
     Ansible runs each task in a process of its own. What they share is a directory that it makes for one run, and removes.
 
     Args:
         task_vars: of a task, with groups and hostvars.
-        templar: of an action plugin.
+        loader: for the lookups of templates.
         play: what tells one play of this run from the others.
     """
     try:
@@ -72,18 +74,18 @@ def known_addresses(task_vars: Mapping[str, Any], templar: Any, play: str) -> Kn
             return known
         with open(path.with_suffix(".lock"), "ab", opener=functools.partial(os.open, mode=0o600)) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # the other workers would only find the same
-            known = _load(path) or find_addresses(task_vars, templar)
+            known = _load(path) or find_addresses(task_vars, loader)
             _save(path, known)
             return known
     except OSError:
-        return find_addresses(task_vars, templar)
+        return find_addresses(task_vars, loader)
 
 
-def find_addresses(task_vars: Mapping[str, Any], templar: Any) -> Known:
+def find_addresses(task_vars: Mapping[str, Any], loader: DataLoader) -> Known:
     """Return the IPv4 addresses of an inventory's hosts, from their names and VARIABLES, and the hosts that do not tell."""
     known = Known({}, [])
     hostvars = task_vars["hostvars"]
-    templar = templar.copy_with_new_env()
+    templar = Templar(loader)
     for host in task_vars["groups"]["all"]:
         texts = [host]
         try:
@@ -99,7 +101,7 @@ def find_addresses(task_vars: Mapping[str, Any], templar: Any) -> Known:
     return known
 
 
-def _text_of(value: Any, variables: dict[str, Any], templar: Any) -> str:
+def _text_of(value: Any, variables: dict[str, Any], templar: Templar) -> str:
     """Return the text of a variable: rendered where it is a template, decrypted where it is vaulted."""
     if isinstance(value, str):
         if "{" not in value:

@@ -15,7 +15,6 @@ import pytest
 from ansible import constants
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 from ansible_collections.intrusion.response.plugins.plugin_utils import _inventory
@@ -37,20 +36,19 @@ class Play:
     def __init__(self, directory: Path, inventory: str) -> None:
         source = directory / "inventory.yml"
         source.write_text(inventory, encoding="utf-8")
-        loader = DataLoader()
-        self.inventory = InventoryManager(loader, sources=[str(source)])
-        manager = VariableManager(loader, self.inventory)
-        self.templar = Templar(loader)
+        self.loader = DataLoader()
+        self.inventory = InventoryManager(self.loader, sources=[str(source)])
+        manager = VariableManager(self.loader, self.inventory)
         self.variables: dict[str, Any] = {
-            "hostvars": HostVars(self.inventory, manager, loader),
+            "hostvars": HostVars(self.inventory, manager, self.loader),
             "groups": self.inventory.get_groups_dict(),
         }
 
     def find(self) -> Known:
-        return find_addresses(self.variables, self.templar)
+        return find_addresses(self.variables, self.loader)
 
     def known(self, play: str = "one") -> Known:
-        return known_addresses(self.variables, self.templar, play)
+        return known_addresses(self.variables, self.loader, play)
 
 
 @pytest.fixture(autouse=True)
