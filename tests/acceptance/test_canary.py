@@ -179,14 +179,14 @@ def test_services_that_repeat_what_they_were_sent(fleet: Fleet) -> None:
 
 def test_role_and_playbooks(fleet: Fleet) -> None:
     servers = ("-l", "VA1ACMEWEB01,fw1,localhost")
-    block = ("-e", "addresses=203.0.113.5")
+    block = ("-e", "blacklist_addresses=203.0.113.5")
     assert loud(fleet, "intrusion.response.onboard", *servers).status == 0
     assert loud(fleet, "intrusion.response.report", *servers).status == 0
     assert loud(fleet, "intrusion.response.block", *servers, *block).status == 0
     fleet.control("POST", "tokens/revoke", {})
     fleet.control("POST", "faults", [{"kind": "status", "status": 500, "times": None, "method": "DELETE"}])
     assert loud(fleet, "intrusion.response.unblock", *servers, *block).failed == {"fw1"}
-    assert loud(fleet, "intrusion.response.offboard", *servers, "-e", "target=servers").failed == {"VA1ACMEWEB01"}
+    assert loud(fleet, "intrusion.response.offboard", *servers, "-e", "protect_target=servers").failed == {"VA1ACMEWEB01"}
     wrong = {"protect_destinations": [{"url": f"https://hooks.example.com/{WEBHOOK}"}]}
     assert loud(fleet, "intrusion.response.onboard", *servers, "-e", f"@{write(fleet, wrong)}").failed == {"VA1ACMEWEB01"}
     assert_no_file_tells(fleet)

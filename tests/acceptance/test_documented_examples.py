@@ -28,8 +28,8 @@ FIREWALLS_OF_THE_EXAMPLES = ("https://192.0.2.1", "https://192.0.2.2")
 FEED_OF_THE_EXAMPLES = "# attackers\n203.0.113.21\n\n203.0.113.22   # seen twice\n"
 #: What the page's examples of undo name must be on record.
 BLOCK_OF_THE_EXAMPLES = (
-    "ansible-playbook -i inventory.yml intrusion.response.block -e addresses=203.0.113.10"
-    " -e event=5d41402abc4b2a76b9719d911017c592 -e \"event_rule='Invalid Traversal'\""
+    "ansible-playbook -i inventory.yml intrusion.response.block -e blacklist_addresses=203.0.113.10"
+    " -e blacklist_event=5d41402abc4b2a76b9719d911017c592 -e \"blacklist_event_rule='Invalid Traversal'\""
 )
 REASON = "port scan"  # two words: a place where quoting goes wrong
 WEBHOOK_OF_THE_EXAMPLES = "http://127.0.0.1:9/ips/a-secret-path"
@@ -304,12 +304,12 @@ def test_readme_examples_run_as_printed(stage: Stage) -> None:
 
 def survey(text: str) -> str:
     """The answers that a job template's survey would add."""
-    return " -e addresses=203.0.113.8 -e \"description='from AWX'\"" if "import_playbook" in text else ""
+    return " -e blacklist_addresses=203.0.113.8 -e \"blacklist_description='from AWX'\"" if "import_playbook" in text else ""
 
 
 def assert_examples_did_something(ran: dict[str, int]) -> None:
     changing = [command for command, count in ran.items() if count]
-    playbooks = ("response.block ", "response.unblock", "response.undo -e last=10", "response.offboard")
+    playbooks = ("response.block ", "response.unblock", "response.undo -e blacklist_last=10", "response.offboard")
     for words in (*playbooks, "state=absent", "host=203.0.113.9 ttl"):
         assert any(words in command for command in changing), f"no example with {words!r} changed anything: {changing}"
     assert sum(command.startswith("ansible-playbook -i inventory.yml readme-") for command in changing) >= 3

@@ -160,15 +160,16 @@ def test_onboarding_when_the_service_dies(tmp_path: Path) -> None:
 
 def test_blocking_when_the_firewall_dies(tmp_path: Path) -> None:
     addresses = [f"203.0.113.{number}" for number in range(1, 5)]
+    wanted = f"blacklist_addresses={','.join(addresses)}"
     with Fleet(tmp_path) as fleet:
-        status, output, taken = kill_after(fleet, 2, "intrusion.response.block", "-e", f"addresses={','.join(addresses)}", "-l", "fw1")
+        status, output, taken = kill_after(fleet, 2, "intrusion.response.block", "-l", "fw1", "-e", wanted)
     assert status == 2, output
     assert "Traceback" not in output
     assert len(taken) >= 2, output
     for address in addresses:
-        assert f"{address}: failed: " in output, output
+        assert f"{address}: FAILED, " in output, output
     for write in taken:
         address = write["body"].partition("host=")[2].partition("&")[0]
-        told = next(line for line in output.splitlines() if f"{address}: failed: " in line)
+        told = next(line for line in output.splitlines() if f"{address}: FAILED, " in line)
         assert "is not known" in told, "what was sent may have taken effect"
     assert "unchanged" not in output

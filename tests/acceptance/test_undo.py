@@ -39,7 +39,9 @@ def ledger(fleet: Fleet) -> Path:
 
 
 def extra(**variables: str) -> list[str]:
-    return [part for name, value in variables.items() for part in ("-e", f"{name}={value}")]
+    """Return variables of the role as arguments; those of AWX keep their names."""
+    named = {name if name.startswith("awx_") else f"blacklist_{name}": value for name, value in variables.items()}
+    return [part for name, value in named.items() for part in ("-e", f"{name}={value}")]
 
 
 def block(fleet: Fleet, *arguments: str, **variables: str) -> None:
@@ -168,7 +170,7 @@ def test_firewalls_outside_the_play(fleet: Fleet) -> None:
     try:
         limited = undo(fleet, "--limit", "fw1", last="10")
         assert limited.status == 0, limited.output
-        assert "1 blocks still stand on firewalls that are not in this play" in limited.output
+        assert "1 block still stands on firewalls that are not in this play" in limited.output
         block(fleet, "--limit", "fw1", addresses="203.0.113.5")
         smaller = json.loads(whole)
         del smaller["firewalls"]["hosts"]["fw2"]
@@ -197,7 +199,7 @@ def test_a_firewall_that_cannot_be_asked(fleet: Fleet) -> None:
     fleet.control("POST", "faults", [{"kind": "status", "status": 403, "times": None, "method": "GET", "firewall": "fw1"}])
     played = undo(fleet, last="10")
     assert played.failed == {"fw1"}, played.output
-    assert "FAILED: " in played.output and "nothing to take back" not in played.output
+    assert "fw1 FAILED (not_permitted): " in played.output and "nothing to take back" not in played.output
     assert "203.0.113.5" in blocked(fleet) - blocked(fleet, "fw2")
 
 
@@ -227,7 +229,7 @@ def test_refused(fleet: Fleet) -> None:
         ({"addresses": "203.0.113.0/24"}, "must be one IPv4 address"),
         ({"last": "10", "ledger": "none"}, "ledger must name a file"),
         ({"last": "10", "ledger": str(fleet.home / "nowhere")}, f"There is no ledger {fleet.home / 'nowhere'}, so what was blocked is not"),
-        ({"last": "10", "ledger": str(fleet.home / "nowhere")}, "with ledger or INTRUSION_RESPONSE_LEDGER"),
+        ({"last": "10", "ledger": str(fleet.home / "nowhere")}, "with blacklist_ledger or INTRUSION_RESPONSE_LEDGER"),
         ({"last": "10", "ledger": str(fleet.secret / "inventory.json")}, "cannot be read"),
     ):
         played = undo(fleet, **variables)

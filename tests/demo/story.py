@@ -103,7 +103,8 @@ class Story:
 
     def block(self) -> None:
         with self.screen.step("Block by hand", "On both firewalls, for an hour, with the reason, closing what it has open."):
-            command = f"{PLAYBOOK}block -e addresses={SCANNER} -e ttl=3600 -e \"rule_name='port scan'\" -e close_established=true"
+            why = "-e \"blacklist_rule_name='port scan'\" -e blacklist_close_established=true"
+            command = f"{PLAYBOOK}block -e blacklist_addresses={SCANNER} -e blacklist_ttl=3600 {why}"
             outcome = self._run(command, FIREWALLS)
             for name in FIREWALLS:
                 expect(outcome.recap()[name]["changed"] > 0, f"{name} reports no change", outcome)
@@ -145,7 +146,7 @@ class Story:
 
     def unblock(self) -> None:
         with self.screen.step("Let it in again", "One command takes it off all firewalls."):
-            outcome = self._run(f"{PLAYBOOK}unblock -e addresses={SCANNER}", FIREWALLS)
+            outcome = self._run(f"{PLAYBOOK}unblock -e blacklist_addresses={SCANNER}", FIREWALLS)
             for name in FIREWALLS:
                 expect(outcome.recap()[name]["changed"] > 0, f"{name} reports no change", outcome)
                 expect(self.stage.blocked(name) == [], f"{name} still blocks it", outcome)
@@ -188,7 +189,7 @@ class Story:
 
     def undo(self) -> None:
         with self.screen.step("Undo", "A false alarm? One command takes back what this event led to, on every firewall."):
-            outcome = self._run(f"{PLAYBOOK}undo -e event={self.event}", FIREWALLS)
+            outcome = self._run(f"{PLAYBOOK}undo -e blacklist_event={self.event}", FIREWALLS)
             for name in FIREWALLS:
                 expect(outcome.recap()[name]["changed"] > 0, f"{name} reports no change", outcome)
                 expect(self.stage.blocked(name) == [], f"{name} still blocks it", outcome)

@@ -143,5 +143,7 @@ def test_block_by_job_template_as_shipped(stage):
     assert not controller.refused
     sent = [launch["extra_vars"] for launch in controller.launches]
     assert [given.pop("description")[:10] for given in sent] == ["IPS event "] * 2
-    assert sent == [{"addresses": host, "ttl": 600, "renew_below": 300, "rule_name": "IPS"} for host in (ATTACKER, LAST)]
+    assert sent == [{
+        "blacklist_addresses": host, "blacklist_ttl": 600, "blacklist_renew_below": 300, "blacklist_rule_name": "IPS",
+    } for host in (ATTACKER, LAST)]
     assert SECRET not in rulebook.output()

@@ -78,9 +78,10 @@ def test_content_is_complete(tree, modules):
     playbooks = {name.split("/")[1].removesuffix(".yml") for name in tree if re.fullmatch(r"playbooks/[^/]+\.yml", name)}
     plugins = {name.split("/")[-1].removesuffix(".py") for name in tree if name.startswith("extensions/eda/plugins/")}
     rulebooks = {name.split("/")[-1].removesuffix(".yml") for name in tree if name.startswith("extensions/eda/rulebooks/")}
-    for kind in (roles, playbooks, plugins, rulebooks):
+    filters = {name.split("/")[-1].removesuffix(".py") for name in tree if name.startswith("plugins/filter/")}
+    for kind in (roles, playbooks, plugins, rulebooks, filters):
         assert kind
-    assert named == {*modules, *roles, *playbooks, *plugins, *rulebooks}
+    assert named == {*modules, *roles, *playbooks, *plugins, *rulebooks, *filters}
 
 
 def test_versions_of_ansible_core_are_those_that_are_tested(tree, root):

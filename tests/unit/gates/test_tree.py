@@ -135,6 +135,18 @@ def test_modules_import_only_the_collection(tree):
             assert imported.startswith((f"{OWN}.plugins.module_utils.", "__future__")), f"{name}: {imported}"
 
 
+def test_filters_know_neither_http_nor_an_api(tree):
+    """They turn values into values: of an API they know what a value looks like, never the client."""
+    files = python(tree, "plugins/filter/")
+    assert files
+    for name, text in files.items():
+        for imported in imports(name, text):
+            assert imported.partition(".")[0] in {*sys.stdlib_module_names, "ansible", "ansible_collections", "jinja2", "yaml"}, name
+            own = imported.removeprefix(f"{OWN}.")
+            assert PurePosixPath(own.split(".")[-1] + ".py").name not in CLIENTS and "_core.http" not in own, f"{name}: {imported}"
+            assert "_responder" not in own and "_ledger" not in own, f"{name}: {imported}"
+
+
 def test_the_emulator_shares_no_code_with_the_collection(tree):
     for name, text in python(tree, "tests/emulator/").items():
         shared = {imported for imported in imports(name, text) if imported.startswith((OWN, "plugins", "ansible"))}

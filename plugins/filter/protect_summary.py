@@ -1,0 +1,104 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role protect did to all servers, for people."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: protect_summary
+short_description: What the role protect did to all servers, for people
+version_added: 1.0.0
+author:
+  - intrusion.response contributors (@intrusion-response)
+description:
+  - Returns the lines of the one summary with which the role P(intrusion.response.protect#role) ends, from the facts C(protect_result) of
+    its servers.
+options:
+  _input:
+    description:
+      - The variables of all hosts, C(hostvars).
+    type: dict
+    required: true
+  batch:
+    description:
+      - The hosts that are left in the play, or in its batch, C(ansible_play_batch).
+    type: list
+    elements: str
+    required: true
+  out:
+    description:
+      - The hosts that failed in this play, also before the role.
+    type: list
+    elements: str
+    required: true
+  check_mode:
+    description:
+      - Whether nothing was done.
+    type: bool
+    default: false
+  listening:
+    description:
+      - Whether the role was to set destinations, so that a server without any deserves a warning.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Say what was done
+  ansible.builtin.debug:
+    msg: "{{ hostvars | intrusion.response.protect_summary(ansible_play_batch, [], ansible_check_mode) }}"
+  run_once: true
+"""
+
+RETURN = r"""
+_value:
+  description: The lines. None while a server is still under way, as under the strategy C(free).
+  type: list
+  elements: str
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible_collections.intrusion.response.plugins.module_utils._core.text import clean
+
+NOBODY = "WARNING: protect_destinations is empty, and unless they have destinations already, nobody hears of attacks on"
+
+
+def protect_summary(
+    hostvars: Mapping[str, Any], batch: list[str], out: list[str], check_mode: bool = False, listening: bool = False
+) -> list[str]:
+    """Return the lines; the servers come in the order of batch, then of out."""
+    facts = {host: hostvars[host] for host in dict.fromkeys([*batch, *out])}
+    runs = max((int(one.get("__protect_runs", 0)) for one in facts.values()), default=0)
+    if any(int(facts[host].get("__protect_runs", 0)) < runs for host in batch) or any(facts[host].get("__protect_failure") for host in out):
+        return []
+    results = [one["protect_result"] for one in facts.values() if one.get("protect_result") is not None]
+    failed = [one for one in results if one["failed"]]
+    groups = {
+        "Agent changed": [one for one in results if one["agent_changed"]],
+        "Agent unchanged": [one for one in results if one["agent"] and not one["agent_changed"]],
+        "Could not be looked at": [one for one in results if one["unseen"]],
+        "Destinations changed": [one for one in results if one["destinations_changed"]],
+        "Destinations unchanged": [one for one in results if one["destinations"] is not None and not one["destinations_changed"]],
+        NOBODY: [one for one in results if listening and one["destinations"] is None and not one["failed"]],
+    }
+    lines = ["Check mode: nothing was written, this is what would happen."] if check_mode else []
+    for title, members in groups.items():
+        if members:
+            lines.append(f"{title} ({len(members)}): {', '.join(clean(one['server_name']) for one in members)}")
+    left = [host for host in out if facts[host].get("protect_result") is None]
+    if left:
+        lines.append(f"Failed before the role ({len(left)}): {', '.join(clean(host) for host in left)}")
+    if failed:
+        lines.append(f"Failed ({len(failed)})")
+    return lines + [f"{clean(one['server_name'])}: {clean(one['code'])}: {clean(one['reason'])}" for one in failed]
+
+
+class FilterModule:
+    """The filter as Ansible finds it."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Return it by its name."""
+        return {"protect_summary": protect_summary}
