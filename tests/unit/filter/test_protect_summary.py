@@ -1,0 +1,46 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One summary that speaks of all servers, when all are done."""
+
+from __future__ import annotations
+
+NOBODY = "WARNING: protect_destinations is empty, and unless they have destinations already, nobody hears of attacks on"
+
+
+def facts(name, **changed):
+    known = {
+        "server_name": name, "agent": {"state": "installed"}, "agent_changed": True, "unseen": False, "destinations": [],
+        "destinations_changed": False, "failed": False, "reason": None, "code": None,
+    }
+    return {"__protect_runs": 1, "__protect_failure": {}, "protect_result": {**known, **changed}}
+
+
+def test_who_changed_and_who_failed(apply):
+    hosts = {
+        "A": facts("A"),
+        "B": facts("B", agent_changed=False, destinations_changed=True),
+        "C": facts("C", agent=None, agent_changed=False, destinations=None, failed=True, reason="gone\x1b", code="not_found"),
+        "D": {},
+    }
+    assert apply(hosts, ["A", "B"], ["C", "D"]) == [
+        "Agent changed (1): A", "Agent unchanged (1): B", "Destinations changed (1): B", "Destinations unchanged (1): A",
+        "Failed before the role (1): D", "Failed (1)", "C: not_found: gone?",
+    ]
+    assert apply(hosts, ["A", "B"], ["C", "D"], True)[0] == "Check mode: nothing was written, this is what would happen."
+
+
+def test_who_could_not_be_looked_at(apply):
+    assert "Could not be looked at (2): A, B" in apply({"A": facts("A", unseen=True), "B": facts("B", unseen=True)}, ["A", "B"], [])
+
+
+def test_a_warning_where_nobody_listens(apply):
+    hosts = {"A": facts("A", destinations=None), "B": facts("B")}
+    assert f"{NOBODY} (1): A" in apply(hosts, ["A", "B"], [], False, True)
+    assert not any("WARNING" in line for line in apply(hosts, ["A", "B"], []))
+
+
+def test_nothing_while_somebody_is_under_way(apply):
+    assert apply({"A": facts("A"), "B": {}}, ["A", "B"], []) == []
+    failing = {**facts("B"), "__protect_failure": {"reason": "x"}}
+    assert apply({"A": facts("A"), "B": failing}, ["A"], ["B"]) == []
