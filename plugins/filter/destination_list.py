@@ -43,7 +43,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.intrusion.response.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.intrusion.response.plugins.module_utils._core.text import clean
-from ansible_collections.intrusion.response.plugins.module_utils._ips.notification import NEEDS, parse_destination
+from ansible_collections.intrusion.response.plugins.module_utils._ips.destination import NEEDS, parse_destination
 
 NAME = "protect_destinations"
 FIELDS = {"type", *NEEDS.values()}
