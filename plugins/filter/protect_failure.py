@@ -46,7 +46,8 @@ from typing import Any
 
 from ansible_collections.intrusion.response.plugins.module_utils._core.text import clean
 
-SEEN = {"present": "there", "absent": "missing"}
+#: What is still seen on the host when the time to wait is over: what was asked for, and how the agent is.
+SEEN = {"present": ("removal", "there"), "absent": ("installation", "missing")}
 #: What Ansible puts before the message of a filter.
 FILTER = re.compile(r"^.*The filter plugin '[\w.]+' failed: ", re.DOTALL)
 
@@ -55,8 +56,8 @@ def protect_failure(result: Mapping[str, Any], waited: Mapping[str, Any]) -> dic
     """Return reason and code."""
     message = str(result.get("msg") or "No reason was given.")
     if waited.get("state"):
-        seen = SEEN.get(waited["state"], "out of sight")
-        reason = f"The service accepted the request, but the agent was still {seen} when the time to wait was over."
+        asked, seen = SEEN.get(waited["state"], ("request", "out of sight"))
+        reason = f"The service accepted the {asked}, but the agent was still {seen} when the time to wait was over."
         return {"reason": reason, "code": "host"}
     if result.get("state") == "unknown":
         return {"reason": f"The host could not be looked at for the agent: {clean(result.get('reason'))}", "code": "host"}
