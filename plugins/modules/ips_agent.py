@@ -75,6 +75,8 @@ options:
   wait:
     description:
       - After a change, wait until the agent appears at, or is gone from, O(agent_path), which is needed for this.
+      - When it looked there as wanted before the request, such as an agent that is removed before it has come, there is
+        nothing to wait for. The task then says so in a warning.
     type: bool
     default: false
   wait_timeout:

@@ -78,6 +78,10 @@ class IpsApi:
             return Reply(404, b"<!DOCTYPE html><html><head><title>404 Not Found</title></head></html>", {"Content-Type": "text/html"})
         if form == "json":
             return json_reply(404, {"timestamp": 1440646622000, "status": 404, "error": "Not Found", "path": req.path})
+        if form == "server":
+            return json_reply(404, {"message": "The requested URL was not found on the server."})
+        if form == "echo":
+            return json_reply(404, {"message": f"Route {req.method}:{req.path} not found", "error": "Not Found", "statusCode": 404})
         return Reply(404) if form == "empty" else text_reply(404, invented("There is no such resource."))
 
     def _reach(self, user: Any, alias: str) -> None:

@@ -219,8 +219,11 @@ def ensure(service: Service, wanted: Wanted, *, check_mode: bool) -> Outcome:
     if check_mode:
         return Outcome(wanted.server_name, alias, plan, evidence.source)
     installing = wanted.state == "present"
+    # Where it looks already as it should, because other work is still under way, waiting for that look would prove nothing.
+    telling = wanted.agent_path is not None and os.path.exists(wanted.agent_path) != installing
     if not _ask(service, wanted, installing):
         _refuse_too_early(service, wanted, installing)
+        _forget(service, wanted)
         if evidence.present is not None:
             service.warn(
                 f"The service answered that the agent of {wanted.server_name} is {'there' if installing else 'not there'} already, "
@@ -228,7 +231,12 @@ def ensure(service: Service, wanted: Wanted, *, check_mode: bool) -> Outcome:
             )
         answered = plan_agent(wanted, Evidence("answer", installing))
         return Outcome(wanted.server_name, alias, answered, "answer")
-    if wanted.wait:
+    if wanted.wait and not telling:
+        service.warn(
+            f"{wanted.agent_path} was {'there' if installing else 'missing'} already when the request was sent, because other work is "
+            "under way on the server, so there was nothing to wait for. Look again later."
+        )
+    elif wanted.wait:
         _wait(wanted.agent_path or "", installing, wanted)
         seen = Evidence("host", installing)
         return Outcome(wanted.server_name, alias, Plan(plan.before, {**plan.after, "state": seen.word}, plan.operations), "host")
@@ -262,6 +270,15 @@ def _ask(service: Service, wanted: Wanted, installing: bool) -> bool:
         kept = {"state": wanted.state, "at": int(time.time())}
         service.state.write(RECEIPTS, key, {**by_account, service.account_alias.upper(): kept})
     return acted
+
+
+def _forget(service: Service, wanted: Wanted) -> None:
+    """Drop a receipt against which the service has spoken, so that the next run does not go by it again."""
+    key = _receipt_key(service, wanted)
+    by_account = service.state.read(RECEIPTS, key) or {}
+    kept = {alias: receipt for alias, receipt in by_account.items() if alias != service.account_alias.upper()}
+    if kept != by_account:
+        service.state.write(RECEIPTS, key, kept)
 
 
 def _wait(path: str, installing: bool, wanted: Wanted) -> None:

@@ -29,7 +29,11 @@ MISSING = re.compile(
     r"\b(agent|policy|server|host)\b.*\bnot\s+(be\s+)?found|not\s+installed|\bno\s+(such\s+)?(agent|policy)\b", re.IGNORECASE
 )
 #: What an error of this API speaks of. A 404 that does not comes from something in front of it, or in its place.
-NAMES = re.compile(r"\b(agent|policy|policies|server|host|destination|notification|account|tenant)s?\b", re.IGNORECASE)
+NAMES = re.compile(r"\b(agent|policy|policies|server|destination|notification|account|tenant)s?\b", re.IGNORECASE)
+#: What a gateway or a framework speaks of that has no such route. It may repeat the path that was asked for, or say "on the server".
+ROUTING = re.compile(r"\b(ur[il]|route|path|resource|page)s?\b", re.IGNORECASE)
+#: What CLC v2 says of a server that it does not know (recorded, ips-api.md 5.1), where it says anything.
+NO_RESOURCE = re.compile(r"\bresource does not exist", re.IGNORECASE)
 #: As much as no text at all.
 BARE = re.compile(r"(http )?(error )?(404)?\W*(not found)?\W*", re.IGNORECASE)
 #: Where agents are: documented, and as the released client asks for it. Neither is redirected, which would lose the body.
@@ -121,7 +125,7 @@ class IpsClient:
             answer = answer.get("notificationDestinations", answer)
         if answer is None:
             return []
-        if not isinstance(answer, list) or not all(isinstance(element, dict) for element in answer):
+        if not isinstance(answer, list) or not all(isinstance(element, dict) and element.get("typeCode") for element in answer):
             raise BadResponse(f"{place}: the answer is no list of destinations.", http_status=reply.status, hint=HINTS[404])
         return answer
 
@@ -141,7 +145,9 @@ class IpsClient:
         """Raise NotFound when the CLC v2 API knows no such server in the account."""
         path = f"/v2/servers/{quote(self.account_alias, safe='')}/{quote(server_name, safe='')}"
         reply = self._send("GET", path, transport=self._servers)
-        if reply.status == 404 and not _is_html(reply):
+        if reply.status == 404:
+            if not (_is_empty(reply) or of_this_api(reply) or NO_RESOURCE.search(error_text(reply))):
+                raise self._wrong_service(f"GET {path}", reply, "clc_url")
             raise NotFound(
                 f"CLC knows no server {server_name} in account {self.account_alias}.",
                 http_status=404,
@@ -171,7 +177,7 @@ class IpsClient:
         told = []
         for path in self._app_paths:
             reply = self._send(method, path, body=body)
-            if reply.status not in (404, 405) or _is_own(reply):
+            if reply.status not in (404, 405) or of_this_api(reply):
                 self._app_paths = (path,)
                 return path, reply
             told.append((path, reply))  # nothing was done there, and it may not be served
@@ -185,7 +191,7 @@ class IpsClient:
             self.warn(
                 f"{place} was answered with an empty 404. It was taken for \"there is none\", but a wrong ips_url can look the same."
             )
-        elif not _is_own(reply):
+        elif not of_this_api(reply):
             raise self._wrong_service(place, reply, "ips_url")
         return True
 
@@ -216,7 +222,7 @@ class IpsClient:
 
     def _expect_success(self, place: str, reply: Reply, option: str = "ips_url") -> None:
         success = 200 <= reply.status < 300
-        stranger = reply.status == 404 and option == "ips_url" and not _is_own(reply) and not _is_empty(reply)
+        stranger = reply.status == 404 and option == "ips_url" and not of_this_api(reply) and not _is_empty(reply)
         if stranger or (_is_html(reply) and (success or reply.status == 404)):
             raise self._wrong_service(place, reply, option)
         if success:
@@ -230,9 +236,10 @@ def _is_html(reply: Reply) -> bool:
     return "html" in reply.headers.get("content-type", "").lower() or reply.body.lstrip()[:1] == b"<"
 
 
-def _is_own(reply: Reply) -> bool:
-    """Whether an error speaks of what this API has."""
-    return not _is_html(reply) and bool(NAMES.search(error_text(reply)))
+def of_this_api(reply: Reply) -> bool:
+    """Whether an error speaks of what this API has, and not merely of the path that was asked for."""
+    text = re.sub(r"\S*/\S*", " ", error_text(reply))
+    return not _is_html(reply) and bool(NAMES.search(text)) and not ROUTING.search(text)
 
 
 def _is_empty(reply: Reply) -> bool:

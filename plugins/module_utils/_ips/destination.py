@@ -72,8 +72,7 @@ class Destination:
     @cached_property
     def identity(self) -> tuple[str, str, int]:
         """What makes it the same destination, even where its facility differs."""
-        address = normal_url(self.address) if self.type in URL_TYPES else self.address
-        return self.type, address.casefold() if self.type == "email" else address, self.port
+        return self.type, NORMAL.get(self.type, str)(self.address), self.port
 
     @property
     def normal(self) -> tuple[str, str, int, int]:
@@ -182,6 +181,18 @@ def normal_url(url: str) -> str:
     user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
     shown = "" if port in (None, DEFAULT_PORTS.get(parts.scheme)) else f":{port}"
     return urlunsplit((parts.scheme, f"{user}{host}{shown}", parts.path.rstrip("/"), parts.query, parts.fragment))
+
+
+def normal_ip(address: str) -> str:
+    """Return an IP address in the one spelling of ipaddress; a listed one can be anything."""
+    try:
+        return str(ip_address(address.strip()))
+    except ValueError:
+        return address
+
+
+#: How addresses are compared, by type.
+NORMAL = {"email": lambda address: address.strip().casefold(), "syslog": normal_ip, "webhook": normal_url, "slack": normal_url}
 
 
 def _besides(raw: Mapping[str, Any], documented: tuple[str, ...]) -> dict[str, Any]:

@@ -191,9 +191,9 @@ def judge(before: Destinations, target: Destinations, shown: Destinations) -> bo
     missing = [one for one in target if one.normal not in found]
     sent = set(_normal(target))
     surplus = [one for one in shown if one.normal not in sent]
-    differences = [f"{text}: {', '.join(map(str, some))}" for text, some in (("missing", missing), ("not sent", surplus)) if some]
+    differences = [f"{text}: {', '.join(map(str, some))}" for text, some in (("Missing", missing), ("Not sent", surplus)) if some]
     raise StoredDifferently(
-        f"The service accepted the destinations, but shows others. {'; '.join(differences).capitalize()}.",
+        f"The service accepted the destinations, but shows others. {'. '.join(differences)}.",
         hint="It may take fewer destinations of a type, or somebody else may have written at the same time.",
         changed=True,
     )

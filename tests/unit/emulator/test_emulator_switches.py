@@ -98,7 +98,8 @@ def _normalise(api):
 
 def _no_route(api):
     answer = api.ips("GET", "nowhere/at/all/here")
-    return answer.headers.get("Content-Type", "") if answer.status == 404 else answer.status
+    assert answer.status == 404
+    return answer.headers.get("Content-Type", ""), b"server" in answer.body, b"Route GET:/ips/api/nowhere" in answer.body
 
 
 def _second(api):
@@ -269,7 +270,9 @@ SEEN = {
                           {"served": [200, 204, 204], "500": [500, 500, 500]}),
     "ips.app_path": (lambda api: [api.ips("POST", path, APP).status for path in ("app/", "app")],
                      {"both": [204, 204], "slash": [204, 404], "bare": [404, 204]}),
-    "ips.no_route": (_no_route, {"text": "text/plain", "html": "text/html", "json": "application/json", "empty": ""}),
+    "ips.no_route": (_no_route, {
+        "text": ("text/plain", False, False), "html": ("text/html", False, False), "json": ("application/json", False, False),
+        "server": ("application/json", True, False), "echo": ("application/json", False, True), "empty": ("", False, False)}),
     "ips.second_destination": (_second, {
         "accept": (204, [WEBHOOK["url"], None, WEBHOOK_2["url"]]), "400": (400, []),
         "keep_last": (204, [None, WEBHOOK_2["url"]])}),

@@ -177,6 +177,38 @@ def test_an_agent_that_is_not_there_yet_is_not_said_to_be_gone(state: StateDir) 
     assert caught.value.retryable and not caught.value.changed
 
 
+def test_a_receipt_against_which_the_service_spoke_does_not_speak_again(state: StateDir, monkeypatch) -> None:
+    service = Service(state)
+    ensure(service, Wanted("server"), check_mode=False)
+    later = agent_module.time.time() + UNDER_WAY + 1
+    monkeypatch.setattr(agent_module.time, "time", lambda: later)
+    service.acts = False
+    wanted = Wanted("server", "absent", installed=False)
+    assert ensure(service, wanted, check_mode=False).evidence == "answer"
+    service.requests.clear()
+    assert not ensure(service, wanted, check_mode=True).plan.changed
+    assert not ensure(service, wanted, check_mode=False).plan.changed and not service.requests
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_waiting_proves_nothing_where_the_host_looked_as_wanted_before(state: StateDir, tmp_path: Path, there: bool) -> None:
+    """An agent that is still to come is missing already, one that is about to go is still there."""
+    path = tmp_path / "ds_agent"
+    first, second = ("absent", "present") if there else ("present", "absent")
+    service = Service(state)
+    ensure(service, Wanted("server", first), check_mode=False)
+    ensure(service, Wanted("server", second), check_mode=False)
+    ensure(service, Wanted("server", first), check_mode=False)
+    if there:
+        path.touch()
+    service.warnings.clear()
+    outcome = ensure(service, Wanted("server", second, agent_path=str(path), wait=True, wait_timeout=1), check_mode=False)
+    shown = outcome.result()["agent"]
+    assert outcome.plan.changed and shown["evidence"] == "receipt"
+    assert shown["state"] == ("install_accepted" if there else "uninstall_accepted")
+    assert len(service.warnings) == 1 and str(path) in service.warnings[0]
+
+
 def test_receipts_of_another_account_are_no_evidence(state: StateDir) -> None:
     service = Service(state)
     ensure(service, Wanted("web01", installed=False), check_mode=False)

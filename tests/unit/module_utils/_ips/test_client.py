@@ -6,10 +6,17 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.intrusion.response.plugins.module_utils._core.errors import IntrusionResponseError, WrongService
+from ansible_collections.intrusion.response.plugins.module_utils._core.errors import (
+    BadResponse,
+    IntrusionResponseError,
+    NotFound,
+    WrongService,
+)
+from ansible_collections.intrusion.response.plugins.module_utils._core.http import Reply
+from ansible_collections.intrusion.response.plugins.module_utils._ips.client import of_this_api
 
 EMAIL = {"type": "email", "email_address": "secops@example.com"}
-STRANGERS = ("html", "json", "text")
+STRANGERS = ("html", "json", "text", "server", "echo")
 
 
 @pytest.mark.parametrize("form", STRANGERS)
@@ -70,3 +77,39 @@ def test_a_page_in_place_of_an_empty_success_is_no_success(door) -> None:
     door.emulator.fault(kind="status", service="ips", method="POST", status=200, body="<html>Log in</html>", content_type="text/html")
     with pytest.raises(WrongService):
         door.agent(detection=[])
+
+
+@pytest.mark.parametrize(
+    ("text", "own"),
+    [
+        ("There are no destinations.", True),
+        ('{"message": "The agent was not found."}', True),
+        ("Server VA1ACMEWEB01 is unknown", True),
+        ('{"kind": "Status", "message": "the server could not find the requested resource", "code": 404}', False),
+        ('{"message": "No HTTP resource was found that matches the request URI \'https://h/ips/apix/notifications/ACME/X\'."}', False),
+        ("RESTEASY003210: Could not find resource for full path: https://h/ips/apix/notifications/ACME/VA1ACMEWEB01", False),
+        ('{"message": "no Route matched with those values"}', False),
+        ("404 page not found", False),
+        ("Unknown host", False),
+    ],
+)
+def test_an_error_is_of_this_api_when_it_speaks_of_what_it_has(text: str, own: bool) -> None:
+    assert of_this_api(Reply(404, {}, text.encode())) == own
+
+
+def test_a_stranger_does_not_say_that_a_server_is_unknown(door) -> None:
+    stranger = {"status": 404, "body": '{"message": "no Route matched with those values"}', "content_type": "application/json"}
+    for body, failure, option in ((stranger, WrongService, "clc_url"), ({**stranger, "body": ""}, NotFound, "check_server")):
+        door.run("ips_notification_info", server_name="VA1ACMEWEB01")
+        door.emulator.fault(kind="status", service="clc", method="GET", **body)
+        with pytest.raises(failure) as caught:
+            door.agent(check_server=True, detection=[])
+        assert option in caught.value.hint and not door.writes("ips")
+
+
+def test_a_list_of_something_else_is_no_list_of_destinations(door) -> None:
+    door.emulator.fault(
+        kind="status", service="ips", method="GET", status=200, body='[{"id": 1, "name": "x"}]', content_type="application/json"
+    )
+    with pytest.raises(BadResponse):
+        door.run("ips_notification_info", server_name="VA1ACMEWEB01")

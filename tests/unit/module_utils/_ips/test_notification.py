@@ -174,11 +174,19 @@ def test_what_the_service_shows_after_a_write() -> None:
     text = caught.value.as_result()["msg"]
     assert mask_url(old.address) in text and mask_url(extra.address) in text and mask_url(new.address) not in text
     assert caught.value.changed and "/c" not in text
+    with pytest.raises(StoredDifferently, match=r"email SecOps@example\.com"):
+        judge((), (Destination("email", "SecOps@example.com"),), (new,))
 
 
 def test_numbers_in_quotes_are_the_same() -> None:
     wire = {"typeCode": "SYSLOG", "sysLogSettings": {"ipAddress": "192.0.2.1", "udpPort": "514", "facility": "16"}}
     assert Destination.from_wire(wire) == Destination("syslog", "192.0.2.1", 514, 16)
+
+
+def test_spellings_of_a_syslog_server() -> None:
+    wire = {"typeCode": "SYSLOG", "sysLogSettings": {"ipAddress": "2001:DB8:0::1", "udpPort": 514, "facility": 16}}
+    wanted = Wanted("server", (Destination("syslog", "2001:db8::1", 514, 16),))
+    assert not plan_destinations(wanted, (Destination.from_wire(wire),)).changed
 
 
 def test_facility_names() -> None:
