@@ -47,12 +47,14 @@ options:
     default: false
   use_proxy:
     description:
-      - Whether to go through the proxy that the environment names (E(HTTPS_PROXY), E(NO_PROXY)).
+      - Whether to go through the proxy that the environment names (E(HTTPS_PROXY) or E(ALL_PROXY), and E(NO_PROXY), which takes
+        names, addresses and networks). A SOCKS proxy needs the Python package PySocks.
     type: bool
     default: false
   timeout:
     description:
-      - How many seconds one request may take.
+      - How many seconds one request may take. An answer that is longer in coming is read on for as long as 32 KiB of it arrive
+        each second.
       - A call with all its retries takes at most O(timeout) times (O(retries) + 1) seconds.
       - When not set, the environment variable E(COS_TIMEOUT) is used.
     type: float

@@ -23,8 +23,9 @@ from ansible.plugins.loader import filter_loader, test_loader
 from ansible.utils.vars import merge_hash
 
 from ..module_utils._core.errors import InvalidInput
-from ..module_utils._core.http import REQUESTS_IMPORT_ERROR, tls_context
+from ..module_utils._core.http import tls_context
 from ..module_utils._core.module import run_in_process
+from ..module_utils._core.wire import REQUESTS_IMPORT_ERROR
 from ._inventory import NOTHING, Known, known_addresses
 
 

@@ -24,10 +24,13 @@ KINDS = {
     "status": "answer `status` in place of the service; with `commit` after applying",
     "truncate": "apply, then send only the first half of the body, consistently framed",
     "garbage": "apply, then answer 200 with a body that is no JSON (`body`)",
+    "drip": "apply, then answer with a `part` of it (header, continue, chunk, body) in 600 pieces, `seconds` before each",
     "stale": "a read after the next write shows the state from before that write",
     "install_never_completes": "accept the install, the agent stays in installing",
     "redirect": "answer `status` (307) with a Location: `to` is https, foreign or a URL",
 }
+PARTS = ("header", "continue", "chunk", "body")
+PIECES = 600
 GARBAGE = "\x00\x01 this is no JSON {"
 TEXT_500 = "No exception message provided."
 HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1><p>The proxy has nothing to offer.</p></body></html>"
@@ -57,6 +60,7 @@ class Fault:
     retry_after: str | int | None = None
     commit: bool = False
     to: str = "https"
+    part: str = "body"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -65,6 +69,8 @@ class Fault:
             raise BadFault("a fault of kind status needs a status")
         if self.service not in (None, "clc", "ips", "cos"):
             raise BadFault(f"unknown service {self.service!r}; there are clc, ips, cos")
+        if self.part not in PARTS:
+            raise BadFault(f"unknown part {self.part!r}; there are {', '.join(PARTS)}")
         try:
             self._pattern = re.compile(self.path or "")
         except re.error as error:
@@ -109,6 +115,22 @@ class Fault:
         if retry_after is not None:
             headers["Retry-After"] = str(retry_after)
         return Reply(status, (text if self.body is None else self.body).encode(), headers)
+
+
+def drip(part: str, reply: Reply) -> tuple[bytes, bytes, bytes]:
+    """What is sent at once, then one piece of what is sent PIECES times, and the rest, together a well-formed answer."""
+    status = f"HTTP/1.1 {reply.status} OK\r\n".encode()
+    body = reply.body or b"{}"
+    kind = f"Content-Type: {reply.headers.get('Content-Type', 'text/plain')}\r\n".encode()
+    head = kind + b"Content-Length: %d\r\n\r\n" % len(body)
+    if part == "header":
+        return status + b"X-Slow: ", b"x", b"\r\n" + head + body
+    if part == "continue":
+        return b"", b"HTTP/1.1 100 Continue\r\n\r\n", status + head + body
+    if part == "chunk":
+        start = status + kind + b"Transfer-Encoding: chunked\r\n\r\n"
+        return start, b"0", b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    return status + kind + b"Content-Length: %d\r\n\r\n" % (len(body) + PIECES), b" ", body
 
 
 class Faults:

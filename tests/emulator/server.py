@@ -16,7 +16,7 @@ import trustme
 from aiohttp import web
 
 from . import control
-from .faults import GARBAGE, Fault
+from .faults import GARBAGE, PIECES, Fault, drip
 from .wire import Reply, Req
 from .world import World
 
@@ -131,6 +131,8 @@ class Emulator:
             return _drop(request)
         if kind == "drop_mid":
             return await _drop_mid(request, reply)
+        if kind == "drip":
+            return await _drip(request, drip(fault.part, reply), fault.seconds)
         if kind == "delay_after":
             await asyncio.sleep(fault.seconds)
         elif kind == "status":
@@ -169,6 +171,22 @@ def _response(reply: Reply) -> web.Response:
 def _drop(request: web.BaseRequest) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
+    return web.Response()
+
+
+async def _drip(request: web.BaseRequest, parts: tuple[bytes, bytes, bytes], seconds: float) -> web.StreamResponse:
+    """Write past the server's own framing, until all is sent or nobody listens any more."""
+    begin, piece, rest = parts
+    if request.transport is not None:
+        request.transport.write(begin)
+    for _unused in range(PIECES):
+        await asyncio.sleep(seconds)
+        if request.transport is None or request.transport.is_closing():
+            break
+        request.transport.write(piece)
+    if request.transport is not None:
+        request.transport.write(rest)
+        request.transport.close()
     return web.Response()
 
 

@@ -1,9 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one way to the network: requests with checked TLS, bounded time, honest retries and no leaks.
-
-What differs from a session of requests, which is passed over for its adapter, and why:
+"""The one way to the network: urllib3 with checked TLS, bounded time, honest retries and no leaks.
 
 * Nothing is taken from ~/.netrc, which would replace a bearer token silently, and there are no cookies.
 * No redirect is followed: a redirected write would lose its body, and credentials must not travel to another host.
@@ -14,37 +12,25 @@ from __future__ import annotations
 
 import base64
 import functools
-import gc
 import itertools
 import json
 import os
 import random
+import re
+import socket
 import ssl
 import time
-import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Optional, Union
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
-try:
-    # What an import makes is no garbage, and beside Ansible's heap a full collection on the way takes as long as the import.
-    _threshold = gc.get_threshold()
-    gc.set_threshold(0)
-    import requests
-    from requests.adapters import HTTPAdapter
-    from urllib3 import Timeout, disable_warnings
-    from urllib3.exceptions import HTTPError, InsecureRequestWarning, ReadTimeoutError
-except ImportError:
-    REQUESTS_IMPORT_ERROR: Optional[str] = traceback.format_exc()
-    HTTPAdapter = object  # type: ignore[assignment, misc]
-else:
-    REQUESTS_IMPORT_ERROR = None
-finally:
-    gc.set_threshold(*_threshold)  # pylint: disable=used-before-assignment
+with suppress(ImportError):
+    from urllib3.exceptions import DecodeError, HTTPError, SSLError
+    from urllib3.exceptions import TimeoutError as NoAnswer
 
 from .errors import (
     BadResponse,
@@ -58,10 +44,15 @@ from .errors import (
     Unreachable,
 )
 from .redact import Redactor
+from .wire import ANSWER_TOO_LONG, LONGEST, Deadline, environment_proxy, open_pool
 
 VERSION = "1.0.0"
 USER_AGENT = f"intrusion.response/{VERSION}"
-MAX_BODY = 256 * 1024 * 1024
+#: Values in an answer; 100,000 entries with a dozen members each have room, and the costliest answer takes some 250 MB.
+MOST_VALUES = 2_000_000
+#: Digits of an integer; beyond, Python takes long to read one, or refuses.
+MOST_DIGITS = 40
+EXAMPLE = "https://192.0.2.1"
 RETRY_STATUSES = (429, 500, 502, 503, 504)
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 8.0
@@ -93,18 +84,26 @@ class Endpoint:
         try:
             parts = urlsplit(self.url)
             usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            usable = usable and not re.search(r"[\s\x00-\x1f\x7f]", self.url)
         except ValueError:
             usable = False
         if not usable:
-            raise InvalidInput(f"{self.option} must be a URL such as https://192.0.2.1; got something else.")
+            bare = self.url.count(":") > 2 and "[" not in self.url
+            hint = "An IPv6 address needs brackets there, as in https://[2001:db8::1]." if bare else None
+            raise InvalidInput(f"{self.option} must be a URL such as {EXAMPLE}; got something else.", hint=hint)
         if parts.username or parts.password or parts.query or parts.fragment:
             raise InvalidInput(f"{self.option} must not contain credentials, a query or a fragment.")
         if parts.scheme == "http" and not self.allow_http and not self.is_loopback:
             raise InvalidInput(
                 f"{self.option} uses plain http, which would send credentials in clear text. Use https, or set allow_http: true."
             )
-        if self.validate_certs and self.ca_path and parts.scheme == "https":
+        if self.validate_certs and self.ca_path and self.uses_tls:
             tls_context(True, self.ca_path)
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the service is spoken to over TLS."""
+        return self.url.lower().startswith("https:")
 
     @property
     def host(self) -> str:
@@ -140,17 +139,13 @@ class Reply:
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """The body as JSON; raises ValueError when it is none."""
+        """The body as JSON, integers too long to be one as text; raises ValueError when it is none, or too costly to read."""
+        if len(self.body) > MOST_VALUES and sum(self.body.count(mark) for mark in b"[{,") > MOST_VALUES:
+            raise ValueError("too many values")
         try:
-            return json.loads(self.body)
+            return json.loads(self.body, parse_int=lambda digits: int(digits) if len(digits) <= MOST_DIGITS else digits)
         except RecursionError:
             raise ValueError("nested too deeply") from None
-
-
-def environment_proxies(endpoint: Endpoint) -> dict[str, str]:
-    """Return the proxies that environment variables name for a service; unlike requests, without asking the operating system."""
-    proxies = getproxies_environment()
-    return {} if proxy_bypass_environment(f"{endpoint.host}:{endpoint.port}", proxies) else proxies
 
 
 @functools.lru_cache(maxsize=8)
@@ -169,25 +164,6 @@ def tls_context(validate_certs: bool, ca_path: Optional[str]) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-class _Adapter(HTTPAdapter):  # type: ignore[misc, valid-type, unused-ignore]
-    """Uses our TLS context only; requests would load its own bundle for every connection."""
-
-    def __init__(self, context: Optional[ssl.SSLContext], connections: int) -> None:
-        self._context = context
-        super().__init__(pool_connections=1, pool_maxsize=connections, pool_block=True)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> Any:
-        return super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(*args, ssl_context=self._context, **kwargs)
-
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:  # noqa: ARG002  the signature is that of requests
-        verified = self._context is None or self._context.verify_mode != ssl.CERT_NONE
-        conn.cert_reqs = "CERT_REQUIRED" if verified else "CERT_NONE"
-        conn.ca_certs = conn.ca_cert_dir = None
 
 
 class Transport:
@@ -218,12 +194,15 @@ class Transport:
             token = base64.b64encode(":".join(auth).encode()).decode()
             self._headers["Authorization"] = f"Basic {token}"
             redactor.add(token)
-        if not endpoint.validate_certs:
-            # The user asked for it in so many words; a warning for each request would only bury other messages.
-            disable_warnings(InsecureRequestWarning)
-        self._proxies = environment_proxies(endpoint) if endpoint.use_proxy else {}
-        context = tls_context(endpoint.validate_certs, endpoint.ca_path) if endpoint.url.startswith("https:") else None
-        self._adapter = _Adapter(context, connections)
+        context = tls_context(endpoint.validate_certs, endpoint.ca_path) if endpoint.uses_tls else None
+        self._proxy = environment_proxy(endpoint.url) if endpoint.use_proxy else None
+        try:
+            self._pool = open_pool(endpoint.url, context, self._proxy, connections)
+        except ValueError:
+            raise InvalidInput(f"{endpoint.option} must be a URL such as {EXAMPLE}; got something else.") from None
+        # A proxy that forwards is told the whole address, everybody else the path.
+        forwarded = self._pool.proxy is not None and not endpoint.uses_tls
+        self._root = endpoint.url if forwarded else urlsplit(endpoint.url).path
 
     def __enter__(self) -> Transport:
         return self
@@ -233,7 +212,7 @@ class Transport:
 
     def close(self) -> None:
         """Close the kept connections."""
-        self._adapter.close()
+        self._pool.close()
 
     def send(
         self,
@@ -265,10 +244,10 @@ class Transport:
         repeatable = read if repeatable is None else repeatable
         if write and self._read_only:
             raise ReadOnlyViolation(f"{method} {path} was refused: check mode must not write. This is a defect, please report it.")
-        url = f"{self.endpoint.url}{path}" + (f"?{query}" if query else "")
+        target = f"{path}?{query}" if query else path
         deadline = time.monotonic() + self.endpoint.timeout * (self.endpoint.retries + 1)
         for attempt in itertools.count():
-            outcome = self._attempt(method, url, body, headers, deadline, repeatable)
+            outcome = self._attempt(method, target, body, headers, deadline, repeatable)
             if isinstance(outcome, Reply) and not self._ask_again(outcome, repeatable):
                 return outcome
             pause = self._pause(attempt, outcome)
@@ -278,15 +257,15 @@ class Transport:
         if isinstance(outcome, IntrusionResponseError):
             raise outcome
         if outcome.status == 429:
-            raise RateLimited(f"{self._place(method, url)} answered 429 (too many requests){self._asked(outcome)}.", http_status=429)
+            raise RateLimited(f"{self._place(method, target)} answered 429 (too many requests){self._asked(outcome)}.", http_status=429)
         return outcome
 
     def _attempt(
-        self, method: str, url: str, body: Optional[bytes], headers: Optional[Mapping[str, str]], deadline: float, repeatable: bool
+        self, method: str, target: str, body: Optional[bytes], headers: Optional[Mapping[str, str]], end: float, repeatable: bool
     ) -> Union[Reply, IntrusionResponseError]:
         """Return the answer, or the failure after which the request may be sent again; raise any other."""
         try:
-            return self._once(method, url, body, headers, deadline)
+            return self._once(method, target, body, headers, end)
         except Unreachable as error:
             return error
         except (TimeoutUnknown, BadResponse) as error:
@@ -318,51 +297,25 @@ class Transport:
         after = reply.headers.get("retry-after", "")
         return f" and asked for a pause of {after} s" if after.isdigit() else ""
 
-    def _once(self, method: str, url: str, body: Optional[bytes], headers: Optional[Mapping[str, str]], deadline: float) -> Reply:
-        place = self._place(method, url)
-        timeout = max(0.001, min(self.endpoint.timeout, deadline - time.monotonic()))
-        end = time.monotonic() + timeout
+    def _once(self, method: str, target: str, body: Optional[bytes], headers: Optional[Mapping[str, str]], end: float) -> Reply:
+        place = self._place(method, target)
+        deadline = Deadline(max(0.001, min(self.endpoint.timeout, end - time.monotonic())))
         try:
-            request = requests.Request(method, url, data=body, headers={**self._headers, **(headers or {})}).prepare()
-            with self._adapter.send(
-                request,
-                stream=True,
-                timeout=Timeout(total=timeout),  # type: ignore[arg-type]
-                verify=self.endpoint.validate_certs,
-                proxies=self._proxies,
-            ) as response:
-                parts = []
-                size = 0
-                # A plain read waits until it has all that was asked for, each byte of which may take the whole timeout.
-                take = getattr(response.raw, "read1", response.raw.read)
-                while part := take(65536, decode_content=True):
-                    parts.append(part)
-                    size += len(part)
-                    if size > MAX_BODY:
-                        raise BadResponse(f"{place} answered with more than {MAX_BODY // 1024**2} MiB.", http_status=response.status_code)
-                    if time.monotonic() > end:
-                        raise TimeoutUnknown(f"{place} did not finish its answer within {timeout:g} s.")
-                answer = {name.lower(): value for name, value in response.headers.items()}
-                reply = Reply(response.status_code, answer, b"".join(parts))
-        except requests.exceptions.SSLError as error:
-            raise self._tls_failure(place, error) from None
-        except requests.exceptions.ConnectTimeout:
-            raise Unreachable(f"{place}: no connection within {timeout:g} s.") from None
-        except requests.exceptions.ProxyError:
-            raise Unreachable(f"{place}: the proxy refused or could not be reached.") from None
-        except requests.exceptions.Timeout:
-            raise TimeoutUnknown(f"{place}: no answer within {timeout:g} s.") from None
-        except requests.exceptions.ConnectionError as error:
-            raise self._connection_failure(place, error) from None
-        except ReadTimeoutError:
-            raise TimeoutUnknown(f"{place} did not finish its answer within {timeout:g} s.") from None
-        except HTTPError:
-            raise TimeoutUnknown(f"{place}: the connection was lost in the middle of the answer.") from None
-        except (requests.exceptions.RequestException, ValueError) as error:
+            with deadline.in_force():
+                reply = self._exchange(method, target, body, {**self._headers, **(headers or {})}, deadline)
+        except Unreachable as error:
+            raise Unreachable(f"{place}: {'the proxy: ' if self._proxy else ''}{error.message}") from None
+        except BadResponse as error:
+            raise BadResponse(f"{place}: {error.message}") from None
+        except SSLError as error:
+            raise self._tls_failure(place, error, deadline) from None
+        except (HTTPError, OSError) as error:
+            raise self._failure(place, error, deadline) from None
+        except ValueError as error:
             raise InvalidInput(f"{place} could not be sent ({type(error).__name__}).") from None
         if 300 <= reply.status < 400 and reply.status != 304:
-            target = urlsplit(reply.headers.get("location", ""))
-            where = f" to {target.scheme}://{target.hostname}" if target.hostname else ""
+            location = urlsplit(reply.headers.get("location", ""))
+            where = f" to {location.scheme}://{location.hostname}" if location.hostname else ""
             raise RedirectRefused(
                 f"{place} answered with a redirect ({reply.status}){where}, which is not followed.",
                 http_status=reply.status,
@@ -370,25 +323,62 @@ class Transport:
             )
         return reply
 
-    def _connection_failure(self, place: str, error: Exception) -> IntrusionResponseError:
-        """Tell a connection that was never made from one that was lost: only then is it certain that nothing was sent."""
-        cause = error.args[0] if error.args else None
-        reason = getattr(cause, "reason", cause)
-        if type(reason).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError"):
-            unresolved = type(reason).__name__ == "NameResolutionError" or "name resolution" in str(reason).lower()
-            return Unreachable(f"{place}: {'the name cannot be resolved' if unresolved else 'connection refused or no route'}.")
-        if "timed out" in str(reason).lower():
-            return TimeoutUnknown(f"{place}: no answer in time.")
-        return TimeoutUnknown(f"{place}: the connection was lost before a complete answer came.")
+    def _exchange(self, method: str, target: str, body: Optional[bytes], headers: Mapping[str, str], deadline: Deadline) -> Reply:
+        response = self._pool.urlopen(
+            method,
+            f"{self._root}{target}",
+            body=body,
+            headers=headers,
+            timeout=deadline.seconds,
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            preload_content=False,
+            enforce_content_length=True,
+        )
+        parts = []
+        size = 0
+        try:
+            while part := response.read(65536, decode_content=True):
+                parts.append(part)
+                size += len(part)
+                if size > LONGEST:
+                    raise BadResponse(ANSWER_TOO_LONG)
+            return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, b"".join(parts))
+        except BaseException:
+            response.close()
+            raise
+        finally:
+            response.release_conn()
 
-    def _tls_failure(self, place: str, error: Exception) -> IntrusionResponseError:
+    def _failure(self, place: str, error: Exception, deadline: Deadline) -> IntrusionResponseError:
+        """Tell a connection that was never made from one that was lost: only then is it certain that nothing was sent."""
+        late = isinstance(error, NoAnswer) or isinstance(error.args[-1] if error.args else None, socket.timeout)
+        if deadline.connecting and self._proxy is not None:
+            return Unreachable(f"{place}: the proxy refused, or did not answer.")
+        if deadline.connecting:
+            what = f"no connection within {deadline.seconds:.3g} s" if late else "the connection was closed at once"
+            return Unreachable(f"{place}: {what}.")
+        if late:
+            return TimeoutUnknown(f"{place}: no complete answer within {deadline.seconds:.3g} s.")
+        if isinstance(error, DecodeError):
+            return BadResponse(f"{place}: the answer cannot be unpacked.")
+        hint = None if self.endpoint.uses_tls else "If the service speaks TLS on this port, its address begins with https://."
+        return TimeoutUnknown(f"{place}: the connection was lost before a complete answer came.", hint=hint)
+
+    def _tls_failure(self, place: str, error: Exception, deadline: Deadline) -> IntrusionResponseError:
         text = str(error)
         if "CERTIFICATE_VERIFY_FAILED" in text or "doesn't match" in text or "certificate verify failed" in text:
             return CertificateRejected(
                 f"{place}: the server's certificate was not accepted.",
                 hint="Give the CA with ca_path; validate_certs: false is for laboratories only.",
             )
-        return TimeoutUnknown(f"{place}: the TLS connection failed.")
+        if not deadline.connecting:
+            return TimeoutUnknown(f"{place}: the TLS connection failed.")
+        return Unreachable(
+            f"{place}: no TLS connection could be made.",
+            hint=f"Check that the service speaks TLS on the port that {self.endpoint.option} names.",
+        )
 
-    def _place(self, method: str, url: str) -> str:
-        return self._redact(f"{method} {url.split('?', 1)[0]}")
+    def _place(self, method: str, target: str) -> str:
+        return self._redact(f"{method} {self.endpoint.url}{target.partition('?')[0]}")

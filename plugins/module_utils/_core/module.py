@@ -17,10 +17,10 @@ from ansible.module_utils.errors import AnsibleFallbackNotFound, NoLogError, Uns
 
 from .call import Call
 from .errors import IntrusionResponseError, InvalidInput
-from .http import REQUESTS_IMPORT_ERROR
 from .options import Option
 from .redact import mask_urls, secret_values, shown_arguments, url_passwords
 from .text import clean
+from .wire import REQUESTS_IMPORT_ERROR
 
 Run = Callable[[Call], "dict[str, Any]"]
 

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from .call import Call
 from .errors import InvalidInput
 
 LONGEST_NAME = 200
@@ -122,8 +122,9 @@ def integer_between(name: str, value: Any, low: int, high: int) -> int:
     return number
 
 
-def check_connection(params: Mapping[str, Any]) -> None:
-    """Raise InvalidInput for connection settings that cannot work, whichever API they are for."""
+def check_connection(call: Call) -> None:
+    """Raise InvalidInput for connection settings that cannot work, and warn of unsafe ones, whichever API they are for."""
+    params = call.params
     if not 0 < params["timeout"] <= 3600:
         raise InvalidInput(f"timeout must be more than 0 and at most 3600 seconds; got {params['timeout']}.")
     integer_between("retries", params["retries"], 0, 20)
@@ -133,3 +134,5 @@ def check_connection(params: Mapping[str, Any]) -> None:
             raise InvalidInput(f"{name} must not contain control characters or line breaks (is there a trailing newline?).")
     if params.get("password") and not params.get("username"):
         raise InvalidInput("password is set, but username is not.")
+    if not params["validate_certs"]:
+        call.warn("validate_certs is false: whoever is on the way to the service can read and change what is sent, also the credentials.")

@@ -24,6 +24,8 @@ ALL_SERVICES = "all_services"
 OWNED = "REST"
 DEFAULT_TTL = 300
 LONGEST_TTL = 2**31 - 1
+#: What is listed may be longer than what is taken, but a clock must be able to add it to the time.
+LONGEST_LISTED = 2**53
 
 Key = tuple[str, str]
 
@@ -193,11 +195,11 @@ def normal_text(value: Any) -> str:
 
 
 def normal_ttl(value: Any) -> Optional[int]:
-    """Return seconds, or None for what is no positive number, such as a 0 that may mean "for ever"."""
+    """Return seconds, or None for what is no time: no number, a 0 that may mean "for ever", a number beyond all times."""
     if isinstance(value, bool):
         return None
     try:
         seconds = int(value)
-        return seconds if seconds > 0 else None
+        return seconds if 0 < seconds <= LONGEST_LISTED else None
     except (TypeError, ValueError, OverflowError):
         return None

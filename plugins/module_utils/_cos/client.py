@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +46,7 @@ class CosClient:
     def from_call(cls, call: Call) -> CosClient:
         """Make one from connection options; raises InvalidInput for settings that cannot work."""
         params = call.params
-        check_connection(params)
+        check_connection(call)
         if ":" in (params["username"] or ""):
             raise InvalidInput("username must not contain a colon, which HTTP Basic authentication cannot carry.")
         endpoint = Endpoint.from_options("api_url", params)
@@ -115,7 +116,7 @@ class CosClient:
         try:
             reply = self._transport.send(method, path, **request)
         except Unreachable as error:
-            error.hint = (
+            error.hint = error.hint or (
                 "Check the address, and that the firewall's REST management object is enabled on that interface "
                 "and accepts connections from this machine."
             )
@@ -127,19 +128,18 @@ class CosClient:
             answer = reply.json()
         except ValueError:
             answer = None
-        if isinstance(answer, dict) and answer.get("error") is False and reply.status < 400:
-            return answer
+        answer = answer if isinstance(answer, dict) else {}
         code = reply.status
-        text = ""
-        if isinstance(answer, dict) and answer.get("error"):
-            try:
-                code = code if code >= 400 else int(answer.get("error_code") or 0)
-            except (TypeError, ValueError):
-                code = 0
-            text = f": {mask_urls(self._redact(str(answer.get('error_message', ''))))[:200]}"
-        elif code < 400:
-            raise BadResponse(f"{place}: the answer is not what a cOS Core firewall sends.", http_status=code)
-        raise failure_for(code)(f"{place} was answered with {code}{text}.", http_status=reply.status, hint=HINTS.get(code))
+        if code < 400 and answer.get("error") is False:
+            return answer
+        if code < 400:
+            if answer.get("error") is not True:
+                raise BadResponse(f"{place}: the answer is not what a cOS Core firewall sends.", http_status=code)
+            stated = str(answer.get("error_code"))
+            code = int(stated) if re.fullmatch(r"[45]\d\d", stated, re.ASCII) else 0
+        text = mask_urls(self._redact(str(answer.get("error_message") or "")))[:200]
+        said = f"{code or 'an error without a code'}{': ' if text else ''}{text}"
+        raise failure_for(code)(f"{place} was answered with {said}.", http_status=reply.status, hint=HINTS.get(code))
 
 
 def _encode(fields: Mapping[str, str]) -> str:

@@ -70,7 +70,7 @@ class IpsClient:
     def from_call(cls, call: Call) -> IpsClient:
         """Make one from connection options; raises InvalidInput for settings that cannot work."""
         params = call.params
-        check_connection(params)
+        check_connection(call)
         if params["account_alias"]:
             path_name("account_alias", params["account_alias"])
         redactor = Redactor([params["token"], params["password"]])

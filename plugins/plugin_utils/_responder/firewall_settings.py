@@ -11,8 +11,8 @@ from typing import Any
 
 from ...module_utils._core.call import Call
 from ...module_utils._core.errors import InvalidInput
-from ...module_utils._core.http import REQUESTS_IMPORT_ERROR
 from ...module_utils._core.options import COS_CONNECTION, NEVER_BLOCK_ENV, Option
+from ...module_utils._core.wire import REQUESTS_IMPORT_ERROR
 from ...module_utils._cos.client import CosClient
 from ...module_utils._cos.guard import parse_networks
 from ...module_utils._cos.record import firewall_name

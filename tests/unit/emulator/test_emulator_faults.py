@@ -17,7 +17,7 @@ EMAIL = [{"typeCode": "EMAIL", "emailAddress": "secops@example.com"}]
 OTHER = [{"typeCode": "EMAIL", "emailAddress": "other@example.com"}]
 ADD = "host=203.0.113.5"
 COVERED = {"drop_before", "drop_after", "drop_mid", "delay", "delay_after", "status", "truncate", "garbage", "stale",
-           "install_never_completes", "redirect"}
+           "install_never_completes", "redirect", "drip"}
 
 
 def _last(api):
@@ -112,6 +112,14 @@ def test_status_after_commit(api):
     api.emulator.fault(kind="status", status=500, commit=True, method="POST", service="cos")
     assert api.cos("POST", body=ADD).status == 500
     assert len(api.entries()) == 1
+
+
+@pytest.mark.parametrize("part", ["header", "continue", "chunk", "body"])
+def test_drip_is_a_good_answer_for_who_waits(api, part):
+    api.emulator.fault(kind="drip", part=part, service="cos", method="POST")
+    answer = api.cos("POST", body=ADD)
+    assert (answer.status, answer.json()["error"]) == (200, False)
+    assert (_last(api)["fault"], _last(api)["applied"], len(api.entries())) == ("drip", True, 1)
 
 
 def test_truncated_json_is_well_framed(api):

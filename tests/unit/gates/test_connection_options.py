@@ -22,7 +22,7 @@ TABLES = {
     "ledger.writing": options.LEDGER_WRITING,
 }
 #: Variables that the HTTP library reads, not we.
-FOREIGN = {"HTTPS_PROXY", "NO_PROXY"}
+FOREIGN = {"HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 
 PAIRS = [pytest.param(group, option, id=f"{group}.{option.name}") for group, table in TABLES.items() for option in table]
 

@@ -21,7 +21,7 @@ UTILS = "plugins/module_utils/"
 RESPONDER = "plugins/plugin_utils/_responder/"
 #: The only files that may know the library below.
 ANSIBLE_BELONGS_TO = {f"{UTILS}_core/module.py"}
-HTTP_BELONGS_TO = {f"{UTILS}_core/http.py"}
+HTTP_BELONGS_TO = {f"{UTILS}_core/http.py", f"{UTILS}_core/wire.py"}
 #: Where the responder serves HTTP; how a firewall is spoken to, it leaves to the resources.
 SERVERS = {f"{RESPONDER}{name}.py" for name in ("door", "listener", "monitor", "source")}
 SERVER_LIBRARIES = {"aiohttp", "prometheus_client"}
@@ -55,7 +55,7 @@ def uses(imported: str, libraries: set[str]) -> bool:
 
 def test_the_gate_can_see(tree):
     assert f"{UTILS}_core/http.py" in tree
-    assert "requests" in set(imports(f"{UTILS}_core/http.py", tree[f"{UTILS}_core/http.py"]))
+    assert "requests.utils" in set(imports(f"{UTILS}_core/wire.py", tree[f"{UTILS}_core/wire.py"]))
     assert "aiohttp" in set(imports(f"{RESPONDER}door.py", tree[f"{RESPONDER}door.py"]))
 
 

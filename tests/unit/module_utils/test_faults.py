@@ -22,6 +22,7 @@ BROKEN_READS = [
     {"kind": "status", "status": 429, "retry_after": 0},
     {"kind": "redirect", "to": "foreign"},
     {"kind": "delay", "seconds": 1.0},
+    {"kind": "drip", "part": "continue", "seconds": 0.05},
 ]
 BROKEN_WRITES = [
     *BROKEN_READS,

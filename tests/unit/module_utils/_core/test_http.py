@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from ansible_collections.intrusion.response.plugins.module_utils._core import http
+from ansible_collections.intrusion.response.plugins.module_utils._core import http, wire
 from ansible_collections.intrusion.response.plugins.module_utils._core.errors import (
     BadResponse,
+    CertificateRejected,
     InvalidInput,
     ReadOnlyViolation,
     RedirectRefused,
@@ -24,14 +27,16 @@ from ansible_collections.intrusion.response.plugins.module_utils._core.errors im
 from ansible_collections.intrusion.response.plugins.module_utils._core.http import Endpoint, Transport
 from ansible_collections.intrusion.response.plugins.module_utils._core.redact import Redactor
 
+from emulator.testing import Handle
+
 
 class Recorder(ThreadingHTTPServer):
     """Answers with a list of (status, headers, body), the last of them for ever."""
 
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        super().__init__((address, 0), Handler)
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         self.answers: list[tuple[int, dict[str, str], bytes]] = [(200, {}, b"{}")]
         self.connections = 0
@@ -61,12 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(text)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        if status == 206:
-            for byte in text:
-                self.wfile.write(bytes([byte]))
-                time.sleep(0.05)
-        else:
-            self.wfile.write(text)
+        self.wfile.write(text)
 
     do_GET = do_POST = do_PUT = do_DELETE = handle_request
 
@@ -175,15 +175,72 @@ def test_an_answer_cut_short_is_not_an_answer(server: Recorder) -> None:
         transport(server, retries=0).send("GET", "/")
 
 
-def test_an_answer_that_drips_is_not_waited_for(server: Recorder) -> None:
-    server.answers = [(206, {}, b"x" * 200)]
-    slow = Transport(Endpoint(server.url, "api_url", timeout=0.3, retries=0), redactor=Redactor())
-    with pytest.raises(TimeoutUnknown, match="did not finish"):
-        slow.send("GET", "/")
+@pytest.mark.parametrize("part", ["header", "continue", "chunk", "body"])
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_an_answer_that_drips_is_not_waited_for(emulator: Handle, scheme: str, part: str) -> None:
+    """Without a deadline for the whole, each of these is a good answer in the end."""
+    emulator.reset()
+    emulator.fault(kind="drip", part=part, seconds=0.02)
+    firewall = emulator.firewalls[0]
+    url = firewall.api_url if scheme == "https" else firewall.http_url
+    with Transport(Endpoint(url, "api_url", ca_path=emulator.ca_path, timeout=0.4, retries=0), redactor=Redactor()) as slow:
+        with pytest.raises(TimeoutUnknown, match="no complete answer within"):
+            slow.send("GET", "/api/about")
+        emulator.clear_faults()
+        assert slow.send("GET", "/api/about").status in (200, 401), "the connection was closed, and is made anew"
+
+
+def scripted(*parts: bytes, pause: float = 0.0, endless: bytes = b"") -> str:
+    """Return the address of a server that answers its one request with these parts, then with the last one for ever."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with listener, suppress(OSError):
+            connection, _address = listener.accept()
+            with connection:
+                connection.recv(65536)
+                for part in parts:
+                    connection.sendall(part)
+                    time.sleep(pause)
+                while endless:
+                    connection.sendall(endless)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_long_answer_that_flows_is_read_to_its_end() -> None:
+    parts = [b"HTTP/1.1 200 OK\r\nContent-Length: 655360\r\n\r\n", *[b"x" * 16384] * 40]
+    endpoint = Endpoint(scripted(*parts, pause=0.05), "api_url", timeout=1.5, retries=0)
+    assert len(Transport(endpoint, redactor=Redactor()).send("GET", "/").body) == 655360
+
+
+def test_the_endless_is_cut_off_however_quickly_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "LONGEST", 1024 * 1024)
+    endless = {
+        "continue": scripted(endless=b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+        "chunks": scripted(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", endless=b"1\r\nx\r\n" * 1000),
+        "trailers": scripted(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", endless=b"A: b\r\n" * 1000),
+    }
+    for what, url in endless.items():
+        with pytest.raises(BadResponse, match="MiB"):
+            Transport(Endpoint(url, "api_url", retries=0), redactor=Redactor()).send("GET", f"/{what}")
+
+
+def test_what_is_unpacked_is_measured(server: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "LONGEST", 1024 * 1024)
+    server.answers = [(200, {"Content-Encoding": "gzip"}, gzip.compress(b"x" * 1024 * 1024 * 8))]
+    with pytest.raises(BadResponse, match="MiB"):
+        transport(server, retries=0).send("GET", "/")
+    server.answers = [(200, {"Content-Encoding": "gzip"}, gzip.compress(b"good"))]
+    assert transport(server).send("GET", "/").text == "good"
+    server.answers = [(200, {"Content-Encoding": "gzip"}, b"no gzip")]
+    with pytest.raises(BadResponse, match="unpacked"):
+        transport(server, retries=0).send("GET", "/")
 
 
 def test_an_endless_answer_is_cut_off(server: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "MAX_BODY", 1024)
+    monkeypatch.setattr(http, "LONGEST", 1024)
     server.answers = [(200, {}, b"x" * 2048)]
     with pytest.raises(BadResponse):
         transport(server, retries=0).send("GET", "/")
@@ -202,12 +259,103 @@ def test_a_deeply_nested_answer_is_no_crash(server: Recorder) -> None:
         transport(server).send("GET", "/").json()
 
 
+@pytest.mark.parametrize("body", [b"[" + b"[]," * 2_000_000 + b"0]", b"[" + b'{"a":1},' * 1_500_000 + b"0]"])
+def test_an_answer_that_costs_too_much_to_read_is_no_crash(body: bytes) -> None:
+    with pytest.raises(ValueError, match="too many"):
+        http.Reply(200, {}, body).json()
+
+
+def test_integers_without_end() -> None:
+    reply = http.Reply(200, {}, b'{"ttl": 1%s, "next": [1%s, -7, 1.5]}' % (b"0" * 400, b"0" * 400_000))
+    assert reply.json() == {"ttl": "1" + "0" * 400, "next": ["1" + "0" * 400_000, -7, 1.5]}
+
+
+def test_tls_where_there_is_none(server: Recorder) -> None:
+    """Nothing was sent, so nothing is unknown."""
+    url = server.url.replace("http:", "https:")
+    with pytest.raises(Unreachable, match="no TLS connection") as caught:
+        Transport(Endpoint(url, "api_url", retries=0), redactor=Redactor()).send("POST", "/", body=b"x")
+    assert "api_url" in caught.value.hint and not server.requests
+
+
+def test_a_certificate_for_another_name(emulator: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = socket.getaddrinfo("127.0.0.1", Endpoint(emulator.firewalls[0].api_url, "x").port, 0, socket.SOCK_STREAM)
+    monkeypatch.setattr(wire.socket, "getaddrinfo", lambda *_unused: here)
+    options = {"ca_path": emulator.ca_path, "retries": 0}
+    with pytest.raises(CertificateRejected):
+        Transport(Endpoint("https://fw.example.com", "api_url", **options), redactor=Redactor()).send("GET", "/api/about")
+    assert Transport(Endpoint("https://localhost", "api_url", **options), redactor=Redactor()).send("GET", "/api/about").status
+
+
+def test_no_tls_where_there_should_be(emulator: Handle) -> None:
+    url = emulator.firewalls[0].api_url.replace("https:", "http:")
+    with pytest.raises(TimeoutUnknown) as caught:
+        Transport(Endpoint(url, "api_url", retries=0), redactor=Redactor()).send("POST", "/", body=b"x")
+    assert "https://" in caught.value.hint
+
+
+def test_a_port_that_accepts_and_says_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(Unreachable, match="no connection within"):
+            Transport(Endpoint(f"https://127.0.0.1:{port}", "x", timeout=0.3, retries=0), redactor=Redactor()).send("POST", "/")
+        with pytest.raises(TimeoutUnknown, match="no complete answer"):
+            Transport(Endpoint(f"http://127.0.0.1:{port}", "x", timeout=0.3, retries=0), redactor=Redactor()).send("POST", "/")
+
+
+def test_the_addresses_of_a_name_are_tried_in_turn(server: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = socket.getaddrinfo("127.0.0.1", server.server_port, 0, socket.SOCK_STREAM)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        bad = socket.getaddrinfo(*closed.getsockname(), 0, socket.SOCK_STREAM)
+        monkeypatch.setattr(wire.socket, "getaddrinfo", lambda *_unused: [*bad, *good])
+        assert transport(server).send("GET", "/").status == 200
+        monkeypatch.setattr(wire.socket, "getaddrinfo", lambda *_unused: bad)
+        with pytest.raises(Unreachable, match="refused or no route"):
+            transport(server, retries=0).send("GET", "/")
+
+
+def test_a_name_that_cannot_be_resolved() -> None:
+    for host in ("no-such-host.invalid", "x" * 80 + ".invalid"):
+        with pytest.raises(Unreachable, match="cannot be resolved"):
+            Transport(Endpoint(f"https://{host}", "x", retries=0), redactor=Redactor()).send("GET", "/")
+
+
+def test_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Recorder, "address_family", socket.AF_INET6)
+    try:
+        recorder = Recorder("::1")
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with recorder:
+        threading.Thread(target=recorder.serve_forever, args=(0.01,), daemon=True).start()
+        endpoint = Endpoint(f"http://[::1]:{recorder.server_port}", "api_url")
+        endpoint.check()
+        assert Transport(endpoint, redactor=Redactor()).send("GET", "/").status == 200
+        assert recorder.requests[0][2]["Host"] == f"[::1]:{recorder.server_port}"
+        recorder.shutdown()
+
+
+@pytest.mark.parametrize("url", ["https://2001:db8::1", "https://fe80::1:8443/x"])
+def test_ipv6_without_brackets(url: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Endpoint(url, "api_url").check()
+    assert "https://[2001:db8::1]" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     "url", ["", "192.0.2.1", "ftp://192.0.2.1", "https://", "https://192.0.2.1:0", "https://[::1", "https://a:b@c", "https://a/?q"]
 )
 def test_unusable_addresses(url: str) -> None:
     with pytest.raises(InvalidInput, match="api_url"):
         Endpoint(url, "api_url").check()
+
+
+@pytest.mark.parametrize("url", ["https://two words", "https://192.0.2.1\x7f", "https://[::1]x:443"])
+def test_addresses_that_only_look_usable(url: str) -> None:
+    with pytest.raises(InvalidInput, match="api_url"):
+        Endpoint(url, "api_url").check()
+        Transport(Endpoint(url, "api_url"), redactor=Redactor()).send("GET", "/")
 
 
 @pytest.mark.parametrize(("url", "allowed"), [("http://127.0.0.1", True), ("http://localhost:80", True), ("http://192.0.2.1", False)])

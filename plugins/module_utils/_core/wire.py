@@ -1,0 +1,250 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Connections of urllib3 on which a request has one end, whatever the other side does to put it off.
+
+A time-out of a socket begins anew with each byte. Whoever sends one now and then, in a header, in the size of a chunk or as
+"100 Continue" after "100 Continue", would be waited for for ever. Here each wait takes what is left of the request's time.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import io
+import socket
+import ssl
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Optional
+from urllib.request import getproxies_environment
+
+try:
+    # What an import makes is no garbage, and beside Ansible's heap a full collection on the way takes as long as the import.
+    _threshold = gc.get_threshold()
+    gc.set_threshold(0)
+    from http.client import HTTPResponse
+
+    from urllib3 import HTTPConnectionPool, PoolManager, ProxyManager, disable_warnings
+    from urllib3 import __version__ as urllib3_version  # type: ignore[attr-defined]
+    from urllib3.connection import HTTPConnection
+    from urllib3.exceptions import HTTPError, InsecureRequestWarning
+    from urllib3.util import make_headers
+except ImportError:
+    REQUESTS_IMPORT_ERROR: Optional[str] = traceback.format_exc()
+    HTTPResponse = object  # type: ignore[assignment, misc]
+else:
+    REQUESTS_IMPORT_ERROR = None
+finally:
+    gc.set_threshold(*_threshold)  # pylint: disable=used-before-assignment
+
+from .errors import BadResponse, InvalidInput, Unreachable
+
+#: Bytes a second that an answer must have to be waited for beyond its time: 100,000 blacklist entries, 18 MB, over 256 kbit/s.
+SLOWEST = 32 * 1024
+#: Bytes of an answer, before and after it is unpacked. 100,000 entries of 600 bytes each have room.
+LONGEST = 64 * 1024 * 1024
+ANSWER_TOO_LONG = f"the answer has more than {LONGEST // 1024**2} MiB."
+
+_under_way = threading.local()
+
+
+class Deadline:
+    """When a request is over.
+
+    Each byte that arrives puts it off by what a byte takes at the slowest rate that is waited for, but never further than the
+    given time from now: an answer that drips ends in time, a long one that flows is read to its end, and none stalls for longer.
+
+    Attributes:
+        seconds: the time given.
+        connecting: whether there is no connection yet, so that the request has certainly not been sent.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.connecting = True
+        self._end = time.monotonic() + seconds
+        self._received = 0
+
+    def left(self) -> float:
+        """Return the seconds that are left; raises TimeoutError (socket.timeout) when there are none."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise socket.timeout("timed out")
+        return left
+
+    def arrived(self, size: int) -> None:
+        """Count bytes that have arrived; raises BadResponse when they are more than an answer may have."""
+        self._received += size
+        if self._received > LONGEST:
+            raise BadResponse(ANSWER_TOO_LONG)
+        self._end = max(self._end, min(self._end + size / SLOWEST, time.monotonic() + self.seconds))
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Make it the deadline of what this thread sends."""
+        _under_way.deadline = self
+        try:
+            yield
+        finally:
+            del _under_way.deadline
+
+
+class _Reader(io.RawIOBase):
+    """What arrives on a socket, until the deadline."""
+
+    def __init__(self, raw: Any, sock: socket.socket) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._deadline: Deadline = _under_way.deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> Optional[int]:
+        self._sock.settimeout(self._deadline.left())
+        size: Optional[int] = self._raw.readinto(buffer)
+        self._deadline.arrived(size or 0)
+        return size
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_Reader(self.fp.detach(), sock))
+
+
+class _Timed:
+    """Mixed into a connection of urllib3."""
+
+    response_class = _Response
+    sock: Optional[socket.socket]
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        _under_way.deadline.connecting = False
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is not None:
+            _under_way.deadline.connecting = False
+        super().request(*args, **kwargs)  # type: ignore[misc]
+
+    def send(self, data: Any) -> None:
+        if self.sock is not None:
+            self.sock.settimeout(_under_way.deadline.left())
+        super().send(data)  # type: ignore[misc]
+
+
+class _TimedSocks(_Timed):
+    """Mixed into a connection through a SOCKS proxy."""
+
+    def _new_conn(self) -> socket.socket:
+        self.timeout = _under_way.deadline.left()
+        sock: socket.socket = super()._new_conn()  # type: ignore[misc]
+        sock.settimeout(_under_way.deadline.left())
+        return sock
+
+
+class _TimedDirect(_Timed):
+    """Mixed into any other connection; the addresses of a name share the time, of which urllib3 would give each the whole."""
+
+    _dns_host: str
+    port: int
+    socket_options: Any
+
+    def _new_conn(self) -> socket.socket:
+        deadline: Deadline = _under_way.deadline
+        try:
+            addresses = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, 0, socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            raise Unreachable("the name cannot be resolved.") from None
+        reason = "connection refused or no route."
+        for number, (family, kind, protocol, _name, address) in enumerate(addresses):
+            sock = socket.socket(family, kind, protocol)
+            try:
+                for option in self.socket_options or ():
+                    sock.setsockopt(*option)
+                sock.settimeout(deadline.left() / (len(addresses) - number))
+                sock.connect(address)
+                sock.settimeout(deadline.left())
+                return sock
+            except socket.timeout:
+                sock.close()
+                reason = f"no connection within {deadline.seconds:.3g} s."
+            except OSError:
+                sock.close()
+        raise Unreachable(reason)
+
+
+@functools.lru_cache(maxsize=8)
+def _timed(pool: Any) -> Any:
+    """Return this class of connection pools with connections that keep to the deadline."""
+    mixin = _TimedDirect if pool.ConnectionCls._new_conn is HTTPConnection._new_conn else _TimedSocks
+    connection = type(f"Timed{pool.ConnectionCls.__name__}", (mixin, pool.ConnectionCls), {})
+    return type(f"Timed{pool.__name__}", (pool,), {"ConnectionCls": connection})
+
+
+def environment_proxy(url: str) -> Optional[str]:
+    """Return the proxy for a URL that the environment names, None for none, by the rules of requests: also networks in NO_PROXY."""
+    proxies = getproxies_environment()
+    if not proxies:
+        return None
+    # Only now, since the import takes longer than a request. Unlike requests, nothing asks the operating system.
+    from requests.utils import select_proxy, should_bypass_proxies
+
+    return None if should_bypass_proxies(url, no_proxy=None) else select_proxy(url, proxies) or None
+
+
+def open_pool(url: str, context: Optional[ssl.SSLContext], proxy: Optional[str], connections: int) -> HTTPConnectionPool:
+    """Return what opens and keeps connections to one service.
+
+    Args:
+        url: address of the service.
+        context: TLS settings, None for a service without TLS.
+        proxy: URL of a proxy (http, which may be left out, https, socks4, socks4a, socks5, socks5h), with credentials where it needs them.
+        connections: to keep, and at most at a time.
+
+    Raises:
+        InvalidInput: the proxy cannot be used.
+        ValueError: the address cannot be used.
+    """
+    settings: dict[str, Any] = {"maxsize": connections, "block": True}
+    if context is not None:
+        if urllib3_version.startswith("1."):
+            context.check_hostname = False  # it does that itself, and leaves out the name that Python would need for an address
+        if context.verify_mode == ssl.CERT_NONE:
+            disable_warnings(InsecureRequestWarning)  # the caller says it, once, and not with each request
+        settings.update(ssl_context=context, cert_reqs=context.verify_mode)
+    try:
+        manager = _proxy_manager(proxy, settings) if proxy else PoolManager(**settings)
+    except ImportError:
+        raise InvalidInput(
+            "The environment names a SOCKS proxy, which needs the Python package PySocks.",
+            hint="Install it (requests[socks]), or name the service in NO_PROXY, or set use_proxy: false.",
+        ) from None
+    except (ValueError, HTTPError):
+        raise InvalidInput(
+            "The environment names a proxy that is no URL such as http://192.0.2.3:3128.",
+            hint="Look at HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or set use_proxy: false.",
+        ) from None
+    manager.pool_classes_by_scheme = {scheme: _timed(pool) for scheme, pool in manager.pool_classes_by_scheme.items()}
+    return manager.connection_from_url(url)
+
+
+def _proxy_manager(proxy: str, settings: dict[str, Any]) -> PoolManager:
+    from requests.utils import get_auth_from_url, prepend_scheme_if_needed
+
+    proxy = prepend_scheme_if_needed(proxy, "http")  # type: ignore[no-untyped-call]
+    user, password = get_auth_from_url(proxy)
+    if proxy.lower().startswith("socks"):
+        from urllib3.contrib.socks import SOCKSProxyManager
+
+        return SOCKSProxyManager(proxy, username=user or None, password=password or None, **settings)
+    return ProxyManager(proxy, proxy_headers=make_headers(proxy_basic_auth=f"{user}:{password}") if user else None, **settings)
