@@ -85,9 +85,9 @@ options:
       - Directory on the machine where the module runs, for the login's token (so that a fleet needs one login) and
         for receipts of what was done to which agent. Its records are readable by their owner only.
       - V(none) keeps nothing.
-      - When not set, the environment variable E(INTRUSION_RESPONSE_STATE_DIR) is used.
+      - When not set, the environment variable E(INTRUSION_RESPONSE_STATE_DIR) is used, then C(intrusion.response) below
+        E(XDG_STATE_HOME) or C(~/.local/state). Where there is no home directory either, nothing is kept, which is a warning.
     type: path
-    default: ~/.local/state/intrusion.response
 requirements:
   - requests
 """

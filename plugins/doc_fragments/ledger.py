@@ -14,9 +14,9 @@ options:
   ledger:
     description:
       - The ledger, a file on the machine where the module runs. It holds what was blocked and unblocked.
-      - When not set, the environment variable E(INTRUSION_RESPONSE_LEDGER) is used.
+      - When not set, the environment variable E(INTRUSION_RESPONSE_LEDGER) is used, then C(intrusion.response/ledger.sqlite3)
+        below E(XDG_STATE_HOME) or C(~/.local/state).
     type: path
-    default: ~/.local/state/intrusion.response/ledger.sqlite3
 """
 
     WRITING = r"""
@@ -27,9 +27,9 @@ options:
         failed. It is made when it is not there, readable by its owner only.
       - V(none) records nothing. In check mode nothing is recorded either.
       - A ledger that cannot be written is a warning. It never stops a block.
-      - When not set, the environment variable E(INTRUSION_RESPONSE_LEDGER) is used.
+      - When not set, the environment variable E(INTRUSION_RESPONSE_LEDGER) is used, then C(intrusion.response/ledger.sqlite3)
+        below E(XDG_STATE_HOME) or C(~/.local/state).
     type: path
-    default: ~/.local/state/intrusion.response/ledger.sqlite3
   ledger_keep:
     description:
       - How many days records are kept, V(0) for ever. Where users of one ledger differ, the fewest days count.

@@ -20,7 +20,7 @@ from emulator.testing import EmulatorProcess
 BIN = Path(sys.executable).parent
 SERVERS = tuple(f"VA1ACMEWEB0{number}" for number in range(1, 4))
 RECAP = re.compile(r"^(\S+) +: ok=\d+ +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", re.MULTILINE)
-FOREIGN_VARIABLES = ("ANSIBLE_", "CLC_", "COS_", "INTRUSION_RESPONSE_", "IPS_")
+FOREIGN_VARIABLES = ("ANSIBLE_", "CLC_", "COS_", "INTRUSION_RESPONSE_", "IPS_", "XDG_")
 
 
 @dataclass

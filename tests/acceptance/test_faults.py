@@ -37,6 +37,7 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
     "dropped in the answer": [{"kind": "drop_mid", **ALWAYS}],
     "garbage": [{"kind": "garbage", "service": service, **ALWAYS} for service in ("ips", "cos")],
     "garbage for a login": [{"kind": "garbage", "service": "clc", **ALWAYS}, {"kind": "truncate", "service": "cos", **ALWAYS}],
+    "a byte a second": [{"kind": "drip", "part": "header", "seconds": 1.0, "service": service, **ALWAYS} for service in ("ips", "cos")],
     "redirects": [{"kind": "redirect", "to": "foreign", **ALWAYS}],
 }
 

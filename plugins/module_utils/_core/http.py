@@ -314,8 +314,10 @@ class Transport:
         except ValueError as error:
             raise InvalidInput(f"{place} could not be sent ({type(error).__name__}).") from None
         if 300 <= reply.status < 400 and reply.status != 304:
-            location = urlsplit(reply.headers.get("location", ""))
-            where = f" to {location.scheme}://{location.hostname}" if location.hostname else ""
+            where = ""
+            with suppress(ValueError):
+                location = urlsplit(reply.headers.get("location", ""))
+                where = f" to {location.scheme}://{location.hostname}" if location.hostname else ""
             raise RedirectRefused(
                 f"{place} answered with a redirect ({reply.status}){where}, which is not followed.",
                 http_status=reply.status,

@@ -53,7 +53,7 @@ IPS_CONNECTION = (
     Option("use_proxy", "bool", True),
     Option("timeout", "float", 30.0, env=("IPS_TIMEOUT",)),
     Option("retries", "int", 3, env=("IPS_RETRIES",)),
-    Option("state_dir", "path", "~/.local/state/intrusion.response", env=(STATE_DIR_ENV,)),
+    Option("state_dir", "path", env=(STATE_DIR_ENV,)),
 )
 
 COS_CONNECTION = (
@@ -68,7 +68,7 @@ COS_CONNECTION = (
     Option("retries", "int", 3, env=("COS_RETRIES",)),
 )
 
-LEDGER = (Option("ledger", "path", "~/.local/state/intrusion.response/ledger.sqlite3", env=("INTRUSION_RESPONSE_LEDGER",)),)
+LEDGER = (Option("ledger", "path", env=("INTRUSION_RESPONSE_LEDGER",)),)
 
 #: What a module that writes takes besides; a ledger in which nothing is removed has no fixed size.
 LEDGER_WRITING = (

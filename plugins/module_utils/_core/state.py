@@ -9,12 +9,48 @@ import fcntl
 import hashlib
 import json
 import os
+import pwd
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Callable, Optional
 
 Warn = Callable[[str], None]
+
+#: Of this collection, in the directory for what programs keep ($XDG_STATE_HOME, ~/.local/state).
+FOLDER = "intrusion.response"
+
+
+def state_path(option: str, value: Optional[str], default: str, warn: Warn) -> Optional[str]:
+    """Return the absolute path that an option stands for; None for nowhere.
+
+    Args:
+        option: its name, for the warning.
+        value: as given: a path, "none" for nowhere, nothing for the default.
+        default: relative to the user's directory for what programs keep.
+        warn: is told when the path needs a home directory and there is none.
+    """
+    value = (value or "").strip()
+    if value.lower() == "none":
+        return None
+    if not value:
+        kept = os.environ.get("XDG_STATE_HOME", "")
+        value = os.path.join(kept if os.path.isabs(kept) else "~/.local/state", default)
+    owner, _slash, rest = value.partition("/")
+    path = os.path.join(_home(), rest) if owner == "~" else os.path.expanduser(value)
+    if not path.startswith("~"):
+        return os.path.abspath(path)
+    warn(f"{option}: nothing is kept, since there is no home directory. Set HOME or XDG_STATE_HOME, or give {option} a path, or none.")
+    return None
+
+
+def _home() -> str:
+    """Return the user's home directory, "~" for none: an arbitrary user id of a container may have neither HOME nor an account."""
+    home = os.environ.get("HOME", "")
+    if not home:
+        with suppress(KeyError):
+            home = pwd.getpwuid(os.getuid()).pw_dir
+    return home if os.path.isabs(home) else "~"
 
 
 class StateDir:
@@ -34,10 +70,8 @@ class StateDir:
 
     @classmethod
     def from_option(cls, value: Optional[str], warn: Warn) -> StateDir:
-        """Make one from the option state_dir, where "none" or nothing switches it off."""
-        if not value or value.strip().lower() == "none":
-            return cls(None, warn)
-        return cls(os.path.abspath(os.path.expanduser(value)), warn)
+        """Make one from the option state_dir."""
+        return cls(state_path("state_dir", value, FOLDER, warn), warn)
 
     def read(self, kind: str, key: tuple[str, ...]) -> Optional[dict[str, Any]]:
         """Return the record, or None when there is none or it cannot be used."""

@@ -4,7 +4,8 @@
 """Connections of urllib3 on which a request has one end, whatever the other side does to put it off.
 
 A time-out of a socket begins anew with each byte. Whoever sends one now and then, in a header, in the size of a chunk or as
-"100 Continue" after "100 Continue", would be waited for for ever. Here each wait takes what is left of the request's time.
+"100 Continue" after "100 Continue", would be waited for for ever. Here each wait takes what is left of the request's time. Only
+the system's resolver takes the time that it is configured for.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Optional
 from urllib.request import getproxies_environment
 
@@ -167,19 +168,19 @@ class _TimedDirect(_Timed):
             raise Unreachable("the name cannot be resolved.") from None
         reason = "connection refused or no route."
         for number, (family, kind, protocol, _name, address) in enumerate(addresses):
-            sock = socket.socket(family, kind, protocol)
-            try:
+            with ExitStack() as stack, suppress(OSError):
+                sock = stack.enter_context(socket.socket(family, kind, protocol))
                 for option in self.socket_options or ():
                     sock.setsockopt(*option)
-                sock.settimeout(deadline.left() / (len(addresses) - number))
-                sock.connect(address)
-                sock.settimeout(deadline.left())
+                try:
+                    sock.settimeout(deadline.left() / (len(addresses) - number))
+                    sock.connect(address)
+                    sock.settimeout(deadline.left())
+                except socket.timeout:
+                    reason = f"no connection within {deadline.seconds:.3g} s."
+                    continue
+                stack.pop_all()
                 return sock
-            except socket.timeout:
-                sock.close()
-                reason = f"no connection within {deadline.seconds:.3g} s."
-            except OSError:
-                sock.close()
         raise Unreachable(reason)
 
 

@@ -17,6 +17,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from .._core.errors import LedgerUnusable
+from .._core.state import FOLDER, state_path
 from . import sqlite
 from .record import LARGEST_INTEGER, Filter, Record, Standing, offences, standing
 from .sqlite import TROUBLE
@@ -52,10 +53,8 @@ class Ledger:
 
     @classmethod
     def from_option(cls, value: Optional[str], warn: Warn, keep: int = KEEP_DAYS) -> Ledger:
-        """Make one from the option ledger, where "none" or nothing switches it off."""
-        if not value or value.strip().lower() == "none":
-            return cls(None, warn, keep)
-        return cls(os.path.abspath(os.path.expanduser(value)), warn, keep)
+        """Make one from the option ledger."""
+        return cls(state_path("ledger", value, os.path.join(FOLDER, "ledger.sqlite3"), warn), warn, keep)
 
     @property
     def enabled(self) -> bool:

@@ -79,7 +79,7 @@ class RespondSettings:
         never_block = section.texts("never_block")
         firewalls = read_firewalls(section.sections("firewalls"), never_block, dry_run, environ)
         option = LEDGER[0]
-        default = next((environ[name] for name in option.env if environ.get(name)), option.default)
+        default = next((environ[name] for name in option.env if environ.get(name)), "")
         settings = cls(
             firewalls=tuple(firewalls),
             policy=policy,

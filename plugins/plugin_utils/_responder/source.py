@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
 from ...module_utils._core.errors import InvalidInput
-from ...module_utils._core.options import IPS_CONNECTION, STATE_DIR_ENV
+from ...module_utils._core.options import STATE_DIR_ENV
+from ...module_utils._core.state import FOLDER, state_path
 from ...module_utils._ips.event import Event, InvalidEvent
 from .door import Door
 from .inbox import WAITING, Inbox, Outbox
@@ -55,16 +56,15 @@ class Settings:
         """Read the arguments; raises InvalidInput, naming the one at fault, before anything is opened."""
         environ = os.environ if environ is None else environ
         top = Section({name: value for name, value in args.items() if name != "eda_feedback_queue"})
-        default = next(option.default for option in IPS_CONNECTION if option.name == "state_dir")
-        shared = environ.get(STATE_DIR_ENV) or default
+        shared = state_path("state_dir", environ.get(STATE_DIR_ENV), FOLDER, LOG.warning)
         settings = cls(
             door=DoorSettings.from_section(top),
-            state_dir=top.file("state_dir", os.path.join(shared, "responder")),
+            state_dir=top.file("state_dir", os.path.join(shared or "none", "responder")),
             monitor=MonitorSettings.from_section(top.section("monitor")) if top.has("monitor") else None,
             respond=RespondSettings.from_section(top.section("respond"), environ) if top.has("respond") else None,
         )
         top.done()
-        if top.text("state_dir", shared) == "none":
+        if top.text("state_dir", shared or "none") == "none":
             name = "state_dir" if top.has("state_dir") else f"state_dir is not given, and {STATE_DIR_ENV}"
             raise InvalidInput(f"{name} must be a directory, not none: events are acknowledged only when they are recorded.")
         settings.door.refuse_open_door()

@@ -21,8 +21,8 @@ TABLES = {
     "ledger": options.LEDGER,
     "ledger.writing": options.LEDGER_WRITING,
 }
-#: Variables that the HTTP library reads, not we.
-FOREIGN = {"HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+#: Variables that are not ours and mean more than one option.
+FOREIGN = {"HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "XDG_STATE_HOME"}
 
 PAIRS = [pytest.param(group, option, id=f"{group}.{option.name}") for group, table in TABLES.items() for option in table]
 

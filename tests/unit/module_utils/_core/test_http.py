@@ -126,6 +126,19 @@ def test_no_redirect_is_followed(server: Recorder, method: str, status: int) -> 
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("location", ["http://[", "", "//", "\x1b[31m"])
+def test_a_redirect_to_nowhere(server: Recorder, location: str) -> None:
+    server.answers = [(302, {"Location": location}, b"")]
+    with pytest.raises(RedirectRefused, match=r"redirect \(302\), which"):
+        transport(server).send("GET", "/x")
+
+
+@pytest.mark.parametrize("after", ["nan", "-1", "soon", "1e-400"])
+def test_a_pause_that_is_none(server: Recorder, after: str) -> None:
+    server.answers = [(429, {"Retry-After": after}, b""), (200, {}, b"")]
+    assert transport(server).send("GET", "/").status == 200
+
+
 def test_the_second_lock(server: Recorder) -> None:
     locked = transport(server, read_only=True)
     for method in ("POST", "PUT", "DELETE", "PATCH"):

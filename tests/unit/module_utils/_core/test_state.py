@@ -11,8 +11,10 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from ansible_collections.intrusion.response.plugins.module_utils._core import state as module
 from ansible_collections.intrusion.response.plugins.module_utils._core.state import StateDir
 
 KEY = ("https://api.example.com", "user")
@@ -122,7 +124,55 @@ def test_a_directory_in_place_of_a_record_is_a_warning(state: StateDir, tmp_path
     assert not list(path.parent.glob(".new-*"))
 
 
-@pytest.mark.parametrize("value", ["none", "None", "", None])
+@pytest.fixture
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An arbitrary user id in a container: no HOME, no account, and a working directory that must stay empty."""
+    for name in ("HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(module.pwd, "getpwuid", lambda _uid: {}["no such account"])
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("value", [None, "", "~", "~/state", "~no-such-user/state"])
+@pytest.mark.parametrize("home", [None, "", "relative"])
+def test_without_a_home_nothing_is_kept_and_that_is_said(value, home, nobody, warnings: list[str], tmp_path: Path) -> None:
+    if home is not None:
+        nobody.setenv("HOME", home)
+    state = StateDir.from_option(value, warnings.append)
+    state.write("tokens", KEY, {"token": "t"})
+    with state.lock("tokens", KEY):
+        assert state.read("tokens", KEY) is None
+    assert not list(tmp_path.iterdir())
+    assert len(warnings) == 1 and warnings[0].startswith("state_dir: nothing is kept")
+
+
+@pytest.mark.parametrize(
+    ("environ", "value", "path"),
+    [
+        ({"HOME": "/u/ann"}, None, "/u/ann/.local/state/intrusion.response"),
+        ({"HOME": "/u/ann"}, "", "/u/ann/.local/state/intrusion.response"),
+        ({"HOME": "/u/ann"}, "~/x", "/u/ann/x"),
+        ({"HOME": "/u/ann", "XDG_STATE_HOME": "/var/state"}, None, "/var/state/intrusion.response"),
+        ({"HOME": "/u/ann", "XDG_STATE_HOME": ""}, None, "/u/ann/.local/state/intrusion.response"),
+        ({"HOME": "/u/ann", "XDG_STATE_HOME": "relative"}, None, "/u/ann/.local/state/intrusion.response"),
+        ({"XDG_STATE_HOME": "/var/state"}, None, "/var/state/intrusion.response"),
+        ({}, "/srv/state", "/srv/state"),
+        ({}, " NONE ", None),
+    ],
+)
+def test_where_it_is(environ: dict[str, str], value, path, nobody, warnings: list[str]) -> None:
+    for name, given in environ.items():
+        nobody.setenv(name, given)
+    assert module.state_path("state_dir", value, module.FOLDER, warnings.append) == path and not warnings
+
+
+def test_a_home_that_only_the_account_names(nobody, warnings: list[str]) -> None:
+    nobody.setattr(module.pwd, "getpwuid", lambda _uid: SimpleNamespace(pw_dir="/u/ann"))
+    assert module.state_path("ledger", None, "a/b", warnings.append) == "/u/ann/.local/state/a/b" and not warnings
+
+
+@pytest.mark.parametrize("value", ["none", "None"])
 def test_it_can_be_switched_off(value, warnings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     state = StateDir.from_option(value, warnings.append)

@@ -331,7 +331,13 @@ def test_a_file_that_was_put_away_is_made_anew(ledger: Ledger, path: Path, warni
     assert not warnings
 
 
-@pytest.mark.parametrize("value", ["none", " None ", "", None])
+@pytest.mark.parametrize("value", ["", None])
+def test_what_is_not_set_is_below_the_directory_for_state(value: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert Ledger.from_option(value, lambda _message: None).path == str(tmp_path / "intrusion.response/ledger.sqlite3")
+
+
+@pytest.mark.parametrize("value", ["none", " None "])
 def test_it_can_be_switched_off(value: str | None, warnings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     ledger = Ledger.from_option(value, warnings.append)
