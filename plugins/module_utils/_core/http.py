@@ -29,7 +29,7 @@ from typing import Any, Optional, Union
 from urllib.parse import urlsplit
 
 with suppress(ImportError):
-    from urllib3.exceptions import DecodeError, HTTPError, SSLError
+    from urllib3.exceptions import DecodeError, EmptyPoolError, HTTPError, SSLError
     from urllib3.exceptions import TimeoutError as NoAnswer
 
 from .errors import (
@@ -332,6 +332,7 @@ class Transport:
             body=body,
             headers=headers,
             timeout=deadline.seconds,
+            pool_timeout=deadline.seconds,  # type: ignore[arg-type]
             retries=False,
             redirect=False,
             assert_same_host=False,
@@ -355,7 +356,7 @@ class Transport:
 
     def _failure(self, place: str, error: Exception, deadline: Deadline) -> IntrusionResponseError:
         """Tell a connection that was never made from one that was lost: only then is it certain that nothing was sent."""
-        late = isinstance(error, NoAnswer) or isinstance(error.args[-1] if error.args else None, socket.timeout)
+        late = isinstance(error, (NoAnswer, EmptyPoolError)) or isinstance(error.args[-1] if error.args else None, socket.timeout)
         if deadline.connecting and self._proxy is not None:
             return Unreachable(f"{place}: the proxy refused, or did not answer.")
         if deadline.connecting:

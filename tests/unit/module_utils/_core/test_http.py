@@ -8,9 +8,7 @@ from __future__ import annotations
 import gzip
 import socket
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -188,58 +186,6 @@ def test_an_answer_cut_short_is_not_an_answer(server: Recorder) -> None:
         transport(server, retries=0).send("GET", "/")
 
 
-@pytest.mark.parametrize("part", ["header", "continue", "chunk", "body"])
-@pytest.mark.parametrize("scheme", ["https", "http"])
-def test_an_answer_that_drips_is_not_waited_for(emulator: Handle, scheme: str, part: str) -> None:
-    """Without a deadline for the whole, each of these is a good answer in the end."""
-    emulator.reset()
-    emulator.fault(kind="drip", part=part, seconds=0.02)
-    firewall = emulator.firewalls[0]
-    url = firewall.api_url if scheme == "https" else firewall.http_url
-    with Transport(Endpoint(url, "api_url", ca_path=emulator.ca_path, timeout=0.4, retries=0), redactor=Redactor()) as slow:
-        with pytest.raises(TimeoutUnknown, match="no complete answer within"):
-            slow.send("GET", "/api/about")
-        emulator.clear_faults()
-        assert slow.send("GET", "/api/about").status in (200, 401), "the connection was closed, and is made anew"
-
-
-def scripted(*parts: bytes, pause: float = 0.0, endless: bytes = b"") -> str:
-    """Return the address of a server that answers its one request with these parts, then with the last one for ever."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        with listener, suppress(OSError):
-            connection, _address = listener.accept()
-            with connection:
-                connection.recv(65536)
-                for part in parts:
-                    connection.sendall(part)
-                    time.sleep(pause)
-                while endless:
-                    connection.sendall(endless)
-
-    threading.Thread(target=serve, daemon=True).start()
-    return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-def test_a_long_answer_that_flows_is_read_to_its_end() -> None:
-    parts = [b"HTTP/1.1 200 OK\r\nContent-Length: 655360\r\n\r\n", *[b"x" * 16384] * 40]
-    endpoint = Endpoint(scripted(*parts, pause=0.05), "api_url", timeout=1.5, retries=0)
-    assert len(Transport(endpoint, redactor=Redactor()).send("GET", "/").body) == 655360
-
-
-def test_the_endless_is_cut_off_however_quickly_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "LONGEST", 1024 * 1024)
-    endless = {
-        "continue": scripted(endless=b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
-        "chunks": scripted(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", endless=b"1\r\nx\r\n" * 1000),
-        "trailers": scripted(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", endless=b"A: b\r\n" * 1000),
-    }
-    for what, url in endless.items():
-        with pytest.raises(BadResponse, match="MiB"):
-            Transport(Endpoint(url, "api_url", retries=0), redactor=Redactor()).send("GET", f"/{what}")
-
-
 def test_what_is_unpacked_is_measured(server: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "LONGEST", 1024 * 1024)
     server.answers = [(200, {"Content-Encoding": "gzip"}, gzip.compress(b"x" * 1024 * 1024 * 8))]
@@ -326,6 +272,28 @@ def test_the_addresses_of_a_name_are_tried_in_turn(server: Recorder, monkeypatch
         monkeypatch.setattr(wire.socket, "getaddrinfo", lambda *_unused: bad)
         with pytest.raises(Unreachable, match="refused or no route"):
             transport(server, retries=0).send("GET", "/")
+
+
+def test_who_waits_for_a_connection_does_not_wait_for_ever() -> None:
+    """All are in use, and the transport is closed meanwhile, so that none comes back."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = Endpoint(f"http://127.0.0.1:{silent.getsockname()[1]}", "x", timeout=0.5, retries=0)
+        shared = Transport(endpoint, redactor=Redactor())
+        failures: list[Exception] = []
+
+        def ask() -> None:
+            try:
+                shared.send("GET", "/")
+            except (Unreachable, TimeoutUnknown) as error:
+                failures.append(error)
+
+        askers = [threading.Thread(target=ask, daemon=True) for _unused in range(3)]
+        for asker in askers:
+            asker.start()
+        shared.close()
+        for asker in askers:
+            asker.join(30)
+        assert len(failures) == 3
 
 
 def test_a_name_that_cannot_be_resolved() -> None:

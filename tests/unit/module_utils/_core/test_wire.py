@@ -9,11 +9,18 @@ import base64
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._core import wire
-from ansible_collections.intrusion.response.plugins.module_utils._core.errors import BadResponse, InvalidInput, Unreachable
+from ansible_collections.intrusion.response.plugins.module_utils._core.errors import (
+    BadResponse,
+    InvalidInput,
+    TimeoutUnknown,
+    Unreachable,
+)
 from ansible_collections.intrusion.response.plugins.module_utils._core.http import Endpoint, Transport
 from ansible_collections.intrusion.response.plugins.module_utils._core.redact import Redactor
 from ansible_collections.intrusion.response.plugins.module_utils._core.wire import LONGEST, SLOWEST, Deadline
@@ -74,6 +81,58 @@ def test_an_answer_has_a_size_at_most() -> None:
     deadline.arrived(LONGEST)
     with pytest.raises(BadResponse, match="64 MiB"):
         deadline.arrived(1)
+
+
+@pytest.mark.parametrize("part", ["header", "continue", "chunk", "body"])
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_an_answer_that_drips_is_not_waited_for(emulator: Handle, scheme: str, part: str) -> None:
+    """Without a deadline for the whole, each of these is a good answer in the end."""
+    emulator.reset()
+    emulator.fault(kind="drip", part=part, seconds=0.02)
+    firewall = emulator.firewalls[0]
+    url = firewall.api_url if scheme == "https" else firewall.http_url
+    with Transport(Endpoint(url, "api_url", ca_path=emulator.ca_path, timeout=0.4, retries=0), redactor=Redactor()) as slow:
+        with pytest.raises(TimeoutUnknown, match="no complete answer within"):
+            slow.send("GET", "/api/about")
+        emulator.clear_faults()
+        assert slow.send("GET", "/api/about").status in (200, 401), "the connection was closed, and is made anew"
+
+
+def scripted(*parts: bytes, pause: float = 0.0, endless: bytes = b"") -> str:
+    """Return the address of a server that answers its one request with these parts, then with the last one for ever."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with listener, suppress(OSError):
+            connection, _address = listener.accept()
+            with connection:
+                connection.recv(65536)
+                for part in parts:
+                    connection.sendall(part)
+                    time.sleep(pause)
+                while endless:
+                    connection.sendall(endless)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_long_answer_that_flows_is_read_to_its_end() -> None:
+    parts = [b"HTTP/1.1 200 OK\r\nContent-Length: 655360\r\n\r\n", *[b"x" * 16384] * 40]
+    endpoint = Endpoint(scripted(*parts, pause=0.05), "api_url", timeout=1.5, retries=0)
+    assert len(Transport(endpoint, redactor=Redactor()).send("GET", "/").body) == 655360
+
+
+def test_the_endless_is_cut_off_however_quickly_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "LONGEST", 1024 * 1024)
+    endless = {
+        "continue": scripted(endless=b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+        "chunks": scripted(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", endless=b"1\r\nx\r\n" * 1000),
+        "trailers": scripted(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", endless=b"A: b\r\n" * 1000),
+    }
+    for what, url in endless.items():
+        with pytest.raises(BadResponse, match="MiB"):
+            Transport(Endpoint(url, "api_url", retries=0), redactor=Redactor()).send("GET", f"/{what}")
 
 
 @pytest.fixture
