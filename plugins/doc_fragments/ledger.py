@@ -24,9 +24,11 @@ options:
   ledger:
     description:
       - The ledger, a file on the machine where the module runs. Each write to the blacklist is added to it, also one that
-        failed. It is made when it is not there, readable by its owner only.
+        failed, before it is sent and when it is known what became of it. It is made when it is not there, readable by its
+        owner only.
       - V(none) records nothing. In check mode nothing is recorded either.
-      - A ledger that cannot be written is a warning. It never stops a block.
+      - A ledger that cannot be written is a warning. It never stops a block. A task waits for it for a second at most.
+      - A ledger in a home directory that goes away with an execution environment is a warning, too.
       - When not set, the environment variable E(INTRUSION_RESPONSE_LEDGER) is used, then C(intrusion.response/ledger.sqlite3)
         below E(XDG_STATE_HOME) or C(~/.local/state).
     type: path
@@ -43,10 +45,10 @@ options:
     type: str
   event:
     description:
-      - Id of the IPS event that led to this. It is only recorded.
+      - Id of the IPS event that led to this. It is only recorded, on one line and with 200 characters at most.
     type: str
   event_rule:
     description:
-      - Name of the IPS rule that raised the event. It is only recorded.
+      - Name of the IPS rule that raised the event. It is only recorded, on one line and with 200 characters at most.
     type: str
 """

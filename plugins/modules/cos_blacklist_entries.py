@@ -171,9 +171,10 @@ options:
         that bears another text belongs to somebody else and is left alone, which is said in RV(entries[].msg).
     type: bool
     default: false
-  text_mismatch:
+  stored_mismatch:
     description:
-      - What to do when the firewall stored a text differently than it was sent, for example shortened.
+      - What to do when the firewall stored something else than was sent, such as a shortened text, or a shorter time than O(ttl).
+        V(fail) makes that the failure V(stored_differently) of the entry, which blocks all the same; V(warn) says it in a warning.
     type: str
     choices: [fail, warn]
     default: fail
@@ -199,8 +200,7 @@ EXAMPLES = r"""
         service: http-all
         description: only the web
 
-# One address a line; what follows a # is a comment.
-- name: Keep a feed of addresses on the blacklist, and take off what has left the feed
+- name: Keep a feed of addresses (one a line, with # comments) on the blacklist, and take off what has left the feed
   intrusion.response.cos_blacklist_entries:
     api_url: https://192.0.2.1
     hosts: "{{ lookup('ansible.builtin.file', 'feed.txt') | regex_replace('#.*', '') | split }}"
@@ -296,7 +296,7 @@ entries:
       type: str
       sample: protected_address
     msg:
-      description: What failed, or why an entry was left alone. Otherwise null.
+      description: What failed, why an entry was left alone, or what else still blocks an address that was to be let in. Otherwise null.
       type: str
       sample: "127.0.0.1 was not blocked: it is a loopback address."
 counts:
@@ -304,8 +304,11 @@ counts:
   returned: when the blacklist could be read
   type: dict
   sample: {"added": 2, "unchanged": 998}
-foreign_entries:
-  description: Entries of the firewall's own features that still block an address that was to be let in again.
+still_blocked:
+  description:
+    - Entries that still block an address that was to be let in, in the shape of RV(entries[].entry). They are for another service,
+      bear another rule name, or come from another source than the API, which cannot remove those. A firewall that spells a
+      service in its own way is seen here, too.
   returned: when the blacklist could be read
   type: list
   elements: dict
@@ -334,45 +337,37 @@ hint:
 
 from ansible_collections.intrusion.response.plugins.module_utils._core.call import Call
 from ansible_collections.intrusion.response.plugins.module_utils._core.module import connection_spec, run_module
-from ansible_collections.intrusion.response.plugins.module_utils._core.options import COS_CONNECTION, LEDGER_WRITING
-from ansible_collections.intrusion.response.plugins.module_utils._cos import entries, guard
+from ansible_collections.intrusion.response.plugins.module_utils._core.options import COS_CONNECTION, LEDGER_WRITING, integer_between
+from ansible_collections.intrusion.response.plugins.module_utils._cos.apply import ensure
+from ansible_collections.intrusion.response.plugins.module_utils._cos.change import blockers, many_results
 from ansible_collections.intrusion.response.plugins.module_utils._cos.client import CosClient
+from ansible_collections.intrusion.response.plugins.module_utils._cos.guard import Guard
 from ansible_collections.intrusion.response.plugins.module_utils._cos.record import Recorder
+from ansible_collections.intrusion.response.plugins.module_utils._cos.wanted import Purge, Wanted
 
+RECORDED = ("alert_type", "expires_at", "event", "event_rule", "firewall", "at")
 ENTRY_SPEC = {
     "host": {"type": "str", "required": True},
-    "service": {"type": "str"},
     "state": {"type": "str", "choices": ["present", "absent"]},
-    "ttl": {"type": "int"},
-    "renew_below": {"type": "int"},
-    "rule_name": {"type": "str"},
-    "description": {"type": "str"},
+    **{name: {"type": "int"} for name in ("ttl", "renew_below")},
     "close_established": {"type": "bool"},
-    "alert_type": {"type": "str"},
-    "expires_at": {"type": "str"},
-    "event": {"type": "str"},
-    "event_rule": {"type": "str"},
-    "firewall": {"type": "str"},
-    "at": {"type": "str"},
+    **{name: {"type": "str"} for name in ("service", "rule_name", "description", *RECORDED)},
 }
 ARGUMENT_SPEC = {
     "hosts": {"type": "list", "elements": "str"},
     "entries": {"type": "list", "elements": "dict", "options": ENTRY_SPEC},
     "service": {"type": "str", "default": "all_services"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "ttl": {"type": "int"},
-    "renew_below": {"type": "int"},
-    "rule_name": {"type": "str"},
-    "description": {"type": "str"},
+    **{name: {"type": "int"} for name in ("ttl", "renew_below")},
+    **{name: {"type": "str"} for name in ("rule_name", "description", "purge_mark")},
     "close_established": {"type": "bool"},
     "every_service": {"type": "bool", "default": False},
     "purge": {"type": "bool", "default": False},
-    "purge_mark": {"type": "str"},
     "purge_limit": {"type": "str", "default": "50%"},
     "on_error": {"type": "str", "choices": ["continue", "stop"], "default": "continue"},
     "concurrency": {"type": "int", "default": 4},
     "match_rule_name": {"type": "bool", "default": False},
-    "text_mismatch": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
+    "stored_mismatch": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
     "never_block": {"type": "list", "elements": "str", "default": []},
     "allow_protected": {"type": "bool", "default": False},
     **connection_spec(COS_CONNECTION),
@@ -382,10 +377,16 @@ ARGUMENT_SPEC = {
 
 def run(call: Call) -> dict:
     """Bring many blacklist entries to the wanted state."""
-    request = entries.Request.from_params(call.params)
+    integer_between("concurrency", call.params["concurrency"], 1, 64)
+    wanted = Wanted.many_from_params(call.params)
+    purge = Purge.from_params(call.params, wanted)
     with CosClient.from_call(call) as client, Recorder.from_call(call, "cos_blacklist_entries", client.endpoint.url) as recorder:
-        rules = guard.Guard.from_call(call, client.endpoint)
-        return entries.ensure(client, request, rules, check_mode=call.check_mode, warn=call.warn, note=recorder.note)
+        guard = Guard.from_call(call, client.endpoint) if any(one.state == "present" for one in wanted) else None
+        how = {"purge": purge, "stop": call.params["on_error"] == "stop", "check_mode": call.check_mode}
+        done, blocking = ensure(client, wanted, guard, **how, warn=call.warn, intend=recorder.intend)
+    if blocking:
+        call.warn(f"Addresses that were to be let in are still blocked by {blockers(blocking)}.")
+    return many_results(done, blocking)
 
 
 def main() -> None:

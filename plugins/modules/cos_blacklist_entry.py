@@ -15,8 +15,8 @@ description:
   - Puts one source IPv4 address on the blacklist of a Clavister cOS Core firewall (NetWall), for a time and with a reason, or
     takes it off again.
   - An entry is identified by O(host) and O(service), exactly. Only entries that came in through the REST API can be changed or
-    removed; those of the firewall's own features are left alone, and reported.
-  - An entry runs off by itself. That its time is running is never a change.
+    removed. What else blocks an address that was to be let in is named, and left alone.
+  - An entry expires by itself. That its time is running is never a change.
   - After every write the blacklist is read back, and what is reported is what is there.
 author:
   - intrusion.response contributors (@intrusion-response)
@@ -52,7 +52,7 @@ options:
     description:
       - Start the entry's time again when fewer seconds than this are left. Must be less than O(ttl).
       - Firewalls may list the time an entry was given rather than the time it has left. On those an entry is not renewed,
-        but added again once it has run off.
+        but added again once it has expired.
     type: int
   rule_name:
     description:
@@ -78,10 +78,11 @@ options:
         that bears another text belongs to somebody else and is left alone, which is said in a warning.
     type: bool
     default: false
-  text_mismatch:
+  stored_mismatch:
     description:
-      - What to do when the firewall stored O(rule_name) or O(description) differently than it was sent, for example
-        shortened. V(warn) goes on, and since the difference stays, every run then writes again.
+      - What to do when the firewall stored something else than was sent, such as a shortened O(rule_name), or a shorter time than
+        O(ttl). V(fail) is the failure V(stored_differently), with what was asked for and what is listed; the address is blocked.
+      - V(warn) says it in a warning and goes on. Where a text stays different, every run then writes again.
     type: str
     choices: [fail, warn]
     default: fail
@@ -162,8 +163,18 @@ entry:
       description: Free text.
       type: str
       sample: port scan
-foreign_entries:
-  description: Entries of the firewall's own features that block the same address, in the same shape. The API cannot remove them.
+expires_at:
+  description:
+    - When the entry ends, in UTC, computed from the listed ttl; predicted in check mode. A firewall that lists the time an entry was
+      given rather than the time it has left ends it sooner. Null when that is not known, and when there is no entry.
+  returned: success
+  type: str
+  sample: "2026-11-22T03:10:00Z"
+still_blocked:
+  description:
+    - With O(state=absent), the entries that still block the address, in the shape of RV(entry). They are for another service,
+      bear another rule name, or come from another source than the API, which cannot remove those. A firewall that spells a
+      service in its own way is seen here, too. A warning names them.
   returned: success
   type: list
   elements: dict
@@ -198,8 +209,10 @@ hint:
 from ansible_collections.intrusion.response.plugins.module_utils._core.call import Call
 from ansible_collections.intrusion.response.plugins.module_utils._core.module import connection_spec, run_module
 from ansible_collections.intrusion.response.plugins.module_utils._core.options import COS_CONNECTION, LEDGER_WRITING
-from ansible_collections.intrusion.response.plugins.module_utils._cos import entry, guard
+from ansible_collections.intrusion.response.plugins.module_utils._cos.apply import ensure
+from ansible_collections.intrusion.response.plugins.module_utils._cos.change import one_result
 from ansible_collections.intrusion.response.plugins.module_utils._cos.client import CosClient
+from ansible_collections.intrusion.response.plugins.module_utils._cos.guard import Guard
 from ansible_collections.intrusion.response.plugins.module_utils._cos.record import Recorder
 from ansible_collections.intrusion.response.plugins.module_utils._cos.wanted import Wanted
 
@@ -214,7 +227,7 @@ ARGUMENT_SPEC = {
     "close_established": {"type": "bool"},
     "every_service": {"type": "bool", "default": False},
     "match_rule_name": {"type": "bool", "default": False},
-    "text_mismatch": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
+    "stored_mismatch": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
     "never_block": {"type": "list", "elements": "str", "default": []},
     "allow_protected": {"type": "bool", "default": False},
     **connection_spec(COS_CONNECTION),
@@ -226,19 +239,12 @@ def run(call: Call) -> dict:
     """Bring one blacklist entry to the wanted state."""
     wanted = Wanted.from_params(call.params)
     with CosClient.from_call(call) as client, Recorder.from_call(call, "cos_blacklist_entry", client.endpoint.url) as recorder:
-        if wanted.state == "absent":
-            return entry.ensure_absent(client, wanted, check_mode=call.check_mode, warn=call.warn, note=recorder.note).result()
-        overridden = guard.Guard.from_call(call, client.endpoint).check(wanted.host)
-        if overridden is not None:
-            call.warn(f"{wanted.host} is protected ({overridden}); allow_protected overrides that.")
-        outcome = entry.ensure_present(
-            client,
-            wanted,
-            check_mode=call.check_mode,
-            warn=call.warn,
-            note=lambda job, action: recorder.note(job, action, overridden=overridden),
-        )
-        return {**outcome.result(), "protected": overridden}
+        guard = Guard.from_call(call, client.endpoint) if wanted.state == "present" else None
+        done, blocking = ensure(client, [wanted], guard, check_mode=call.check_mode, warn=call.warn, intend=recorder.intend)
+    for change in done:
+        if change.remark is not None:
+            call.warn(change.remark)
+    return one_result(done, blocking)
 
 
 def main() -> None:

@@ -181,7 +181,7 @@ hint:
 from ansible_collections.intrusion.response.plugins.module_utils._core.call import Call
 from ansible_collections.intrusion.response.plugins.module_utils._core.module import connection_spec, run_module
 from ansible_collections.intrusion.response.plugins.module_utils._core.options import COS_CONNECTION
-from ansible_collections.intrusion.response.plugins.module_utils._cos import report
+from ansible_collections.intrusion.response.plugins.module_utils._cos import info
 from ansible_collections.intrusion.response.plugins.module_utils._cos.client import CosClient
 
 ARGUMENT_SPEC = {
@@ -196,11 +196,11 @@ ARGUMENT_SPEC = {
 
 def run(call: Call) -> dict:
     """List the blacklist."""
-    wanted = report.Filter.from_params(call.params)
+    wanted = info.Filter.from_params(call.params)
     with CosClient.from_call(call) as client:
-        result = report.listing(client, wanted, warn=call.warn)
+        result = info.listing(client, wanted, warn=call.warn)
         if call.params["gather_device"]:
-            result.update(report.device(client))
+            result.update(info.device(client))
         return result
 
 

@@ -73,11 +73,13 @@ options:
     choices: [cos_blacklist_entries, cos_blacklist_entry, responder]
   limit:
     description:
-      - How many records to return at most, the newest ones. V(0) returns all. RV(standing) and RV(total) do not depend on it.
+      - How many records, and how many standing blocks, to return at most, the newest ones. V(0) returns all. RV(total) and
+        RV(standing_total) tell how many there are.
     type: int
     default: 100
 notes:
-  - A block that may have failed (RV(records[].outcome) is V(unknown)) counts as standing.
+  - A block that may have failed (RV(records[].outcome) is V(unknown)) counts as standing. So does one that was about to be sent
+    when a run was killed.
   - The filters are compared with how a standing block began, so a renewal in the last ten minutes is not a block of the last ten
     minutes.
 seealso:
@@ -99,6 +101,7 @@ EXAMPLES = r"""
   intrusion.response.response_ledger_info:
     rule_name: "Invalid Traversal*"
     firewall: https://192.0.2.1
+    limit: 0
   register: recorded
 
 - name: Take them back, where they are still ours
@@ -134,7 +137,7 @@ records:
       type: str
       sample: block
     outcome:
-      description: V(ok), V(failed), or V(unknown) where it may have taken effect all the same.
+      description: V(ok), V(failed), or V(unknown) where it may have taken effect all the same, as where the run was killed meanwhile.
       type: str
       sample: ok
     code:
@@ -195,7 +198,7 @@ total:
   type: int
   sample: 1
 standing:
-  description: Blocks that passed the filters when they began, and were neither taken back since nor have run off. Oldest first.
+  description: Blocks that passed the filters when they began, and were neither taken back since nor have expired. Oldest first.
   returned: success
   type: list
   elements: dict
@@ -237,9 +240,14 @@ standing:
       type: str
       sample: "2026-11-22T03:10:00.125Z"
     expires_at:
-      description: When it runs off, in UTC. Null when that is not known.
+      description: When it expires, in UTC. Null when that is not known.
       type: str
       sample: "2026-11-22T04:10:00.125Z"
+standing_total:
+  description: How many standing blocks there are.
+  returned: success
+  type: int
+  sample: 1
 ledger:
   description: The file that was to be read.
   returned: success

@@ -60,7 +60,8 @@ def blocked(fleet: Fleet, firewall: str = "fw1") -> set[str]:
 
 def records(fleet: Fleet, columns: str = "action, outcome, address, event, user, job, code") -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(f"file:{ledger(fleet)}?mode=ro", uri=True)) as connection:
-        return connection.execute(f"SELECT {columns} FROM records ORDER BY id").fetchall()
+        latest = "SELECT max(id) FROM records GROUP BY coalesce(write, id)"
+        return connection.execute(f"SELECT {columns} FROM records WHERE id IN ({latest}) ORDER BY id").fetchall()
 
 
 def test_predicted_done_recorded_and_done_only_once(fleet: Fleet) -> None:
@@ -128,7 +129,8 @@ def test_by_who_did_it(fleet: Fleet) -> None:
     with closing(by_hand), by_hand:
         by_hand.execute(
             "INSERT INTO records SELECT NULL, at, action, outcome, '203.0.113.7', service, firewall, ttl, rule_name, description, code,"
-            " 'responder', user, job, event, event_rule, overridden, ends FROM records WHERE address = '203.0.113.5'"
+            " 'responder', user, job, event, event_rule, overridden, NULL, ends FROM records"
+            " WHERE address = '203.0.113.5' AND outcome = 'ok'"
         )
     block(fleet, addresses="203.0.113.7", rule_name="IPS", ledger="none")
     played = undo(fleet, door="responder", last="1h")

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import Any, Optional
 
 from .call import Call
 from .errors import InvalidInput
 
 LONGEST_NAME = 200
+#: Seconds; what a time to live is bounded by everywhere, since what lies beyond 31 bits is anybody's guess.
+LONGEST_TTL = 2**31 - 1
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -101,6 +104,25 @@ def path_name(name: str, value: Optional[str]) -> str:
             f"without spaces and without any of / \\ ? # %; got {value[:80]!r}."
         )
     return value
+
+
+def parse_ipv4(name: str, value: str) -> str:
+    """Return one IPv4 address in its normal form; raises InvalidInput for everything else."""
+    value = refuse_control_characters(name, value).strip()
+    kind = "what was given is none"
+    if "/" in value or re.fullmatch(r"[\d.]+\s*-\s*[\d.]+", value):
+        kind = "networks and ranges are not accepted"
+    elif ":" in value:
+        kind = "IPv6 is not accepted"
+    elif re.fullmatch(r"\d+(\.\d+){3}", value):
+        if any(len(part) > 1 and part.startswith("0") for part in value.split(".")):
+            kind = "leading zeros are ambiguous"
+        else:
+            try:
+                return str(IPv4Address(value))
+            except ValueError:
+                kind = "each of its numbers goes from 0 to 255"
+    raise InvalidInput(f"{name} must be one IPv4 address such as 203.0.113.5; {kind}. Got {value[:80]!r}.")
 
 
 def parse_name(name: str, value: Optional[str]) -> Optional[str]:

@@ -13,14 +13,12 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Callable, Optional, Protocol
 
 from .._core.errors import (
     AuthFailed,
     IntrusionResponseError,
     NotAttempted,
-    NotListedAfterWrite,
     NotPermitted,
     RateLimited,
     Rejected,
@@ -28,12 +26,16 @@ from .._core.errors import (
     TimeoutUnknown,
     Unreachable,
 )
-from .blacklist import ALL_SERVICES, DEFAULT_TTL, Entry, Key, Listing
-from .wanted import TEXTS, TTL_TOLERANCE, Wanted
+from .blacklist import Entry, Listing
+from .change import Change, changes, is_cut, judge, still_blocking, unmet
+from .guard import Guard
+from .wanted import Purge, Wanted
 
 Warn = Callable[[str], None]
-#: Takes a finished job and what was to be done: added, renewed, updated or removed.
-Note = Callable[["Job", str], None]
+#: Takes changes that are about to be sent.
+Intend = Callable[[Sequence[Change]], None]
+#: How many entries are announced and then sent at once.
+BATCH = 250
 
 
 class Firewall(Protocol):
@@ -59,120 +61,159 @@ class Firewall(Protocol):
         """Call function, which must not raise, for every item."""
 
 
-@dataclass
-class Job:
-    """One entry to write or, without a wanted one, to remove.
-
-    Attributes:
-        key: what identifies the entry.
-        wanted: what must be listed in the end; None to remove.
-        entry: what to write.
-        existing: what was listed before; to remove, only for the record.
-        result: what is listed in the end.
-        failure: why that could not be reached; until the end, why the last request failed.
-    """
-
-    key: Key
-    wanted: Optional[Wanted] = None
-    entry: Optional[Entry] = None
-    existing: Optional[Entry] = None
-    result: Optional[Entry] = None
-    failure: Optional[IntrusionResponseError] = None
-
-    def fields(self, entry: Entry) -> dict[str, str]:
-        """Return what to send: only what was given or is there already, so that the device's own defaults apply to the rest."""
-        wanted = self.wanted
-        fields = self.name()
-        if entry.ttl is not None and (self.existing is not None or (wanted is not None and wanted.ttl is not None)):
-            fields["ttl"] = str(max(1, entry.ttl))
-        if entry.rule_name:
-            fields["rule_name"] = entry.rule_name
-        if wanted is not None and wanted.close_established is not None:
-            fields["close_established"] = "yes" if wanted.close_established else "no"
-        if entry.description:
-            fields["description"] = entry.description
-        return fields
-
-    def name(self) -> dict[str, str]:
-        """Return the parameters that identify the entry; all services are meant when none is named."""
-        host, service = self.key
-        return {"host": host} if service == ALL_SERVICES else {"host": host, "service": service}
-
-
 def read(firewall: Firewall) -> Listing:
     """Return the whole blacklist, normalised."""
     return Listing.from_wire(firewall.blacklist())
 
 
+def announce_nothing(_changes: Sequence[Change]) -> None:
+    """Record no intent."""
+
+
+def ensure(
+    firewall: Firewall,
+    wanted: Sequence[Wanted],
+    guard: Optional[Guard] = None,
+    *,
+    purge: Optional[Purge] = None,
+    stop: bool = False,
+    check_mode: bool,
+    warn: Warn,
+    intend: Intend = announce_nothing,
+) -> tuple[list[Change], list[Entry]]:
+    """Bring all entries to the wanted state.
+
+    Args:
+        firewall: the client.
+        wanted, guard, purge: as for changes().
+        stop: whether to send nothing more after the first failure that sending again would not mend, and nothing at all where
+            an entry cannot be written to begin with.
+        check_mode: foretell only.
+        warn: takes warnings.
+        intend: is called with changes before they are sent.
+
+    Returns:
+        The changes, each with what is listed now or a failure; and the entries that block addresses that were to be let in.
+
+    Raises:
+        PurgeLimitExceeded: before anything was written; and whatever the client raises while the blacklist is first read, which it
+            is not where the guard refuses everything.
+    """
+    refused = guard is not None and purge is None and all(one.state == "present" and _refuses(guard, one.host) for one in wanted)
+    listing = Listing([]) if refused else read(firewall)
+    found = changes(wanted, listing, guard, purge)
+    for change in found:
+        if change.protected and not change.failure:
+            warn(f"{change.wanted.host} is protected ({change.protected}); allow_protected overrides that.")
+        if change.wanted.state == "present" and change.before is not None and change.before.ttl is None:
+            warn(f"The firewall lists a ttl for {change.wanted.host} that is no positive number; it was not compared.")
+    writes = [change for change in found if change.writes]
+    if stop and any(change.failure for change in found):
+        for change in writes:
+            change.failure, change.now = NotAttempted("Not attempted, because another entry cannot be written."), change.before
+    elif writes and not check_mode:
+        listing = Writer(firewall, warn, stop, intend).carry_out(writes, listing)
+    return found, still_blocking(found, listing)
+
+
+def _refuses(guard: Guard, host: str) -> bool:
+    return not guard.allow_protected and guard.reason(host) is not None
+
+
 class Writer:
-    """Carries out jobs on one firewall; each ends with a result (None when removed) or a failure.
+    """Carries out changes on one firewall; each ends with what is listed, and a failure where that is not what was wanted.
 
     Args:
         firewall: the client.
         warn: takes warnings.
         stop: whether to send nothing more after the first failure that sending again would not mend.
+        intend: is called with changes before they are first sent.
     """
 
-    def __init__(self, firewall: Firewall, warn: Warn, stop: bool = False) -> None:
+    def __init__(self, firewall: Firewall, warn: Warn, stop: bool = False, intend: Intend = announce_nothing) -> None:
         self.firewall = firewall
         self.warn = warn
         self.stop = stop
         self.stopped = False
         self.started = time.monotonic()
+        self._intend = intend
 
-    def write(self, jobs: Sequence[Job], listing: Listing) -> Listing:
+    def carry_out(self, found: Sequence[Change], listing: Listing) -> Listing:
+        """Write first and remove afterwards, since a block that is missing weighs more than one that stays too long."""
+        writes = [change for change in found if change.goal is not None]
+        removals = [change for change in found if change.goal is None]
+        if writes:
+            listing = self.write(writes, listing)
+        if self.stop and any(change.failure for change in writes):
+            for change in removals:
+                change.failure = NotAttempted(f"{change.name} was not removed, because an entry failed.")
+                change.now = change.before
+        elif removals:
+            listing = self.remove(removals, listing)
+        return listing
+
+    def write(self, found: Sequence[Change], listing: Listing) -> Listing:
         """Bring every wanted entry into the listing, and return the last one."""
-        self._send(jobs, self._add)
-        return self.settle(jobs, self._read_after(jobs, listing))
+        self._send_first(found, self._add)
+        return self.settle(found, self._read_after(found, listing))
 
-    def settle(self, jobs: Sequence[Job], listing: Listing) -> Listing:
+    def settle(self, found: Sequence[Change], listing: Listing) -> Listing:
         """Go on with entries that were sent, from a listing that was read afterwards, and return the last one."""
-        listing = self._again(jobs, listing, self._arrived)
+        listing = self._again(found, listing, self._arrived)
         replace = []
-        for job in jobs:
-            if self._arrived(job, listing):
-                job.result, job.failure = listing.owned(job.key)[0], None
-            elif job.existing is None:
-                self._judge(job, listing)
-            elif job.failure is None or isinstance(job.failure, Rejected):
-                replace.append(job)
-        return self._replace(replace, listing) if replace else listing
+        for change in found:
+            if self._arrived(change, listing) or change.before is None or is_cut(change, listing, self._elapsed):
+                self._judge(change, listing)
+            elif change.failure is None or isinstance(change.failure, Rejected):
+                replace.append(change)
+        if replace:
+            listing = self._replace(replace, listing)
+        self._conclude(found, listing)
+        return listing
 
-    def remove(self, jobs: Sequence[Job], listing: Listing) -> Listing:
+    def remove(self, found: Sequence[Change], listing: Listing) -> Listing:
         """Delete until the listing shows none of the keys any more.
 
-        An error of a DELETE counts only if the entry is still there: it may have run off, or the answer may have been lost.
+        An error of a DELETE counts only if the entry is still there: it may have expired, or the answer may have been lost.
         """
-        left = {job.key: len(listing.owned(job.key)) for job in jobs}
-        pending = [job for job in jobs if left[job.key]]
+        left = {change.key: len(listing.owned(change.key)) for change in found}
+        pending = [change for change in found if left[change.key]]
         progress = True
         for attempt in range(max(left.values(), default=0) - 1 + self.firewall.attempts):
             if not progress:
                 self.firewall.wait(attempt - 1)
-            self._send(pending, self._delete, stops=False)
+            (self._send if attempt else self._send_first)(pending, self._delete)
             listing = self._read_after(pending, listing)
             progress = False
             unfinished = []
-            for job in pending:
-                before, left[job.key] = left[job.key], len(listing.owned(job.key))
-                progress = progress or left[job.key] < before
-                if not left[job.key]:
-                    job.failure = None
-                elif job.failure is None or job.failure.retryable:
-                    unfinished.append(job)
+            for change in pending:
+                before, left[change.key] = left[change.key], len(listing.owned(change.key))
+                progress = progress or left[change.key] < before
+                if not left[change.key]:
+                    change.failure = None
+                elif change.failure is None or change.failure.retryable:
+                    unfinished.append(change)
             pending = unfinished
             if not pending or listing.stale:
                 break
-        for job in pending:
-            host, service = job.key
-            job.failure = job.failure or StoredDifferently(
-                f"The firewall accepted the removal of {host} ({service}), but still lists it.", changed=True
-            )
+        for change in pending:
+            change.failure = change.failure or judge(change, listing, self._elapsed)
+        self._conclude(found, listing)
         return listing
 
-    def _replace(self, jobs: Sequence[Job], listing: Listing) -> Listing:
+    @property
+    def _elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    def _conclude(self, found: Sequence[Change], listing: Listing) -> None:
+        for change in found:
+            change.settled = True
+            if change.failure is not None or change.goal is None:
+                change.now = None if listing.stale else next(iter(listing.owned(change.key)), None)
+
+    def _replace(self, found: Sequence[Change], listing: Listing) -> Listing:
         """Remove and write anew what cannot be written over, one right after the other, so that no address stays unblocked."""
-        pending = list(jobs)
+        pending = list(found)
         for attempt in range(self.firewall.attempts):
             if attempt:
                 self.firewall.wait(attempt - 1)
@@ -180,53 +221,50 @@ class Writer:
             listing = self._read_after(pending, listing)
             if listing.stale:
                 break
-            pending = [job for job in pending if self._unsettled(job, listing)]
+            pending = [change for change in pending if self._unsettled(change, listing)]
             if not pending:
                 break
         lost = []
-        for job in jobs:
-            self._judge(job, listing)
-            if job.failure is not None and (listing.stale or not listing.owned(job.key)):
-                job.failure.changed = True
-                lost.append(job)
+        for change in found:
+            self._judge(change, listing)
+            if change.failure is not None and (listing.stale or not listing.owned(change.key)):
+                change.failure.changed = True
+                lost.append(change)
         return self._restore(lost, listing) if lost else listing
 
-    def _unsettled(self, job: Job, listing: Listing) -> bool:
-        retryable = job.failure is not None and job.failure.retryable
-        return not self._arrived(job, listing) and (retryable or len(listing.owned(job.key)) > 1)
+    def _unsettled(self, change: Change, listing: Listing) -> bool:
+        retryable = change.failure is not None and change.failure.retryable
+        return not self._arrived(change, listing) and (retryable or len(listing.owned(change.key)) > 1)
 
-    def _swap(self, listing: Listing, job: Job) -> None:
-        for _entry in listing.owned(job.key):
+    def _swap(self, listing: Listing, change: Change) -> None:
+        for _entry in listing.owned(change.key):
             try:
-                self.firewall.remove(job.name())
+                self.firewall.remove(change.address())
             except (Unreachable, AuthFailed, NotPermitted, RateLimited):
                 raise
             except IntrusionResponseError:
                 continue  # whether it is gone, the listing will tell
-        self._add(job)
+        self._add(change)
 
-    def _restore(self, jobs: Sequence[Job], listing: Listing) -> Listing:
+    def _restore(self, found: Sequence[Change], listing: Listing) -> Listing:
         """Put back entries that had to be removed, since no address must become unblocked by a failed change."""
-        failures = [job.failure for job in jobs]
-        for job in jobs:
-            job.entry, job.failure = job.existing, None
+        old = [change.undoing() for change in found]
         self.stopped = False
-        self._send(jobs, self._add)
-        listing = self._again(jobs, self._read_after(jobs, listing), lambda job, listing: bool(listing.owned(job.key)))
-        for job, failure in zip(jobs, failures):
-            job.failure = failure
-            if failure is not None:
-                failure.hint = (
+        self._send(old, self._add)
+        listing = self._again(old, self._read_after(old, listing), lambda change, listing: bool(listing.owned(change.key)))
+        for change in found:
+            if change.failure is not None:
+                change.failure.hint = (
                     "The entry as it was before is in place again."
-                    if listing.owned(job.key) and not listing.stale
-                    else f"The entry had to be removed for the change and could not be put back: {job.key[0]} may be NOT BLOCKED now."
+                    if listing.owned(change.key) and not listing.stale
+                    else f"The entry had to be removed for the change and could not be put back: {change.key[0]} may be NOT BLOCKED now."
                 )
         return listing
 
-    def _again(self, jobs: Sequence[Job], listing: Listing, arrived: Callable[[Job, Listing], bool]) -> Listing:
+    def _again(self, found: Sequence[Change], listing: Listing, arrived: Callable[[Change, Listing], bool]) -> Listing:
         """Send entries again where the listing shows that they did not arrive."""
         for attempt in range(self.firewall.attempts - 1):
-            pending = [job for job in jobs if job.failure is not None and job.failure.retryable and not arrived(job, listing)]
+            pending = [one for one in found if one.failure is not None and one.failure.retryable and not arrived(one, listing)]
             if not pending or listing.stale:
                 break
             self.firewall.wait(attempt)
@@ -234,40 +272,46 @@ class Writer:
             listing = self._read_after(pending, listing)
         return listing
 
-    def _send(self, jobs: Sequence[Job], function: Callable[[Job], Any], stops: bool = True) -> None:
-        def send(job: Job) -> None:
+    def _send_first(self, found: Sequence[Change], function: Callable[[Change], Any]) -> None:
+        for start in range(0, len(found), BATCH):
+            batch = found[start : start + BATCH]
+            if not self.stopped:
+                self._intend(batch)
+            self._send(batch, function)
+
+    def _send(self, found: Sequence[Change], function: Callable[[Change], Any]) -> None:
+        def send(change: Change) -> None:
             if self.stopped:
-                job.failure = NotAttempted(f"{job.key[0]} ({job.key[1]}) was not attempted after an earlier failure.")
+                change.failure = NotAttempted(f"{change.name} was not attempted after an earlier failure.")
                 return
-            job.failure = None
+            change.failure, change.sent = None, True
             try:
-                function(job)
+                function(change)
             except IntrusionResponseError as error:
-                job.failure = error
-                if self.stop and stops and not error.retryable and job.existing is None:
+                change.failure = error
+                if self.stop and not error.retryable and change.before is None:
                     self.stopped = True
 
-        self.firewall.each(send, jobs)
+        self.firewall.each(send, found)
 
-    def _add(self, job: Job) -> None:
-        if job.entry is not None:
-            self.firewall.add(job.fields(job.entry))
+    def _add(self, change: Change) -> None:
+        self.firewall.add(change.fields())
 
-    def _delete(self, job: Job) -> None:
-        self.firewall.remove(job.name())
+    def _delete(self, change: Change) -> None:
+        self.firewall.remove(change.address())
 
-    def _read_after(self, jobs: Sequence[Job], listing: Listing) -> Listing:
+    def _read_after(self, found: Sequence[Change], listing: Listing) -> Listing:
         """Read the blacklist after a round; not being able to is a failure of every write that may have arrived."""
-        if all(isinstance(job.failure, NotAttempted) for job in jobs):
+        if all(isinstance(change.failure, NotAttempted) for change in found):
             return listing
         try:
             return read(self.firewall)
         except IntrusionResponseError as error:
-            for job in jobs:
-                if isinstance(job.failure, (Unreachable, NotAttempted)):
+            for change in found:
+                if isinstance(change.failure, (Unreachable, NotAttempted)):
                     continue
-                reason = job.failure.message if job.failure is not None else "The write was accepted."
-                job.failure = TimeoutUnknown(
+                reason = change.failure.message if change.failure is not None else "The write was accepted."
+                change.failure = TimeoutUnknown(
                     f"{reason} The blacklist could not be read afterwards ({error.code}), so whether the write took effect is not known.",
                     http_status=error.http_status,
                     hint="Run the task again.",
@@ -275,48 +319,16 @@ class Writer:
                 )
             return Listing(listing.entries, listing.raw, stale=True)
 
-    def _arrived(self, job: Job, listing: Listing) -> bool:
-        if listing.stale:
-            return False
-        owned = listing.owned(job.key)
-        return len(owned) == 1 and not self._missing(job, owned[0])
+    def _arrived(self, change: Change, listing: Listing) -> bool:
+        return not listing.stale and not unmet(change, listing, self._elapsed)
 
-    def _missing(self, job: Job, entry: Entry) -> tuple[str, ...]:
-        """Return what is still different; a renewal counts as done when the listed time is what it can be by now."""
-        if job.wanted is None or job.entry is None:
-            return ()
-        names = job.wanted.differences(entry)
-        if "renewal" in names and entry.ttl is not None:
-            full = (job.entry.ttl or DEFAULT_TTL) - TTL_TOLERANCE - (time.monotonic() - self.started)
-            if entry.ttl >= full:
-                names = tuple(name for name in names if name != "renewal")
-        return names
-
-    def _judge(self, job: Job, listing: Listing) -> None:
-        """Accept or refuse what a write onto an empty place has led to."""
-        if listing.stale:
+    def _judge(self, change: Change, listing: Listing) -> None:
+        """Accept or refuse what a write has led to."""
+        owned = listing.owned(change.key)
+        if listing.stale or (not owned and change.failure is not None):
             return
-        owned = listing.owned(job.key)
-        if not owned:
-            if job.failure is None and job.entry is not None:
-                if time.monotonic() - self.started >= (job.entry.ttl or DEFAULT_TTL) - 1:
-                    job.result = job.entry
-                    return
-                job.failure = NotListedAfterWrite(
-                    f"The firewall accepted {job.key[0]} ({job.key[1]}), but does not list it.",
-                    hint="The host may be on the firewall's whitelist, or the firewall has no room for more entries.",
-                    changed=True,
-                )
-            return
-        job.failure = None
-        job.result = owned[0]
-        wrong = self._missing(job, owned[0])
-        if not wrong or job.wanted is None:
-            return
-        message = f"The firewall stored {' and '.join(wrong)} of {job.key[0]} differently than was sent."
-        if job.wanted.text_mismatch == "warn" and set(wrong) <= set(TEXTS):
-            self.warn(message)
-            return
-        job.failure = StoredDifferently(
-            message, hint="The address is blocked. For texts, try shorter or plainer ones, or text_mismatch: warn.", changed=True
-        )
+        change.now = owned[0] if owned else change.goal
+        change.failure = judge(change, listing, self._elapsed)
+        if isinstance(change.failure, StoredDifferently) and change.wanted.stored_mismatch == "warn":
+            self.warn(change.failure.message)
+            change.failure = None

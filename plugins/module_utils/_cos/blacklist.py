@@ -4,12 +4,12 @@
 """The blacklist of a cOS Core firewall in one normal form.
 
 The same value has several spellings on the wire: all services are "", "-", all_services or nothing; an empty text is "" or "-";
-ttl is a decimal string or a number (REST guide 15.00, ch. 5).
+ttl is a decimal string or a number (REST guide 15.00, ch. 5). An address may be listed as a network of one, and the mark of the
+API's own entries in either case; how a service is spelt matters.
 """
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
@@ -17,13 +17,12 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any, NamedTuple, Optional
 
 from .._core.clock import utc_text
-from .._core.errors import BadResponse, InvalidInput, ListingTruncated
+from .._core.errors import BadResponse, ListingTruncated
 from .._core.options import refuse_control_characters
 
 ALL_SERVICES = "all_services"
 OWNED = "REST"
 DEFAULT_TTL = 300
-LONGEST_TTL = 2**31 - 1
 #: What is listed may be longer than what is taken, but a clock must be able to add it to the time.
 LONGEST_LISTED = 2**53
 
@@ -47,7 +46,7 @@ class Entry(NamedTuple):
             host=normal_host(raw.get("host")),
             service=normal_service(raw.get("service")),
             ttl=normal_ttl(raw.get("ttl")),
-            alert_type=str(raw.get("alert_type") or ""),
+            alert_type=normal_alert_type(raw.get("alert_type")),
             rule_name=normal_text(raw.get("rule_name")),
             description=normal_text(raw.get("description")),
         )
@@ -59,7 +58,7 @@ class Entry(NamedTuple):
 
     @property
     def owned(self) -> bool:
-        """Whether it came in through the API, which alone can change it."""
+        """Whether it came in through the API, which can change only such entries."""
         return self.alert_type == OWNED
 
     def covers(self, host: str) -> bool:
@@ -79,8 +78,8 @@ class Listing:
         self.stale = stale
         self._owned: dict[Key, list[Entry]] = {}
         for entry in self.entries:
-            if entry.alert_type == OWNED:
-                self._owned.setdefault((entry.host, entry.service), []).append(entry)
+            if entry.owned:
+                self._owned.setdefault(entry.key, []).append(entry)
 
     @classmethod
     def from_wire(cls, answer: Mapping[str, Any]) -> Listing:
@@ -120,14 +119,10 @@ class Listing:
             services.setdefault(host, []).append(service)
         return services
 
-    def foreign(self, host: str) -> list[Entry]:
-        """Return the entries of other sources that block this host."""
-        return self.foreign_among({host})
-
-    def foreign_among(self, hosts: Collection[str]) -> list[Entry]:
-        """Return the entries of other sources that block one of these hosts."""
+    def blocking(self, hosts: Collection[str]) -> list[Entry]:
+        """Return the entries of all sources that block one of these hosts, as a host or as part of a network."""
         numbers = [int(IPv4Address(host)) for host in hosts]
-        return [entry for entry in self.entries if not entry.owned and (entry.host in hosts or _holds(entry.host, numbers))]
+        return [entry for entry in self.entries if entry.host in hosts or _holds(entry.host, numbers)]
 
 
 def _holds(network: str, numbers: Sequence[int]) -> bool:
@@ -146,25 +141,6 @@ def expiry(entry: Optional[Entry], now: float) -> Optional[str]:
     return None if entry is None or entry.ttl is None else utc_text(now + entry.ttl)
 
 
-def parse_host(name: str, value: str) -> str:
-    """Return the one IPv4 address that the API takes; raises InvalidInput for everything else."""
-    value = refuse_control_characters(name, value).strip()
-    kind = "what was given is none"
-    if "/" in value or re.fullmatch(r"[\d.]+\s*-\s*[\d.]+", value):
-        kind = "networks and ranges are not accepted by the API"
-    elif ":" in value:
-        kind = "IPv6 is not accepted by the API"
-    elif re.fullmatch(r"\d+(\.\d+){3}", value):
-        if any(len(part) > 1 and part.startswith("0") for part in value.split(".")):
-            kind = "leading zeros are ambiguous"
-        else:
-            try:
-                return str(IPv4Address(value))
-            except ValueError:
-                kind = "each of its numbers goes from 0 to 255"
-    raise InvalidInput(f"{name} must be one IPv4 address such as 203.0.113.5; {kind}. Got {value[:80]!r}.")
-
-
 def parse_service(name: str, value: str) -> str:
     """Return the normal form of a service name; which names there are is known to the firewall only."""
     return normal_service(refuse_control_characters(name, value).strip())
@@ -176,8 +152,9 @@ def parse_text(name: str, value: Optional[str]) -> Optional[str]:
 
 
 def normal_host(value: Any) -> str:
-    """Return a listed host; what is no plain address (a network of another source) is kept as text."""
+    """Return a listed host, also where it is listed as a network of one; other networks and what is no address are kept as text."""
     text = "" if value is None else str(value).strip()
+    text = text[: -len("/32")] if text.endswith("/32") else text
     try:
         return socket.inet_ntop(socket.AF_INET, socket.inet_pton(socket.AF_INET, text))
     except (OSError, ValueError):
@@ -187,6 +164,12 @@ def normal_host(value: Any) -> str:
 def normal_service(value: Any) -> str:
     """Return the service name, all_services for each of its spellings."""
     return ALL_SERVICES if value in (None, "", "-", ALL_SERVICES) else str(value)
+
+
+def normal_alert_type(value: Any) -> str:
+    """Return the source of an entry, REST in capitals however it is listed; other names are not documented and kept as they are."""
+    text = "" if value is None else str(value)
+    return OWNED if text.upper() == OWNED else text
 
 
 def normal_text(value: Any) -> str:

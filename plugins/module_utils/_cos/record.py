@@ -1,112 +1,115 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From writes to a firewall's blacklist to records in the ledger."""
+"""From changes of a firewall's blacklist to records in the ledger."""
 
 from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Optional
-from urllib.parse import urlsplit
 
 from .._core.call import Call
-from .._core.errors import InvalidInput, NotAttempted, StoredDifferently
+from .._core.errors import NotAttempted, StoredDifferently
 from .._core.options import integer_between, parse_name
-from .._ledger.record import Record
+from .._ledger.place import why_it_vanishes
+from .._ledger.record import Record, firewall_name
 from .._ledger.store import Ledger
-from .apply import Job
+from .change import Change
 
 #: What the resources call their writes, and what the ledger does.
 ACTIONS = {"added": "block", "renewed": "renew", "updated": "update", "removed": "unblock"}
+#: Seconds that a module waits for its ledger all in all, and what is left for each further time.
+PATIENCE, LEAST_PATIENCE = 1.0, 0.05
 
 
 class Recorder:
-    """Collects the writes of one run to one firewall, and records them at its end, whatever that is; a context manager.
+    """Records the writes of one run to one firewall: what is intended before it is sent, and what became of it; a context manager.
+
+    An intent is a record whose outcome is unknown, which the second record of the same write supersedes. A run that is killed leaves
+    the intent.
 
     Args:
+        call: for its environment and its warnings.
         ledger: where to.
-        firewall: as firewall_name returns it.
-        door: the name of the module.
-        about: what is the same in all records: user, job, event, event_rule.
+        about: what is the same in all records, unless the change itself says otherwise: firewall, door, user, job, event, event_rule.
     """
 
-    def __init__(self, ledger: Ledger, firewall: str, door: str, about: Mapping[str, Optional[str]]) -> None:
+    def __init__(self, call: Call, ledger: Ledger, about: Mapping[str, Any]) -> None:
+        self._warn = call.warn
+        self._environ = call.environ
         self._ledger = ledger
-        self._fixed = {"firewall": firewall, "door": door, **about}
-        self._records: list[Record] = []
+        self._about = about
+        self._run = secrets.token_hex(8)
+        self._writes: dict[Change, str] = {}
 
     @classmethod
     def from_call(cls, call: Call, door: str, api_url: str) -> Recorder:
         """Make one from module options; in check mode it records nothing. Raises InvalidInput."""
         params = call.params
         keep = integer_between("ledger_keep", params["ledger_keep"], 0, 36500)
-        ledger = Ledger.from_option("none" if call.check_mode else params["ledger"], call.warn, keep)
+        ledger = Ledger.from_option(params["ledger"], call.warn, keep, PATIENCE)
+        if call.check_mode:
+            ledger = Ledger(None, call.warn)
         user, job = who(call.environ)
-        about = {"user": parse_name("ledger_user", params["ledger_user"]) or user, "job": job}
-        for name in ("event", "event_rule"):
-            about[name] = parse_name(name, params[name])
-        return cls(ledger, firewall_name(api_url), door, about)
+        given = {name: params[name] or None for name in ("event", "event_rule")}
+        user = parse_name("ledger_user", params["ledger_user"]) or user
+        return cls(call, ledger, {"firewall": firewall_name(api_url), "door": door, "user": user, "job": job, **given})
 
     def __enter__(self) -> Recorder:
         return self
 
     def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException], tb: Optional[TracebackType]) -> None:
-        self._ledger.record(self._records)
+        for change in self._writes:
+            if not change.sent and change.failure is None:
+                change.failure = NotAttempted(f"{change.name} was not attempted, because the run ended before.")
+        self._keep([self._record(change) for change in self._writes if change.settled or not change.sent])
         self._ledger.close()
 
-    def note(self, job: Job, action: str, **about: Optional[str]) -> None:
-        """Collect the record of a finished job; what is not given is as in all records.
+    def intend(self, found: Sequence[Change]) -> None:
+        """Record changes that are about to be sent."""
+        self._writes.update((change, f"{self._run}.{number}") for number, change in enumerate(found, len(self._writes)))
+        if self._ledger.path is not None and len(self._writes) == len(found):
+            reason = why_it_vanishes(self._ledger.path, self._environ)
+            if reason is not None:
+                remedy = "Name another with ledger or INTRUSION_RESPONSE_LEDGER."
+                self._warn(f"The ledger {self._ledger.path} will not last: {reason}. {remedy}")
+        self._keep([self._record(change)._replace(outcome="unknown") for change in found])
 
-        Args:
-            job: with its result or failure. One that was not attempted is passed over.
-            action: as the resources call it: added, renewed, updated or removed.
-            about: event, event_rule, overridden.
-        """
-        if not isinstance(job.failure, NotAttempted):
-            given = {name: value for name, value in about.items() if value is not None}
-            self._records.append(record_of(job, ACTIONS[action], time.time(), **{**self._fixed, **given}))
+    def _keep(self, records: Sequence[Record]) -> None:
+        begun = time.monotonic()
+        self._ledger.record(records)
+        self._ledger.patience = max(LEAST_PATIENCE, self._ledger.patience - (time.monotonic() - begun))
+
+    def _record(self, change: Change) -> Record:
+        own = {"overridden": change.protected, "event": change.wanted.event, "event_rule": change.wanted.event_rule}
+        about = {**self._about, **{name: value for name, value in own.items() if value is not None}}
+        return record_of(change, time.time(), write=self._writes[change], **about)
 
 
-def record_of(job: Job, action: str, at: float, /, **more: Any) -> Record:
-    """Return the record of a finished job; more must name at least the firewall."""
-    failure = job.failure
-    entry = job.existing if action == "unblock" else job.result or job.entry
+def record_of(change: Change, at: float, /, **more: Any) -> Record:
+    """Return the record of a change as it is now known; more must name at least the firewall."""
+    failure, removal = change.failure, change.action == "removed"
+    entry = change.before if removal else change.now or change.goal
     outcome = "ok"
-    if failure is not None:
+    if failure is not None and (removal or change.now is None or not isinstance(failure, StoredDifferently)):
         outcome = "unknown" if failure.outcome_unknown else "failed"
-        if isinstance(failure, StoredDifferently) and job.result is not None:
-            outcome = "ok"
     return Record(
         at=at,
-        action=action,
+        action=ACTIONS[change.action],
         outcome=outcome,
-        address=job.key[0],
-        service=job.key[1],
-        ttl=None if entry is None or action == "unblock" else entry.ttl,
+        address=change.wanted.host,
+        service=change.wanted.service,
+        ttl=None if entry is None or removal else entry.ttl,
         rule_name="" if entry is None else entry.rule_name,
         description="" if entry is None else entry.description,
         code=None if failure is None else failure.code,
         **more,
     )
-
-
-def firewall_name(api_url: str) -> str:
-    """Return the address of a firewall in the one form in which the ledger knows it: no credentials, default ports left out."""
-    try:
-        parts = urlsplit(api_url.strip())
-        port = parts.port
-    except ValueError:
-        port = None
-        parts = urlsplit("")
-    if not parts.hostname:
-        raise InvalidInput("The address of a firewall must be a URL such as https://192.0.2.1; got something else.")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    shown = "" if port in (None, {"https": 443, "http": 80}.get(parts.scheme)) else f":{port}"
-    return f"{parts.scheme}://{host}{shown}{parts.path.rstrip('/')}"
 
 
 def who(environ: Mapping[str, str]) -> tuple[str, Optional[str]]:

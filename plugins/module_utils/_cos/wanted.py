@@ -1,21 +1,28 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wanted of one blacklist entry, and how a listed entry compares with it."""
+"""What is wanted of a blacklist: of one entry, of many, and of those that nobody named."""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
 from .._core.errors import InvalidInput
-from .._core.options import integer_between, parse_name
-from .blacklist import ALL_SERVICES, DEFAULT_TTL, LONGEST_TTL, OWNED, Entry, Key, parse_host, parse_service, parse_text
+from .._core.options import LONGEST_NAME, LONGEST_TTL, integer_between, parse_ipv4
+from .._core.text import clean
+from .._ledger.record import firewall_name
+from .blacklist import ALL_SERVICES, DEFAULT_TTL, OWNED, Entry, Key, normal_alert_type, parse_service, parse_text
 
-#: An entry may be listed with this many seconds more than were asked for: rounding and the time a request takes.
+#: An entry may be listed with this many seconds more or fewer than were asked for: rounding and the time a request takes.
 TTL_TOLERANCE = 2
 TEXTS = ("rule_name", "description")
+#: What a task may give once for all its entries, and only for all of them.
+SHARED = ("service", "state", "ttl", "renew_below", "rule_name", "description", "close_established", "event", "event_rule")
+FIXED = ("every_service", "stored_mismatch", "match_rule_name")
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Wanted:
     description: Optional[str] = None
     close_established: Optional[bool] = None
     every_service: bool = False
-    text_mismatch: str = "fail"
+    stored_mismatch: str = "fail"
     match_rule_name: bool = False
     event: Optional[str] = None
     event_rule: Optional[str] = None
@@ -57,20 +64,35 @@ class Wanted:
         if params["match_rule_name"] and (params["state"] != "absent" or params["rule_name"] is None):
             raise InvalidInput("match_rule_name goes with state: absent, and needs rule_name.")
         return cls(
-            host=parse_host("host", params["host"]),
+            host=parse_ipv4("host", params["host"]),
             service=parse_service("service", params["service"]),
-            state=params["state"],
-            ttl=ttl,
-            renew_below=renew_below,
             rule_name=parse_text("rule_name", params["rule_name"]),
             description=parse_text("description", params["description"]),
-            close_established=params["close_established"],
-            every_service=params["every_service"],
-            text_mismatch=params["text_mismatch"],
-            match_rule_name=params["match_rule_name"],
-            event=parse_name("event", params["event"]),
-            event_rule=parse_name("event_rule", params["event_rule"]),
+            event=clean(params["event"], LONGEST_NAME) or None,
+            event_rule=clean(params["event_rule"], LONGEST_NAME) or None,
+            **{name: params[name] for name in ("state", "ttl", "renew_below", "close_established", *FIXED)},
         )
+
+    @classmethod
+    def many_from_params(cls, params: Mapping[str, Any]) -> tuple[Wanted, ...]:
+        """Validate the options of a task about many; raises InvalidInput that names the position of what is at fault."""
+        if params["hosts"] is None and params["entries"] is None:
+            raise InvalidInput("One of hosts and entries is needed, if only as an empty list.")
+        common = {name: params[name] for name in SHARED + FIXED}
+        plain = [(f"hosts[{index}]", {"host": host}) for index, host in enumerate(params["hosts"] or ())]
+        detailed = [(f"entries[{index}]", given) for index, given in enumerate(params["entries"] or ())]
+        wanted: dict[Key, tuple[str, Wanted]] = {}
+        for name, given in plain + detailed:
+            try:
+                _refuse_foreign(given, params["api_url"])
+                one = cls.from_params({**common, **{key: value for key, value in given.items() if value is not None}})
+            except InvalidInput as error:
+                raise InvalidInput(f"{name}: {error.message}") from None
+            key = (one.host, "every service") if one.every_service else one.key
+            first, _other = wanted.setdefault(key, (name, one))
+            if first != name:
+                raise InvalidInput(f"{first} and {name} both name {one.host} with {key[1]}.")
+        return tuple(one for _name, one in wanted.values())
 
     @property
     def key(self) -> Key:
@@ -81,7 +103,7 @@ class Wanted:
         """Return the names of the fields in which a listed entry is not what is wanted.
 
         A listed ttl below the wanted one is none: it may be an older, shorter one, or simply time passing. One above it is,
-        whether the firewall lists remaining or configured time.
+        whether the firewall lists remaining or configured time (cos-core-api.md 6.3).
         """
         names = []
         if entry.ttl is not None:
@@ -101,3 +123,63 @@ class Wanted:
             ttl = DEFAULT_TTL
         texts = {name: getattr(self, name) if getattr(self, name) is not None else getattr(entry, name) for name in TEXTS}
         return entry._replace(ttl=ttl, **texts)
+
+    def leaves(self, entry: Entry) -> bool:
+        """Whether an entry is to stay because it bears another rule_name; unsafe characters, which the ledger replaces, do not count."""
+        return self.match_rule_name and clean(entry.rule_name) != clean(self.rule_name)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How many entries may be purged: a number, or a percentage (rounded up) of those that bear the mark."""
+
+    amount: int
+    percent: bool
+
+    @classmethod
+    def parse(cls, name: str, value: str) -> Limit:
+        """Read "20" or "10%"; raises InvalidInput for anything else."""
+        found = re.fullmatch(r"(\d+)\s*(%?)", value.strip())
+        if not found or (found[2] and int(found[1]) > 100):
+            raise InvalidInput(f"{name} must be a number such as 20 or a percentage such as 10%; got {value[:80]!r}.")
+        return cls(int(found[1]), bool(found[2]))
+
+    def allows(self, count: int, total: int) -> bool:
+        """Whether count of total entries may go."""
+        return count <= (math.ceil(total * self.amount / 100) if self.percent else self.amount)
+
+    def __str__(self) -> str:
+        return f"{self.amount}{'%' if self.percent else ''}"
+
+
+@dataclass(frozen=True)
+class Purge:
+    """Which entries are to go although nobody named them: those whose rule_name begins with a mark, and at most so many."""
+
+    mark: str
+    limit: Limit
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any], wanted: tuple[Wanted, ...]) -> Optional[Purge]:
+        """Validate module options, also against the entries that stay; None where nothing is to be purged; raises InvalidInput."""
+        limit = Limit.parse("purge_limit", params["purge_limit"])
+        mark = parse_text("purge_mark", params["purge_mark"]) or parse_text("rule_name", params["rule_name"]) or ""
+        if not params["purge"]:
+            return None
+        if not mark:
+            raise InvalidInput("purge needs purge_mark or rule_name: only entries whose rule_name begins with it are removed.")
+        for one in wanted:
+            if one.state == "present" and not (one.rule_name or "").startswith(mark):
+                unknown = f"with purge, rule_name must begin with {mark!r}, or the next purge would not know the entry."
+                raise InvalidInput(f"{one.host} ({one.service}): {unknown}")
+        return cls(mark, limit)
+
+
+def _refuse_foreign(given: Mapping[str, Any], api_url: str) -> None:
+    """Raise InvalidInput for what was listed or recorded, but cannot be written here."""
+    alert_type = normal_alert_type(given.get("alert_type"))
+    if alert_type not in ("", OWNED):
+        raise InvalidInput(f"alert_type is {alert_type}; only {OWNED} entries can be written. Filter the listing.")
+    recorded = given.get("firewall")
+    if recorded and firewall_name(recorded) != firewall_name(api_url):
+        raise InvalidInput(f"it was recorded for another firewall ({firewall_name(recorded)}).")

@@ -15,10 +15,9 @@ from typing import Any, Callable, Optional
 
 from .._core.clock import utc_text
 from .._core.errors import InvalidInput
-from .._core.options import parse_name
-from .._cos.blacklist import LONGEST_TTL, parse_host
-from .._cos.record import firewall_name
-from .record import Filter, Record, Standing
+from .._core.options import LONGEST_TTL, parse_ipv4, parse_name, refuse_control_characters
+from .._core.text import clean
+from .record import Filter, Record, Standing, firewall_name
 from .store import Ledger
 
 UNITS = {"s": 1, "": 60, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -44,11 +43,11 @@ class Query:
         if last is not None and (since is not None or until is not None):
             raise InvalidInput("last cannot be combined with since or until.")
         if params["limit"] < 0:
-            raise InvalidInput(f"limit must be 0, for all records, or more; got {params['limit']}.")
+            raise InvalidInput(f"limit must be 0, for all, or more; got {params['limit']}.")
         found = Filter(
             event=parse_event(params["event"]),
             rule_name=parse_name("rule_name", params["rule_name"]),
-            addresses=tuple(parse_host("addresses", address) for address in params["addresses"]),
+            addresses=tuple(parse_ipv4("addresses", address) for address in params["addresses"]),
             firewall=None if params["firewall"] is None else firewall_name(params["firewall"]),
             since=parse_time("since", since) if last is None else now - parse_span("last", last),
             until=parse_time("until", until),
@@ -69,14 +68,15 @@ def report(ledger: Ledger, query: Query, warn: Callable[[str], None]) -> dict[st
         warn(f"There is no ledger {ledger.path}. Nothing was recorded here yet, or it was recorded elsewhere.")
     wanted = replace(query.filter, event=whole_event(ledger, query.filter.event))
     records, total = ledger.find(wanted, query.limit)
-    standing = ledger.standing(replace(wanted, actions=()), query.now)
+    standing = [found for found in ledger.standing(replace(wanted, actions=()), query.now) if _can_be_taken_back(found.last, warn)]
     return {
         "changed": False,
         "ledger": ledger.path,
         "exists": there,
         "records": [shown_record(record) for record in records],
         "total": total,
-        "standing": [shown_standing(found, query.now) for found in standing],
+        "standing": [shown_standing(found, query.now) for found in standing[-query.limit :]],
+        "standing_total": len(standing),
     }
 
 
@@ -90,15 +90,26 @@ def whole_event(ledger: Ledger, event: Optional[str]) -> Optional[str]:
     return found[0]
 
 
+def _can_be_taken_back(record: Record, warn: Callable[[str], None]) -> bool:
+    """Whether a module would take the record's entry; what no module of this release has written is left out, and named."""
+    try:
+        parse_ipv4("address", record.address)
+        refuse_control_characters("service", record.service)
+    except InvalidInput:
+        warn(f"Record {record.id} names no entry of a blacklist ({clean(record.address, ENOUGH)}); it is left out of what stands.")
+        return False
+    return True
+
+
 def shown_record(record: Record) -> dict[str, Any]:
-    """Return a record as a dictionary of its fields, with the time as text."""
-    fields = {name: value for name, value in record._asdict().items() if name != "id"}
+    """Return a record as a dictionary of its fields, with the time as text; what links it to superseded ones is left out."""
+    fields = {name: value for name, value in record.cleaned()._asdict().items() if name not in ("id", "write")}
     return {"id": record.id, **fields, "at": utc_text(record.at, "milliseconds")}
 
 
 def shown_standing(found: Standing, now: float) -> dict[str, Any]:
     """Return a standing block in the form in which cos_blacklist_entries takes it."""
-    began, last = found
+    began, last = found.began.cleaned(), found.last.cleaned()
     ends = last.ends
     return {
         "host": last.address,

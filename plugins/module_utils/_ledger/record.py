@@ -1,20 +1,37 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the ledger holds: one record for each write, and what can be told from records alone."""
+"""What the ledger holds: records of writes, and what can be told from records alone."""
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Optional
+from urllib.parse import urlsplit
+
+from .._core.errors import InvalidInput
+from .._core.options import LONGEST_NAME
+from .._core.text import clean
 
 LARGEST_INTEGER = 2**53
 
 
+#: Most records of a run have the same texts.
+_clean = functools.lru_cache(maxsize=1024)(clean)
+#: How long texts may be; those of entries are compared with what is listed, and so not cut.
+_BOUNDS: dict[str, Optional[int]] = {
+    **dict.fromkeys(("door", "user", "job", "event", "event_rule", "overridden"), LONGEST_NAME),
+    **dict.fromkeys(("rule_name", "description")),
+}
+
+
 class Record(NamedTuple):
-    """One write to one blacklist entry of one firewall.
+    """One write to one blacklist entry of one firewall, as far as it was known when this was recorded.
+
+    Records are only ever added. A write that is recorded before it is sent has a second record afterwards, which supersedes the first.
 
     Attributes:
         at: when it was done, seconds since the epoch.
@@ -27,6 +44,7 @@ class Record(NamedTuple):
         event: id of the IPS event that led to it.
         event_rule: name of the IPS rule that raised the event.
         overridden: why the address was protected, where the user had that overridden.
+        write: names the write among all; of several records with the same, only the last counts. None where there is just one.
         id: number in the ledger, given by it.
     """
 
@@ -46,16 +64,23 @@ class Record(NamedTuple):
     event: Optional[str] = None
     event_rule: Optional[str] = None
     overridden: Optional[str] = None
+    write: Optional[str] = None
     id: Optional[int] = None
 
     @property
     def ends(self) -> Optional[float]:
-        """When the entry runs off; None when that is not known, and for an unblock."""
+        """When the entry expires; None when that is not known, and for an unblock."""
         return None if self.ttl is None or self.action == "unblock" else self.at + min(self.ttl, LARGEST_INTEGER)
+
+    def cleaned(self) -> Record:
+        """Return it as it is kept, and read from older ledgers: texts on one line, names no longer than options may be."""
+        texts = {name: (getattr(self, name), longest) for name, longest in _BOUNDS.items()}
+        cleaned: dict[str, Any] = {name: _clean(text, longest) for name, (text, longest) in texts.items() if text}
+        return self._replace(**cleaned)
 
 
 class Standing(NamedTuple):
-    """A block that was recorded and neither taken back nor run off.
+    """A block that was recorded and neither taken back nor expired.
 
     Attributes:
         began: the record that put the address on the blacklist, which tells why it is there; a renewal is no reason.
@@ -93,7 +118,7 @@ class Filter:
 
 
 def standing(records: Iterable[Record], now: float) -> list[Standing]:
-    """Return the blocks that stand after these records, which are in the order in which they were made.
+    """Return the blocks that stand after these records, which are final and in the order in which they were made.
 
     What was only renewed or changed had begun otherwise, so it is not ours. A block that may have failed counts as standing,
     and an unblock that may have failed as not done: asking the firewall once more does no harm.
@@ -111,7 +136,7 @@ def standing(records: Iterable[Record], now: float) -> list[Standing]:
 
 
 def offences(records: Iterable[Record]) -> int:
-    """Return how many events have led to a block, after these records of one address, which are in the order of time.
+    """Return how many events have led to a block, after these records of one address, which are final and in the order of time.
 
     Blocks without an event count one by one, on the firewall that has most. Renewals do not count, nor do blocks that were
     taken back: all that had time left when their entry was unblocked, and the latest before that, which renewals prolong.
@@ -129,3 +154,18 @@ def offences(records: Iterable[Record]) -> int:
     done = [block for block in blocks if block.outcome == "ok"]
     alone = Counter(block.firewall for block in done if block.event is None)
     return len({block.event for block in done} - {None}) + max(alone.values(), default=0)
+
+
+def firewall_name(url: str) -> str:
+    """Return the address of a firewall in the one form in which the ledger knows it: no credentials, default ports left out."""
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError:
+        port = None
+        parts = urlsplit("")
+    if not parts.hostname:
+        raise InvalidInput("The address of a firewall must be a URL such as https://192.0.2.1; got something else.")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    shown = "" if port in (None, {"https": 443, "http": 80}.get(parts.scheme)) else f":{port}"
+    return f"{parts.scheme}://{host}{shown}{parts.path.rstrip('/')}"

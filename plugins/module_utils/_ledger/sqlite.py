@@ -18,11 +18,8 @@ except ImportError:  # Python can be built without it
 else:
     TROUBLE = (sqlite3.Error, OSError, ValueError)
 
-FORMAT = 1
+FORMAT = 2
 APPLICATION_ID = 0x49524C31
-#: Seconds to wait for other writers; a batch takes some milliseconds, and no more processes wait than there are forks.
-PATIENCE = 10.0
-
 SCHEMA = """
 CREATE TABLE records (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -42,11 +39,13 @@ CREATE TABLE records (
     event TEXT,
     event_rule TEXT,
     overridden TEXT,
+    write TEXT,
     ends REAL
 );
 CREATE INDEX records_of_an_address ON records (address, at);
 CREATE INDEX records_of_an_entry ON records (firewall, address, service);
 CREATE INDEX records_by_time ON records (at);
+CREATE INDEX records_of_a_write ON records (write, id) WHERE write IS NOT NULL;
 CREATE INDEX records_by_end ON records (ends) WHERE action <> 'unblock' AND outcome <> 'failed';
 CREATE TABLE retention (horizon REAL NOT NULL, applied REAL NOT NULL);
 INSERT INTO retention VALUES (0, 0);
@@ -59,7 +58,8 @@ CREATE TRIGGER records_are_kept BEFORE DELETE ON records WHEN OLD.at >= (SELECT 
 """
 
 _COLUMNS = (
-    "at, action, outcome, address, service, firewall, ttl, rule_name, description, code, door, user, job, event, event_rule, overridden"
+    "at, action, outcome, address, service, firewall, ttl, rule_name, description, code, door, user, job, event, event_rule, overridden,"
+    " write"
 )
 _WANTED = (
     "(:event IS NULL OR event = :event)"
@@ -72,7 +72,9 @@ _WANTED = (
     " AND (:actions = '' OR instr(:actions, ' ' || action || ' '))"
     " AND (:door IS NULL OR door = :door)"
 )
-#: Entries with a block that has not run off, whether or not it was taken back.
+#: Not superseded by a later record of the same write.
+_FINAL = "NOT EXISTS (SELECT 1 FROM records AS later WHERE later.write = records.write AND later.id > records.id)"
+#: Entries with a block that has not expired, whether or not it was taken back.
 _LIVE = "SELECT firewall, address, service FROM records WHERE action <> 'unblock' AND outcome <> 'failed' AND"
 
 
@@ -81,15 +83,17 @@ def _join(*parts: str) -> str:
 
 
 INSERT = _join("INSERT INTO records (", _COLUMNS, ", ends) VALUES (", ", ".join("?" * (_COLUMNS.count(",") + 2)), ")")
-FIND = _join("SELECT", _COLUMNS, ", id FROM records WHERE", _WANTED, "ORDER BY at DESC, id DESC LIMIT :limit")
-COUNT = _join("SELECT count(*) FROM records WHERE", _WANTED)
+FIND = _join("SELECT", _COLUMNS, ", id FROM records WHERE", _WANTED, "AND", _FINAL, "ORDER BY at DESC, id DESC LIMIT :limit")
+COUNT = _join("SELECT count(*) FROM records WHERE", _WANTED, "AND", _FINAL)
 #: All records of the entries that may stand, with whether each is wanted.
 LIVES = _join(
-    "SELECT", _COLUMNS, ", id, coalesce(", _WANTED, ", 0) FROM records WHERE (firewall, address, service) IN (",
+    "SELECT", _COLUMNS, ", id, coalesce(", _WANTED, ", 0) FROM records WHERE", _FINAL, "AND (firewall, address, service) IN (",
     _LIVE, "(ends IS NULL OR ends > :now) ) ORDER BY id",  # the clock may have been set back in between
 )  # fmt: skip
 EVENTS = "SELECT DISTINCT event FROM records WHERE substr(event, 1, length(:beginning)) = :beginning ORDER BY event LIMIT :most"
-OFFENCES = _join("SELECT", _COLUMNS, "FROM records WHERE address = ? AND at >= ? AND action IN ('block', 'unblock') ORDER BY at, id")
+OFFENCES = _join(
+    "SELECT", _COLUMNS, "FROM records WHERE address = ? AND at >= ? AND action IN ('block', 'unblock') AND", _FINAL, "ORDER BY at, id"
+)  # fmt: skip
 APPLIED = "SELECT max(applied) FROM retention"
 RETAIN = "UPDATE retention SET horizon = ?, applied = ?"
 POSTPONE = "UPDATE retention SET applied = ?"
@@ -134,7 +138,11 @@ def create(path: str) -> None:
 
 
 def open_file(path: str, *, read_only: bool) -> sqlite3.Connection:
-    """Open a ledger that is there; ValueError is raised for what is none, and for one that is not to be trusted."""
+    """Open a ledger that is there.
+
+    Raises:
+        ValueError, OSError, sqlite3.Error: one of TROUBLE; it is none, is not to be trusted, or cannot be opened.
+    """
     _need_sqlite()
     if os.geteuid() not in (0, os.stat(path).st_uid):
         raise ValueError("it belongs to another user")
@@ -144,19 +152,25 @@ def open_file(path: str, *, read_only: bool) -> sqlite3.Connection:
         needs_none = not os.path.exists(f"{path}-wal") and not os.access(os.path.dirname(path), os.W_OK)
         mode = "ro&immutable=1" if needs_none else "ro"
     address = f"{Path(path).as_uri()}?mode={mode}"
-    connection = sqlite3.connect(address, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
     try:
         ((application,),) = connection.execute("PRAGMA application_id").fetchall()
         ((version,),) = connection.execute("PRAGMA user_version").fetchall()
         if application != APPLICATION_ID:
             raise ValueError("it is not a ledger")
         if version != FORMAT:
-            raise ValueError(f"a newer release of intrusion.response made it (format {version}, this release knows {FORMAT})")
+            age = "a newer" if version > FORMAT else "an older"
+            raise ValueError(f"{age} release of intrusion.response made it (format {version}, this release knows {FORMAT})")
         connection.execute("PRAGMA synchronous = NORMAL")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def wait(connection: sqlite3.Connection, seconds: float) -> None:
+    """Let a connection wait so long for other writers."""
+    connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
 
 def reason(error: Exception) -> str:

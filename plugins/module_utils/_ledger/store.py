@@ -17,8 +17,8 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from .._core.errors import LedgerUnusable
-from .._core.state import FOLDER, state_path
 from . import sqlite
+from .place import parse_path
 from .record import LARGEST_INTEGER, Filter, Record, Standing, offences, standing
 from .sqlite import TROUBLE
 
@@ -29,6 +29,8 @@ Warn = Callable[[str], None]
 
 DAY = 86400
 KEEP_DAYS = 400
+#: Seconds to wait for other writers; a batch takes some milliseconds, and no more processes wait than there are forks.
+PATIENCE = 10.0
 LEAP = 30 * DAY
 
 
@@ -41,20 +43,22 @@ class Ledger:
         path: the file, made with mode 0600 in a directory made with mode 0700; None keeps nothing.
         warn: takes the warnings, one for each kind of trouble until writing works again.
         keep: days after which records are removed, 0 for never. Blocks that still stand are never removed.
+        patience: seconds to wait for other writers, each time; may be changed.
     """
 
-    def __init__(self, path: Optional[str], warn: Warn, keep: int = KEEP_DAYS) -> None:
+    def __init__(self, path: Optional[str], warn: Warn, keep: int = KEEP_DAYS, patience: float = PATIENCE) -> None:
         self.path = path
         self._warn = warn
         self._keep = keep
+        self.patience = patience
         self._told: Optional[str] = None
         self._thread = threading.local()
         self._connections: list[sqlite3.Connection] = []
 
     @classmethod
-    def from_option(cls, value: Optional[str], warn: Warn, keep: int = KEEP_DAYS) -> Ledger:
-        """Make one from the option ledger."""
-        return cls(state_path("ledger", value, os.path.join(FOLDER, "ledger.sqlite3"), warn), warn, keep)
+    def from_option(cls, value: Optional[str], warn: Warn, keep: int = KEEP_DAYS, patience: float = PATIENCE) -> Ledger:
+        """Make one from the option ledger, where "none" switches it off; raises InvalidInput for what is no path."""
+        return cls(parse_path(value, warn), warn, keep, patience)
 
     @property
     def enabled(self) -> bool:
@@ -152,6 +156,7 @@ class Ledger:
             self._thread.file = file
             self._connections.append(connection)
         opened: sqlite3.Connection = self._thread.connection
+        sqlite.wait(opened, self.patience)
         return opened
 
     def _drop(self) -> None:
@@ -197,7 +202,7 @@ class Ledger:
 
 def _row(record: Record) -> list[Any]:
     """Return the values to insert, in a form that SQLite takes."""
-    return [_storable(value) for value in (*record[:-1], record.ends)]
+    return [_storable(value) for value in (*record.cleaned()[:-1], record.ends)]
 
 
 def _storable(value: Any) -> Any:

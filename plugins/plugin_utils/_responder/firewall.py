@@ -25,12 +25,13 @@ from ...module_utils._core.errors import (
     TimeoutUnknown,
     Unreachable,
 )
-from ...module_utils._cos.apply import Job, Writer, read
+from ...module_utils._cos.apply import Writer, read
 from ...module_utils._cos.blacklist import Entry
+from ...module_utils._cos.change import Change
 from ...module_utils._cos.client import CosClient
 from ...module_utils._cos.guard import Guard
 from ...module_utils._cos.record import record_of
-from ...module_utils._cos.wanted import TTL_TOLERANCE
+from ...module_utils._cos.wanted import TTL_TOLERANCE, Wanted
 from .case import ALREADY_BLOCKED, BLOCKED, FAILED, RENEWED, Case, Observer, Result
 from .condition import Condition
 from .firewall_settings import FirewallSettings
@@ -184,17 +185,17 @@ class FirewallWorker:
         events = {event_in(one.description, self._instance) for one in self._view.owned(task.address)}
         return Result(BLOCKED if task.lead.event.id in events else ALREADY_BLOCKED, answered=time.time(), entry=entry)
 
-    def _imagine(self, jobs: dict[Task, Job]) -> None:
+    def _imagine(self, jobs: dict[Task, Change]) -> None:
         settled = []
         for task, job in jobs.items():
-            entry = job.entry
+            entry = job.goal
             if entry is not None:
                 self._view.imagine(entry, task.left)
-                settled.append((task, Result(RENEWED if job.existing else BLOCKED, answered=time.time(), entry=entry)))
+                settled.append((task, Result(RENEWED if job.before else BLOCKED, answered=time.time(), entry=entry)))
         self._observer.listed(self.name, *self._view.hosts())
         self._settle(settled)
 
-    def _write(self, jobs: dict[Task, Job]) -> None:
+    def _write(self, jobs: dict[Task, Change]) -> None:
         """Send what is wanted; what may have arrived is verified later, since that is not urgent."""
         writer = Writer(self._client, LOG.debug)
         self._lost = False
@@ -229,14 +230,14 @@ class FirewallWorker:
 
     def _post(self, task: Task) -> None:
         job = task.job
-        if job is None or job.entry is None:
+        if job is None or job.goal is None:
             return
         if self._lost or self.tasks.is_closed:
             job.failure = NotAttempted("The firewall did not answer an earlier request, or the responder was stopped.")
             return
         task.posted = time.monotonic()
         try:
-            self._client.add(job.fields(job.entry))
+            self._client.add(job.fields())
         except IntrusionResponseError as error:
             job.failure = error
             self._lost = self._lost or isinstance(error, (Unreachable, TimeoutUnknown))
@@ -268,7 +269,11 @@ class FirewallWorker:
         now, door = time.time(), {"firewall": self.settings.address, "door": "responder"}
         events = {entry: event_in(entry.description, self._instance) for entry in self._view.listing.owned_entries()}
         self._observer.found(
-            [record_of(Job(entry.key, result=entry), "block", now, event=event, **door) for entry, event in events.items() if event]
+            [
+                record_of(Change(Wanted(*entry.key), "added", now=entry), now, event=event, **door)
+                for entry, event in events.items()
+                if event
+            ]
         )
 
     def _verify(self) -> None:
@@ -283,23 +288,23 @@ class FirewallWorker:
 
     def _written(self, task: Task) -> Optional[Entry]:
         """Return the entry that a write was to lead to, whoever wrote it."""
-        if task.job is None or task.job.entry is None or task.job.entry.ttl is None:
+        if task.job is None or task.job.goal is None or task.job.goal.ttl is None:
             return None
         passed = time.monotonic() - task.posted + TTL_TOLERANCE
-        return self._view.enough(task.address, min(self._policy.renew_below, task.job.entry.ttl - passed))
+        return self._view.enough(task.address, min(self._policy.renew_below, task.job.goal.ttl - passed))
 
     def _done(self, task: Task, entry: Entry) -> Result:
         """Return the result of a write that is listed."""
-        job, now = task.job or Job(entry.key), time.time()
+        job, now = task.job or Change(Wanted(*entry.key), "added"), time.time()
         if isinstance(job.failure, Rejected) and event_in(entry.description, self._instance) != task.author.event.id:  # somebody else's
             return Result(ALREADY_BLOCKED, answered=now, entry=entry)
         at = task.answered or now
-        if job.entry is not None and entry.ttl is not None and 0 <= (job.entry.ttl or 0) - entry.ttl <= now - at + TTL_TOLERANCE:
-            entry = entry._replace(ttl=job.entry.ttl)  # only the time since the write is missing
-        job.result, job.failure = entry, None
+        if job.goal is not None and entry.ttl is not None and 0 <= (job.goal.ttl or 0) - entry.ttl <= now - at + TTL_TOLERANCE:
+            entry = entry._replace(ttl=job.goal.ttl)  # only the time since the write is missing
+        job.now, job.failure = entry, None
         self.condition.wrote()
         self._record(task, job, at)
-        return Result(RENEWED if job.existing else BLOCKED, answered=at, entry=entry)
+        return Result(RENEWED if job.before else BLOCKED, answered=at, entry=entry)
 
     def _insist(self, writer: Writer, tasks: list[Task]) -> None:
         """Go the long way with entries that are not listed as they should be: replace them, or find out why not."""
@@ -308,17 +313,17 @@ class FirewallWorker:
             self._view.adopt(listing)
             self._observer.listed(self.name, *self._view.hosts())
         for task in tasks:
-            job = task.job or Job((task.address, self._policy.service))
+            job = task.job or Change(Wanted(task.address, self._policy.service), "added")
             failure = task.failure = job.failure
             entry = None if listing.stale else self._written(task)
             if entry is not None or failure is None:
-                written = entry or job.result or job.entry
+                written = entry or job.now or job.goal
                 if written is not None:
                     self._settle([(task, self._done(task, written))])
-            elif isinstance(failure, Rejected) and job.existing is None and not task.bare:
+            elif isinstance(failure, Rejected) and job.before is None and not task.bare:
                 task.bare = True
                 self.tasks.back([task])
-            elif failure.retryable or (not task.tries and (job.existing or isinstance(failure, NotListedAfterWrite))):
+            elif failure.retryable or (not task.tries and (job.before or isinstance(failure, NotListedAfterWrite))):
                 # another responder may be replacing the same entry right now
                 self.tasks.later(task, min(LONGEST_TASK_PAUSE, FIRST_PAUSE * 2**task.tries))
                 task.tries += 1
@@ -354,10 +359,10 @@ class FirewallWorker:
     def _fail(self, tasks: Iterable[Task], error: IntrusionResponseError, outcome: Optional[str] = None) -> None:
         settled = []
         for task in tasks:
-            job = task.job or Job((task.address, self._policy.service))
+            job = task.job or Change(Wanted(task.address, self._policy.service), "added")
             job.failure = error
             self._record(task, job, time.time(), outcome)
-            settled.append((task, Result(FAILED, error.code, error.message, task.answered, job.result)))
+            settled.append((task, Result(FAILED, error.code, error.message, task.answered, job.now)))
         self._settle(settled)
 
     def _settle(self, settled: Sequence[tuple[Task, Result]]) -> None:
@@ -369,12 +374,12 @@ class FirewallWorker:
         if results:
             self._observer.settled(self.name, results)
 
-    def _record(self, task: Task, job: Job, at: float, outcome: Optional[str] = None) -> None:
+    def _record(self, task: Task, job: Change, at: float, outcome: Optional[str] = None) -> None:
         if self._dry_run:
             return
         cause = task.author.event if task.job is not None else task.lead.event
         event = {"event": cause.id, "event_rule": cause.reason}
-        record = record_of(job, "renew" if job.existing else "block", at, firewall=self.settings.address, door="responder", **event)
+        record = record_of(job, at, firewall=self.settings.address, door="responder", **event)
         self._observer.wrote(record if outcome is None else record._replace(outcome=outcome))
 
     def _refresh_guard(self) -> None:

@@ -15,7 +15,7 @@ from ...module_utils._core.options import COS_CONNECTION, NEVER_BLOCK_ENV, Optio
 from ...module_utils._core.wire import REQUESTS_IMPORT_ERROR
 from ...module_utils._cos.client import CosClient
 from ...module_utils._cos.guard import parse_networks
-from ...module_utils._cos.record import firewall_name
+from ...module_utils._ledger.record import firewall_name
 from .section import Section
 
 #: The worker sends again by itself, with the listing in view; further repetitions below it would only hold others up.

@@ -10,7 +10,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from ...module_utils._cos.blacklist import LONGEST_TTL
+from ...module_utils._core.options import LONGEST_TTL
 from .section import Section
 
 WINDOW = 60.0

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Optional
 
-from ...module_utils._core.options import CONTROL_CHARACTERS
-from ...module_utils._cos.blacklist import ALL_SERVICES, LONGEST_TTL, parse_service
+from ...module_utils._core.options import CONTROL_CHARACTERS, LONGEST_TTL
+from ...module_utils._cos.blacklist import ALL_SERVICES, parse_service
 from ...module_utils._ips.event import Event
 from .section import Section
 

@@ -15,8 +15,10 @@ from collections.abc import Iterable, Sequence
 from typing import Callable, NamedTuple, Optional
 
 from ...module_utils._core.errors import IntrusionResponseError
-from ...module_utils._cos.apply import Job, Writer
-from ...module_utils._cos.blacklist import LONGEST_TTL, Entry
+from ...module_utils._core.options import LONGEST_TTL
+from ...module_utils._cos.apply import Writer
+from ...module_utils._cos.blacklist import Entry
+from ...module_utils._cos.change import Change
 from ...module_utils._cos.wanted import Wanted
 from .case import Case
 from .policy import Policy
@@ -45,7 +47,7 @@ class Task:
         self.address = case.address
         self.until = case.until
         self.longest = case.ttl
-        self.job: Optional[Job] = None
+        self.job: Optional[Change] = None
         self.author = case
         self.posted = 0.0
         self.answered: Optional[float] = None
@@ -73,7 +75,7 @@ class Task:
         return min(LONGEST_TTL, self.longest, max(1, math.ceil(self.until - time.time())))
 
 
-def job_for(task: Task, owned: Sequence[Entry], policy: Policy) -> Job:
+def job_for(task: Task, owned: Sequence[Entry], policy: Policy) -> Change:
     """Return what to write: an existing entry keeps its texts, and is not shortened, since it has less time than is wanted."""
     ttl, lead = task.left, task.lead
     wanted = Wanted(
@@ -84,10 +86,10 @@ def job_for(task: Task, owned: Sequence[Entry], policy: Policy) -> Job:
         rule_name=None if owned else policy.rule_name if task.bare else lead.rule_name,
         description=None if owned or task.bare else lead.description,
         close_established=policy.close_established,
-        text_mismatch="warn",
+        stored_mismatch="warn",
     )
     existing = owned[0] if owned else None
-    return Job(wanted.key, wanted, wanted.over(existing), existing)
+    return Change(wanted, "renewed" if existing else "added", existing)
 
 
 class Tasks:

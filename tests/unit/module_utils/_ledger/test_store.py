@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.intrusion.response.plugins.module_utils._core.text import clean
 from ansible_collections.intrusion.response.plugins.module_utils._ledger import sqlite
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Filter, Record, offences, standing
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import DAY, Ledger
@@ -65,9 +66,14 @@ made = st.builds(
     description=texts,
     code=st.one_of(st.none(), st.just("unreachable")),
     door=st.sampled_from(("responder", "cos_blacklist_entry")),
+    user=st.one_of(st.none(), texts),
+    job=st.none(),
     event=names,
     event_rule=st.one_of(st.none(), texts),
-)
+    overridden=st.none(),
+    write=st.sampled_from((None, None, "1", "2")),
+    id=st.none(),
+).map(lambda one: one._replace(write=one.write and " ".join((one.firewall, one.address, one.service, one.action, one.write))))
 filters = st.builds(
     Filter,
     event=names,
@@ -103,8 +109,8 @@ def passes(wanted: Filter, one: Record) -> bool:
 
 
 def kept(one: Record, number: int) -> Record:
-    """A record as it comes back: numbered, half characters replaced, numbers bounded."""
-    given = {name: value.replace("\ud800", "?") if isinstance(value, str) else value for name, value in one._asdict().items()}
+    """A record as it comes back: numbered, texts cleaned, numbers bounded."""
+    given = {name: clean(value) if isinstance(value, str) else value for name, value in one._asdict().items()}
     return Record(**{**given, "id": number, "ttl": one.ttl if one.ttl is None else min(one.ttl, 2**53)})
 
 
@@ -179,6 +185,7 @@ def test_it_answers_as_a_plain_list_would(batches: list[list[Record]], wanted: F
         ledger = Ledger(os.path.join(directory, "ledger"), warnings.append, keep=0)
         assert all(ledger.record(batch) for batch in batches)
         model = [kept(one, number) for number, one in enumerate((one for batch in batches for one in batch), 1)]
+        model = [one for one in model if one.write is None or one.id == max(other.id for other in model if other.write == one.write)]
         newest_first = sorted((one for one in model if passes(wanted, one)), key=lambda one: (one.at, one.id), reverse=True)
         assert ledger.find(wanted, limit) == (newest_first[: limit or None], len(newest_first))
         in_order = sorted(model, key=lambda one: (one.at, one.id))
@@ -200,6 +207,32 @@ def test_what_a_clock_that_was_ahead_recorded_is_taken_in_its_order(ledger: Ledg
     ahead = NOW + 1800
     ledger.record([record(ahead, ttl=36000), record(ahead + 1, "unblock"), record(NOW, ttl=36000)])
     assert [found.began.at for found in ledger.standing(Filter(), NOW)] == [NOW]
+
+
+def test_a_write_that_is_completed_counts_once(ledger: Ledger) -> None:
+    intents = [record(NOW - 9, outcome="unknown", address=f"203.0.113.{number}", write=f"w{number}", ttl=600) for number in range(4)]
+    ledger.record(intents)
+    assert [found.last.outcome for found in ledger.standing(Filter(), NOW)] == ["unknown"] * 4
+    ended = [one._replace(at=NOW - 5, outcome=outcome) for one, outcome in zip(intents, ("ok", "failed", "unknown"))]
+    ledger.record(ended)
+    found, total = ledger.find(Filter())
+    assert total == 4
+    assert [(one.address[-1], one.outcome) for one in found] == [("2", "unknown"), ("1", "failed"), ("0", "ok"), ("3", "unknown")]
+    assert [one.last.address[-1] for one in ledger.standing(Filter(), NOW)] == ["3", "0", "2"]
+    assert [ledger.offences(f"203.0.113.{number}", 0) for number in range(4)] == [1, 0, 0, 0]
+    ledger.record([record(NOW - 4, "unblock", "unknown", address="203.0.113.0", write="w9")])
+    assert "203.0.113.0" in [one.last.address for one in ledger.standing(Filter(), NOW)], "it may not have been taken off"
+    ledger.record([record(NOW - 3, "unblock", address="203.0.113.0", write="w9")])
+    assert "203.0.113.0" not in [one.last.address for one in ledger.standing(Filter(), NOW)]
+    assert ledger.offences("203.0.113.0", 0) == 0
+
+
+def test_what_cannot_be_shown_is_cleaned(ledger: Ledger) -> None:
+    ledger.record([record(event="e" * 300, event_rule="bad\x1b[2J\nrule " * 30, rule_name="two\nlines " * 40, description="\u202egnp.exe")])
+    (kept,), _total = ledger.find(Filter())
+    assert len(kept.event) == len(kept.event_rule) == 200 and "bad?[2J rule" in kept.event_rule
+    assert kept.rule_name == " ".join(["two lines"] * 40), "compared with what is listed, and so not cut"
+    assert kept.description == "?gnp.exe"
 
 
 def test_what_stands() -> None:
@@ -245,7 +278,7 @@ def test_a_directory_of_the_user_keeps_its_mode(tmp_path: Path, warnings: list[s
         "UPDATE records SET address = '192.0.2.9'",
         "DELETE FROM records",
         "DELETE FROM records WHERE id = 1",
-        f"REPLACE INTO records (id, {', '.join(Record._fields[:-1])}) VALUES (1, 1, 'block', 'ok', {', '.join(['1'] * 13)})",
+        f"REPLACE INTO records (id, {', '.join(Record._fields[:-1])}) VALUES (1, 1, 'block', 'ok', {', '.join(['1'] * 14)})",
     ],
 )
 def test_append_only(ledger: Ledger, path: Path, statement: str) -> None:

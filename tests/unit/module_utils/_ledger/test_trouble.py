@@ -61,17 +61,16 @@ def test_a_newer_format(ledger: Ledger, path: Path, warnings: list[str]) -> None
     ledger.record([record()])
     ledger.close()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     assert not ledger.record([record()])
-    assert "a newer release of intrusion.response" in warnings[0] and "format 2" in warnings[0]
+    assert "a newer release of intrusion.response" in warnings[0] and "format 3" in warnings[0]
     with pytest.raises(LedgerUnusable, match="newer release"):
         ledger.find(Filter())
     assert rows(path) == 1
 
 
-def test_a_locked_file(path: Path, warnings: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "PATIENCE", 0.05)
-    ledger = Ledger(str(path), warnings.append)
+def test_a_locked_file(path: Path, warnings: list[str]) -> None:
+    ledger = Ledger(str(path), warnings.append, patience=0.05)
     ledger.record([record()])
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from ansible_collections.intrusion.response.plugins.module_utils._cos.apply import Job
+from ansible_collections.intrusion.response.plugins.module_utils._cos.change import Change
+from ansible_collections.intrusion.response.plugins.module_utils._cos.wanted import Wanted
 from ansible_collections.intrusion.response.plugins.module_utils._ips.event import Event
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder import firewall as module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.case import Case, Result
@@ -362,7 +363,7 @@ def test_the_case_that_is_being_written_is_not_let_go() -> None:
     cases = [Case(event, HOST, 0.0, False, 60, float(number), "", "", {"fw1"}, told={}) for number in range(2)]
     assert tasks.put(cases[0]) is None
     (task,) = tasks.take(10)
-    task.job, task.author = Job((HOST, "all_services")), cases[0]
+    task.job, task.author = Change(Wanted(HOST), "added"), cases[0]
     assert tasks.put(cases[1]) is None and not tasks.release(cases[0])
     assert tasks.settle(task) == cases
 

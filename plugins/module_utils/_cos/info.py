@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Callable, Optional, Protocol
 
 from .._core.errors import NotFound
-from .._core.options import refuse_control_characters
-from .blacklist import Entry, Listing, expiry, parse_host, parse_service
+from .._core.options import parse_ipv4, refuse_control_characters
+from .blacklist import Entry, Listing, expiry, normal_alert_type, parse_service
 
 
 class Device(Protocol):
@@ -42,9 +42,9 @@ class Filter:
         """Validate module options; raises InvalidInput."""
         alert_type = params["alert_type"]
         return cls(
-            hosts=tuple(parse_host("hosts", host) for host in params["hosts"]),
+            hosts=tuple(parse_ipv4("hosts", host) for host in params["hosts"]),
             service=None if params["service"] is None else parse_service("service", params["service"]),
-            alert_type=None if alert_type in (None, "", "ALL") else refuse_control_characters("alert_type", alert_type),
+            alert_type=None if alert_type in (None, "", "ALL") else normal_alert_type(refuse_control_characters("alert_type", alert_type)),
             ttl_meaning=params["ttl_meaning"],
         )
 

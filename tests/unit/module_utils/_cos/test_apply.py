@@ -1,22 +1,19 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Properties of the blacklist entry: planning is pure, applying a plan settles it, and nothing is ever lost."""
+"""Properties of carrying out changes: it settles what was foretold, touches nothing else, and nothing is ever lost."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.intrusion.response.plugins.module_utils._cos.apply import Job
+from ansible_collections.intrusion.response.plugins.module_utils._cos.apply import BATCH, ensure
 from ansible_collections.intrusion.response.plugins.module_utils._cos.blacklist import Entry, Listing
-from ansible_collections.intrusion.response.plugins.module_utils._cos.entry import (
-    ensure_absent,
-    ensure_present,
-    plan_absent,
-    plan_present,
-)
+from ansible_collections.intrusion.response.plugins.module_utils._cos.change import Change, changes, many_results, one_result
 from ansible_collections.intrusion.response.plugins.module_utils._cos.wanted import Wanted
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -47,8 +44,7 @@ def requests(draw: st.DrawFn) -> Wanted:
         renew_below=draw(st.one_of(st.none(), st.integers(1, ttl or 300))),
         rule_name=draw(st.one_of(st.none(), st.sampled_from(TEXTS))),
         description=draw(st.one_of(st.none(), st.sampled_from(TEXTS))),
-        every_service=False,
-    )
+        )
 
 
 class Firewall:
@@ -94,14 +90,18 @@ def undecidable(firewall: Firewall, wanted: Wanted) -> bool:
     return wanted.ttl is None and any(entry.ttl is None and wanted.differences(entry) for entry in owned)
 
 
+def bring(firewall: Firewall, wanted: Wanted, *, check_mode: bool = False) -> dict[str, Any]:
+    result = one_result(*ensure(firewall, [wanted], check_mode=check_mode, warn=lambda _message: None))
+    return {name: value for name, value in result.items() if name != "expires_at"}
+
+
 @pytest.mark.parametrize("ttl", [None, 0])
 def test_an_entry_of_unknown_life_is_not_shortened_by_chance(ttl: int | None) -> None:
     firewall = Firewall([Entry("203.0.113.5", "all_services", ttl, "REST", "", "for ever")])
     with pytest.raises(InvalidInput, match="give ttl"):
-        ensure_present(firewall, Wanted("203.0.113.5", description="new"), check_mode=False, warn=lambda _unused: None)
+        bring(firewall, Wanted("203.0.113.5", description="new"))
     assert firewall.writes == 0
-    given = Wanted("203.0.113.5", description="new", ttl=60)
-    assert ensure_present(firewall, given, check_mode=False, warn=lambda _unused: None).plan.changed
+    assert bring(firewall, Wanted("203.0.113.5", description="new", ttl=60))["changed"]
 
 
 @given(listings, requests())
@@ -109,14 +109,14 @@ def test_present_settles(held: list[Entry], wanted: Wanted) -> None:
     firewall = Firewall(held)
     assume(not undecidable(firewall, wanted))
     bystanders = others(firewall, wanted)
-    predicted = ensure_present(firewall, wanted, check_mode=True, warn=lambda _unused: None)
+    predicted = bring(firewall, wanted, check_mode=True)
     assert firewall.writes == 0
-    done = ensure_present(firewall, wanted, check_mode=False, warn=lambda _unused: None)
-    assert done.result() == predicted.result()
-    assert done.plan.changed == bool(firewall.writes)
+    done = bring(firewall, wanted)
+    assert done == predicted
+    assert done["changed"] == bool(firewall.writes)
     assert others(firewall, wanted) == bystanders
-    again = ensure_present(firewall, wanted, check_mode=False, warn=lambda _unused: None)
-    assert not again.plan.changed and again.entry == done.entry
+    again = bring(firewall, wanted)
+    assert not again["changed"] and again["entry"] == done["entry"]
 
 
 @given(listings, requests())
@@ -124,13 +124,13 @@ def test_what_is_not_given_survives(held: list[Entry], wanted: Wanted) -> None:
     firewall = Firewall(held)
     assume(not undecidable(firewall, wanted))
     before = Listing.from_wire(firewall.blacklist()).owned(wanted.key)
-    done = ensure_present(firewall, wanted, check_mode=False, warn=lambda _unused: None)
-    if before and done.plan.changed:
+    done = bring(firewall, wanted)
+    if before and done["changed"]:
         for name in ("rule_name", "description"):
             if getattr(wanted, name) is None:
-                assert getattr(done.entry, name) == getattr(before[0], name)
+                assert done["entry"][name] == getattr(before[0], name)
         if wanted.ttl is None and wanted.renew_below is None and before[0].ttl is not None:
-            assert done.entry.ttl == before[0].ttl
+            assert done["entry"]["ttl"] == before[0].ttl
 
 
 @given(listings, requests(), st.booleans())
@@ -138,35 +138,13 @@ def test_absent_settles(held: list[Entry], wanted: Wanted, every_service: bool) 
     wanted = Wanted(wanted.host, wanted.service, "absent", every_service=every_service)
     firewall = Firewall(held)
     foreign = [entry for entry in firewall.held if not entry.owned]
-    predicted = ensure_absent(firewall, wanted, check_mode=True, warn=lambda _unused: None)
+    predicted = bring(firewall, wanted, check_mode=True)
     assert firewall.writes == 0
-    done = ensure_absent(firewall, wanted, check_mode=False, warn=lambda _unused: None)
-    assert done.result() == predicted.result() and done.plan.changed == bool(firewall.writes)
+    done = bring(firewall, wanted)
+    assert done == predicted and done["changed"] == bool(firewall.writes)
     assert [entry for entry in firewall.held if not entry.owned] == foreign
-    assert not plan_absent(wanted, Listing.from_wire(firewall.blacklist())).changed
-
-
-@given(listings, requests())
-def test_planning_is_pure(held: list[Entry], wanted: Wanted) -> None:
-    firewall = Firewall(held)
-    assume(not undecidable(firewall, wanted))
-    listing = Listing(firewall.held)
-    assert plan_present(wanted, listing) == plan_present(wanted, listing)
-
-
-@given(st.integers(1, 1000), st.integers(0, 1000))
-def test_a_ticking_ttl_is_never_a_change(ttl: int, elapsed: int) -> None:
-    entry = Entry("203.0.113.5", "all_services", max(1, ttl - elapsed), "REST", "", "")
-    assert not plan_present(Wanted("203.0.113.5", ttl=ttl), Listing([entry])).changed
-
-
-@given(
-    st.dictionaries(st.sampled_from(Entry._fields), st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20)))
-)
-def test_any_listed_value_can_be_read(raw: dict) -> None:
-    entry = Entry.from_wire(raw)
-    assert entry.ttl is None or isinstance(entry.ttl, int)
-    assert entry.covers("203.0.113.5") in (True, False)
+    assert done["still_blocked"] == [entry._asdict() for entry in firewall.held if entry.host == wanted.host], "nothing is kept quiet"
+    assert not any(change.writes for change in changes([wanted], Listing.from_wire(firewall.blacklist())))
 
 
 @given(held=listings, wanted=requests(), name=st.sampled_from(TEXTS), every_service=st.booleans(), check_mode=st.booleans())
@@ -176,16 +154,28 @@ def test_what_bears_another_rule_name_stays(
     wanted = replace(wanted, state="absent", rule_name=name, every_service=every_service, match_rule_name=True)
     firewall = Firewall(held)
     before = list(firewall.held)
-    warnings: list[str] = []
-    noted: list[tuple[Job, str]] = []
-
-    def note(job: Job, action: str) -> None:
-        noted.append((job, action))
-
-    done = ensure_absent(firewall, wanted, check_mode=check_mode, warn=warnings.append, note=note)
+    intended: list[Change] = []
+    done, _blocking = ensure(firewall, [wanted], check_mode=check_mode, warn=lambda _message: None, intend=intended.extend)
     named = [entry for entry in before if entry.owned and entry.host == wanted.host and (every_service or entry.key == wanted.key)]
     gone = [entry for entry in named if entry.rule_name == name]
-    assert done.plan.changed == bool(gone)
+    assert one_result(done, [])["changed"] == bool(gone)
     assert firewall.held == (before if check_mode else [entry for entry in before if entry not in gone])
-    assert [job.key for job, action in noted if action == "removed"] == ([] if check_mode else [entry.key for entry in gone])
-    assert sum("left alone" in warning for warning in warnings) == len(named) - len(gone)
+    assert [change.key for change in intended] == ([] if check_mode else [entry.key for entry in gone])
+    assert sum("left alone" in str(change.remark) for change in done) == len(named) - len(gone)
+
+
+def test_changes_are_announced_in_batches_before_they_are_sent() -> None:
+    firewall = Firewall([])
+    announced: list[int] = []
+
+    def intend(found: Sequence[Change]) -> None:
+        assert firewall.writes == sum(announced) and not any(change.sent for change in found)
+        announced.append(len(found))
+
+    hosts = [f"203.0.{number // 250}.{number % 250 + 1}" for number in range(2 * BATCH + 5)]
+    for state in ("present", "absent"):
+        done, _blocking = ensure(
+            firewall, [Wanted(host, state=state) for host in hosts], check_mode=False, warn=pytest.fail, intend=intend
+        )
+        assert all(change.sent and change.settled for change in done) and many_results(done, [])["changed"]
+    assert announced == [BATCH, BATCH, 5] * 2

@@ -223,4 +223,4 @@ def test_a_full_firewall(door) -> None:
 
 def test_foreign_entries_that_still_block(door) -> None:
     result = many(door, entries=entries(["198.51.100.7"]), state="absent")
-    assert not result["changed"] and result["foreign_entries"] and door.warnings
+    assert not result["changed"] and result["still_blocked"] and door.warnings

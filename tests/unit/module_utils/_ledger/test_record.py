@@ -1,0 +1,20 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the ledger names firewalls."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.intrusion.response.plugins.module_utils._core.errors import IntrusionResponseError
+from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import firewall_name
+
+
+def test_names_of_firewalls() -> None:
+    for url in ("https://FW.example.com", "https://fw.example.com:443/", " https://user:secret@fw.example.com// ", "HTTPS://fw.example.com?x#y"):
+        assert firewall_name(url) == "https://fw.example.com"
+    assert firewall_name("http://[2001:DB8::1]:8080/a/") == "http://[2001:db8::1]:8080/a"
+    for url in ("", "fw", "https://", "https://[::1", "https://fw:99999"):
+        with pytest.raises(IntrusionResponseError) as caught:
+            firewall_name(url)
+        assert caught.value.code == "invalid_input"
