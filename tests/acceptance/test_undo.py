@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
+import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -237,3 +241,35 @@ def test_refused(fleet: Fleet) -> None:
         played = undo(fleet, **variables)
         assert played.status != 0 and says in " ".join(played.output.split()), played.output
     assert fleet.writes() == [] and "203.0.113.5" in blocked(fleet)
+
+
+@pytest.mark.parametrize("end", ["SIGTERM", "SIGINT", "timeout"])
+def test_a_run_that_ends_in_the_middle_is_taken_back(fleet: Fleet, end: str) -> None:
+    at_first = blocked(fleet)
+    hosts = [f"203.0.{number // 250}.{number % 250 + 1}" for number in range(1000)]
+    connection = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    options = {"api_url": "{{ cos_api_url }}", **{name: f"{{{{ cos_{name} }}}}" for name in ("username", "password", "ca_path")}}
+    task = {
+        "intrusion.response.cos_blacklist_entries": {**options, "hosts": hosts, "ttl": 3600, "rule_name": "feed"},
+        "delegate_to": "localhost", "vars": connection, **({"timeout": 3} if end == "timeout" else {}),
+    }  # fmt: skip
+    playbook = fleet.write_playbook("feed.json", [{"hosts": "fw1", "gather_facts": False, "tasks": [task]}])
+    fleet.control("PATCH", "settings", {"latency_ms": 20})
+    with subprocess.Popen(
+        fleet.command(playbook), env=fleet.environment(), cwd=fleet.temporary, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    ) as run:  # fmt: skip
+        while len(blocked(fleet)) < len(at_first) + 100:
+            assert run.poll() is None
+            time.sleep(0.05)
+        if end != "timeout":
+            os.killpg(run.pid, signal.Signals[end])
+        assert run.wait(60) != 0
+    with suppress(ProcessLookupError):
+        os.killpg(run.pid, signal.SIGKILL)  # what a terminal or a container that goes away leaves of it
+    fleet.control("PATCH", "settings", {"latency_ms": 0})
+    written = blocked(fleet) - at_first
+    assert 0 < len(written) < len(hosts)
+    undone = undo(fleet, "--limit", "fw1", last="10")
+    assert undone.status == 0, undone.output
+    assert blocked(fleet) == at_first

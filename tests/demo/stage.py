@@ -123,8 +123,11 @@ class Stage:
         self.secrets = [user["password"], blocker["password"], self.responder.secret]
         path = [part for part in os.environ.get("PATH", os.defpath).split(os.pathsep) if "shims" not in Path(part).parts]
         kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN_VARIABLES)}
+        home = self.place / "home"
+        home.mkdir()
         self.environment = kept | utf8_locale() | {
-            "HOME": str(self.place),
+            "HOME": str(home),
+            "INTRUSION_RESPONSE_LEDGER": str(self.place / "state" / "ledger.sqlite3"),
             "PATH": os.pathsep.join([str(BIN), *path]),
             "ANSIBLE_CONFIG": str(self.place / "ansible.cfg"),
             "ANSIBLE_NOCOLOR": "1",

@@ -104,6 +104,9 @@ def _ttl(firewall: Firewall, given: dict[str, str]) -> int:
     text = given.get("ttl", str(DEFAULT_TTL))
     if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) > MAX_TTL:
         raise _bad("ttl out of range")
+    longest = firewall.switches["longest_ttl"]
+    if longest != "none" and int(text) > int(longest):
+        return int(longest)
     if int(text) == 0:
         rule = firewall.switches["ttl_zero"]
         if rule == "400":
@@ -213,10 +216,11 @@ def _list(firewall: Firewall, req: Req) -> Reply:
 
 def _listed(firewall: Firewall, entry: Entry) -> dict[str, Any]:
     remaining = firewall.switches["ttl_in_list"] == "remaining"
+    host = f"{entry.host}/32" if firewall.switches["host_in_list"] == "network" and "/" not in entry.host else entry.host
     return {
-        "host": entry.host, "service": _service(entry.service, firewall.switches["all_services_in_list"]),
+        "host": host, "service": _service(entry.service, firewall.switches["all_services_in_list"]),
         "ttl": _ttl_json(firewall, entry.remaining(firewall.clock.now()) if remaining else entry.ttl),
-        "alert_type": entry.alert_type, **_texts(firewall, entry),
+        "alert_type": firewall.switches["own_alert_type"] if entry.alert_type == OWNED else entry.alert_type, **_texts(firewall, entry),
     }
 
 

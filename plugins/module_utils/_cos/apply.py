@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Callable, Optional, Protocol
+from collections.abc import Sequence
+from typing import Any, Callable, Optional
 
 from .._core.errors import (
     AuthFailed,
@@ -28,6 +28,7 @@ from .._core.errors import (
 )
 from .blacklist import Entry, Listing
 from .change import Change, changes, is_cut, judge, still_blocking, unmet
+from .client import CosClient
 from .guard import Guard
 from .wanted import Purge, Wanted
 
@@ -38,40 +39,13 @@ Intend = Callable[[Sequence[Change]], None]
 BATCH = 250
 
 
-class Firewall(Protocol):
-    """What the resource needs of a client."""
-
-    @property
-    def attempts(self) -> int:
-        """How often a write may be sent."""
-
-    def wait(self, attempt: int) -> None:
-        """Pause before repetition number attempt (from 0)."""
-
-    def blacklist(self) -> dict[str, Any]:
-        """Return the answer that lists the whole blacklist."""
-
-    def add(self, fields: Mapping[str, str]) -> dict[str, Any]:
-        """Add an entry."""
-
-    def remove(self, fields: Mapping[str, str]) -> None:
-        """Remove an entry."""
-
-    def each(self, function: Callable[[Any], None], items: Iterable[Any]) -> None:
-        """Call function, which must not raise, for every item."""
-
-
-def read(firewall: Firewall) -> Listing:
+def read(firewall: CosClient) -> Listing:
     """Return the whole blacklist, normalised."""
     return Listing.from_wire(firewall.blacklist())
 
 
-def announce_nothing(_changes: Sequence[Change]) -> None:
-    """Record no intent."""
-
-
 def ensure(
-    firewall: Firewall,
+    firewall: CosClient,
     wanted: Sequence[Wanted],
     guard: Optional[Guard] = None,
     *,
@@ -79,7 +53,7 @@ def ensure(
     stop: bool = False,
     check_mode: bool,
     warn: Warn,
-    intend: Intend = announce_nothing,
+    intend: Optional[Intend] = None,
 ) -> tuple[list[Change], list[Entry]]:
     """Bring all entries to the wanted state.
 
@@ -130,7 +104,7 @@ class Writer:
         intend: is called with changes before they are first sent.
     """
 
-    def __init__(self, firewall: Firewall, warn: Warn, stop: bool = False, intend: Intend = announce_nothing) -> None:
+    def __init__(self, firewall: CosClient, warn: Warn, stop: bool = False, intend: Optional[Intend] = None) -> None:
         self.firewall = firewall
         self.warn = warn
         self.stop = stop
@@ -275,7 +249,7 @@ class Writer:
     def _send_first(self, found: Sequence[Change], function: Callable[[Change], Any]) -> None:
         for start in range(0, len(found), BATCH):
             batch = found[start : start + BATCH]
-            if not self.stopped:
+            if self._intend is not None and not self.stopped:
                 self._intend(batch)
             self._send(batch, function)
 

@@ -8,24 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Callable, Optional, Protocol
+from typing import Any, Callable, Optional
 
 from .._core.errors import NotFound
 from .._core.options import parse_ipv4, refuse_control_characters
 from .blacklist import Entry, Listing, expiry, normal_alert_type, parse_service
-
-
-class Device(Protocol):
-    """What reading needs of a client."""
-
-    def blacklist(self) -> dict[str, Any]:
-        """Return the answer that lists the whole blacklist."""
-
-    def about(self) -> dict[str, Any]:
-        """Return what the device says of itself."""
-
-    def high_availability(self) -> dict[str, Any]:
-        """Return the state of high availability."""
+from .client import CosClient
 
 
 @dataclass(frozen=True)
@@ -57,7 +45,7 @@ class Filter:
         )
 
 
-def listing(client: Device, wanted: Filter, warn: Callable[[str], None]) -> dict[str, Any]:
+def listing(client: CosClient, wanted: Filter, warn: Callable[[str], None]) -> dict[str, Any]:
     """Return entries, raw and total as module return values."""
     found = Listing.from_wire(client.blacklist())
     now, counts_down = time.time(), wanted.ttl_meaning == "remaining"
@@ -72,7 +60,7 @@ def listing(client: Device, wanted: Filter, warn: Callable[[str], None]) -> dict
     }
 
 
-def device(client: Device) -> dict[str, Any]:
+def device(client: CosClient) -> dict[str, Any]:
     """Return device and high_availability as module return values."""
     about = client.about()
     try:

@@ -162,6 +162,18 @@ def _ttl_types(api):
     return type(_add(api).json()["blacklist_entry"]["ttl"]), type(api.entries()[0]["ttl"])
 
 
+def _longest_ttl(api):
+    added = _add(api, ttl=86400).json()["blacklist_entry"]["ttl"], api.entries()[0]["ttl"]
+    _add(api, ttl=100)
+    return *added, api.entries()[0]["ttl"]
+
+
+def _foreign_and_own(api):
+    api.emulator.seed({"firewalls": {"fw1": {"entries": [{"host": "192.0.2.0/24", "alert_type": "IDP"}]}}})
+    _add(api)
+    return [(entry["host"], entry["alert_type"]) for entry in api.entries()]
+
+
 def _repost(api):
     _add(api, ttl=100, description="old")
     api.emulator.advance(10)
@@ -296,6 +308,11 @@ SEEN = {
     "cos.renew_can_shorten": (_shorten, {"yes": ("100", "400"), "no": ("300", "400")}),
     "cos.delete_missing": (lambda api: api.cos("DELETE", "?" + KEY).status, {"404": 404, "200": 200}),
     "cos.delete_foreign": (_delete_foreign, {"404": (404, 1), "403": (403, 1), "400": (400, 1)}),
+    "cos.longest_ttl": (_longest_ttl, {"none": ("86400", "86400", "100"), "200": ("200", "200", "100")}),
+    "cos.host_in_list": (_foreign_and_own, {
+        "address": [("192.0.2.0/24", "IDP"), ("203.0.113.5", "REST")], "network": [("192.0.2.0/24", "IDP"), ("203.0.113.5/32", "REST")]}),
+    "cos.own_alert_type": (_foreign_and_own, {
+        "REST": [("192.0.2.0/24", "IDP"), ("203.0.113.5", "REST")], "rest": [("192.0.2.0/24", "IDP"), ("203.0.113.5", "rest")]}),
     "cos.all_services_in_list": (_services, {"": ("all_services", ""), "all_services": ("all_services",) * 2}),
     "cos.all_services_in_reply": (_services, {"all_services": ("all_services", ""), "": ("", "")}),
     "cos.empty_text": (_empty_text, {"-": ("-", "-"), "": ("", "")}),

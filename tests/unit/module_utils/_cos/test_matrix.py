@@ -10,6 +10,7 @@ import random
 
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._core.errors import IntrusionResponseError
+from ansible_collections.intrusion.response.plugins.module_utils._cos.guard import Guard
 
 from emulator.switches import deviations
 
@@ -21,6 +22,7 @@ REFUSALS = {
     ("cos.list_cap", "2"): "listing_truncated",
     ("cos.text_limit", "truncate:8"): "stored_differently",
     ("cos.text_limit", "reject:8"): "rejected",
+    ("cos.longest_ttl", "200"): "stored_differently",
     ("cos.capacity", "2:400"): "rejected",
     ("cos.capacity", "2:500"): "server_fault",
     ("cos.capacity", "2:silent"): "not_listed_after_write",
@@ -103,7 +105,8 @@ def test_refusal_is_typed_and_truthful(door, switch) -> None:
     with pytest.raises(IntrusionResponseError) as caught:
         door.entry(host=HOST, ttl=600, description="a long description")
     assert caught.value.code == REFUSALS[switch]
-    assert caught.value.changed == ((switch[0] in ("cos.text_limit",) and bool(door.owned(HOST))) or switch[1] == "2:silent")
+    stored = switch[0] in ("cos.text_limit", "cos.longest_ttl") and bool(door.owned(HOST))
+    assert caught.value.changed == (stored or switch[1] == "2:silent")
     assert "\n" not in caught.value.as_result()["msg"]
 
 
@@ -131,7 +134,68 @@ def test_a_refused_change_leaves_the_address_blocked(door) -> None:
     assert held["description"] == "short"
 
 
-def test_stored_mismatch_warn_goes_on(door) -> None:
+@pytest.mark.parametrize("reading", ["remaining", "configured"])
+def test_a_time_that_is_cut_short_is_never_a_success_without_a_word(door, reading: str) -> None:
+    door.emulator.switch_many({"cos.longest_ttl": "200", "cos.ttl_in_list": reading})
+    told = "200 seconds are listed, 86400 were asked for"
+    with pytest.raises(IntrusionResponseError, match=told) as caught:
+        door.entry(host=HOST, ttl=86400)
+    assert caught.value.code == "stored_differently" and caught.value.changed and door.owned(HOST)
+    assert "text" not in caught.value.hint
+    door.emulator.advance(50)
+    with pytest.raises(IntrusionResponseError, match=told):
+        door.entry(host=HOST, ttl=86400, renew_below=3600)
+    bulk = door.run("cos_blacklist_entries", hosts=[HOST, "203.0.113.6"], ttl=86400, renew_below=3600)
+    assert [row["code"] for row in bulk["entries"]] == ["stored_differently"] * 2 and told in bulk["entries"][1]["msg"]
+
+    door.emulator.advance(50)
+    renewed = door.entry(host=HOST, ttl=86400, renew_below=3600, stored_mismatch="warn")
+    assert renewed["action"] == "renewed" and renewed["entry"]["ttl"] == 200 and any(told in warning for warning in door.warnings)
+    bulk = door.run("cos_blacklist_entries", hosts=["203.0.113.7"], ttl=86400, stored_mismatch="warn")
+    assert bulk["counts"] == {"added": 1} and any(told in warning for warning in door.warnings)
+    assert door.entry(host="203.0.113.8", ttl=200)["action"] == "added" and not door.warnings
+
+
+def test_a_renewal_that_is_cut_short_leaves_no_gap(door) -> None:
+    door.emulator.switch("cos.longest_ttl", "200")
+    door.entry(host=HOST, ttl=200)
+    door.emulator.advance(100)
+    door.emulator.clear_journal()
+    assert door.entry(host=HOST, ttl=600, renew_below=300, stored_mismatch="warn")["action"] == "renewed"
+    assert [request["method"] for request in door.writes("cos")] == ["POST"], "it was renewed, and removing it would not make it longer"
+
+
+@pytest.mark.parametrize(
+    ("switch", "value", "named"),
+    [
+        ("cos.all_services_in_list", "All_Services", f"{HOST} (All_Services, REST)"),
+        ("cos.own_alert_type", "API", f"{HOST} (all_services, API)"),
+    ],
+)
+def test_an_entry_in_another_spelling_is_named(door, switch: str, value: str, named: str) -> None:
+    door.entry(host=HOST, ttl=600)
+    door.emulator.switch(switch, value)
+    for check in (True, False):
+        result = door.entry(check=check, host=HOST, state="absent")
+        assert result["action"] == "unchanged" and [entry["host"] for entry in result["still_blocked"]] == [HOST]
+        assert any(named in warning for warning in door.warnings)
+        bulk = door.run("cos_blacklist_entries", check=check, hosts=[HOST, "203.0.113.6"], state="absent")
+        assert named in bulk["entries"][0]["msg"] and bulk["entries"][1]["msg"] is None
+        assert any(named in warning for warning in door.warnings) and len(bulk["still_blocked"]) == 1
+    assert door.owned(HOST)
+    with pytest.raises(IntrusionResponseError) as caught:
+        door.entry(host="203.0.113.9", ttl=600)
+    assert caught.value.code == "not_listed_after_write" and named.replace(HOST, "203.0.113.9") in caught.value.message
+
+
+def test_what_blocks_nothing_asks_no_guard(door, monkeypatch: pytest.MonkeyPatch) -> None:
+    door.entry(host=HOST, ttl=600)
+    monkeypatch.setattr(Guard, "from_call", lambda *_arguments: pytest.fail("the guard was asked"))
+    assert door.entry(host=HOST, state="absent")["action"] == "removed"
+    assert not door.run("cos_blacklist_entries", entries=[{"host": HOST, "state": "absent"}], rule_name="feed", purge=True)["changed"]
+
+
+def test_a_text_that_is_stored_differently_may_be_a_warning(door) -> None:
     door.emulator.switch("cos.text_limit", "truncate:8")
     result = door.entry(host=HOST, description="a long description", stored_mismatch="warn")
     assert result["changed"] and result["entry"]["description"] == "a long d"

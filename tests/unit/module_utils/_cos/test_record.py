@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._core.errors import IntrusionResponseError
+from ansible_collections.intrusion.response.plugins.module_utils._cos.client import CosClient
 from ansible_collections.intrusion.response.plugins.module_utils._cos.record import who
+from ansible_collections.intrusion.response.plugins.module_utils._ledger import sqlite as sqlite_file
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Filter, Record
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
 
@@ -32,6 +37,10 @@ def info(door, **options: Any) -> dict[str, Any]:
 
 def many(door, hosts: list[str], **options: Any) -> dict[str, Any]:
     return door.run("cos_blacklist_entries", entries=[{"host": host} for host in hosts], **options)
+
+
+def lots(count: int) -> list[str]:
+    return [f"203.0.{number // 250 + 113}.{number % 250 + 1}" for number in range(count)]
 
 
 def test_the_life_of_an_entry(door) -> None:
@@ -196,8 +205,87 @@ def test_an_entry_of_another_firewall_is_refused(door) -> None:
 def test_one_thousand_entries_are_a_few_transactions(door, monkeypatch: pytest.MonkeyPatch) -> None:
     batches = []
     monkeypatch.setattr(Ledger, "record", lambda self, records: batches.append((len(records), records[0].outcome)) or True)
-    many(door, [f"203.0.{number // 250 + 113}.{number % 250 + 1}" for number in range(1000)])
+    many(door, lots(1000))
     assert batches == [(250, "unknown")] * 4 + [(1000, "ok")]
+
+
+def test_a_run_that_is_interrupted_leaves_nothing_unknown_that_it_knows(door, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = lots(300)
+    add, sent = CosClient.add, []
+
+    def interrupted(client: CosClient, fields: dict[str, str]) -> dict[str, Any]:
+        if len(sent) == 255:
+            raise KeyboardInterrupt
+        sent.append(fields["host"])
+        return add(client, fields)
+
+    monkeypatch.setattr(CosClient, "add", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        many(door, hosts, rule_name="feed", concurrency=1)
+    monkeypatch.undo()
+    found = {one.address: (one.outcome, one.code) for one in recorded(door)}
+    assert [found[host] for host in hosts[:256]] == [("unknown", None)] * 256, "sent, and not verified"
+    assert [found[host] for host in hosts[256:]] == [("failed", "not_attempted")] * 44
+    undone = door.run("cos_blacklist_entries", entries=info(door, limit=0)["standing"], state="absent", match_rule_name=True)
+    assert undone["counts"] == {"removed": 255, "unchanged": 1}
+
+
+def test_what_stands_is_bounded_as_records_are(door) -> None:
+    hosts = [f"203.0.113.{number}" for number in range(1, 6)]
+    many(door, hosts, ttl=600)
+    found = info(door, limit=2)
+    assert [one["host"] for one in found["standing"]] == hosts[-2:] and len(found["records"]) == 2
+    assert found["standing_total"] == found["total"] == 5
+    assert len(info(door, limit=0)["standing"]) == 5
+
+
+def older(door, **values: Any) -> None:
+    """Add a record as it is, as an older release did."""
+    with closing(sqlite3.connect(door.ledger)) as connection, connection:
+        columns = [name for name in Record._fields if name != "id"]
+        (row,) = connection.execute(f"SELECT {', '.join(columns)} FROM records WHERE outcome = 'ok' LIMIT 1")
+        given = {**dict(zip(columns, row)), "write": None, **values}
+        places = ", ".join("?" * len(columns))
+        connection.execute(f"INSERT INTO records ({', '.join(columns)}) VALUES ({places})", [given[name] for name in columns])
+
+
+def test_no_event_disables_undo(door) -> None:
+    firewall = {"host": "203.0.113.7", "ttl": 600, "alert_type": "REST", "rule_name": "bad\trule\x07", "service": "all_services"}
+    door.emulator.seed({"firewalls": {"fw1": {"entries": [firewall]}}})
+    long, controls = "r" * 300, "\x1b[2J\nrule"
+    many(door, [HOST], ttl=600, rule_name=long, event_rule=long, event="e" * 201)
+    door.entry(host="203.0.113.6", ttl=600, rule_name="IPS", event_rule=controls)
+    older(door, address="203.0.113.7", rule_name="bad\trule\x07", event_rule=controls * 40, event="e\n1")
+    older(door, address="not an address", event="\x1b[2J")
+    older(door, address="203.0.113.8", service="two\nlines")
+    found = info(door, limit=0)
+    assert {one["host"] for one in found["standing"]} == {HOST, "203.0.113.6", "203.0.113.7"}
+    assert len([warning for warning in door.warnings if "left out of what stands" in warning]) == 2
+    assert not any("\n" in warning or "\x1b" in warning for warning in door.warnings)
+    undone = door.run("cos_blacklist_entries", entries=found["standing"], state="absent", match_rule_name=True)
+    assert undone["counts"] == {"removed": 3}, undone
+
+
+def test_a_module_waits_a_second_at_most_for_its_ledger(door, monkeypatch: pytest.MonkeyPatch) -> None:
+    door.entry(host=HOST)
+    patience: list[float] = []
+    wait = sqlite_file.wait
+    monkeypatch.setattr(sqlite_file, "wait", lambda connection, seconds: wait(connection, patience.append(seconds) or seconds))
+    with closing(sqlite3.connect(door.ledger, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        many(door, lots(600))
+        connection.execute("ROLLBACK")
+    assert patience[0] == 1.0 and len(patience) == 4 and max(patience[1:]) < 0.2
+    assert door.warnings == [f"The ledger {door.ledger} cannot be written: database is locked. What was done is not recorded."]
+
+
+@pytest.mark.parametrize("home", [True, False])
+def test_a_ledger_that_will_not_last_is_said_once(door, home: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path if home else tmp_path / "elsewhere"))
+    door.entry(check=True, host=HOST)
+    assert not door.warnings
+    many(door, lots(300))
+    assert len([warning for warning in door.warnings if "will not last" in warning]) == home
 
 
 def test_who() -> None:
