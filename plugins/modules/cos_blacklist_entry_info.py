@@ -104,7 +104,7 @@ entries:
       type: str
       sample: port scan
     expires_at:
-      description: When the entry runs off, in UTC. Null when that cannot be told, see O(ttl_meaning).
+      description: When the entry expires, in UTC. Null when that cannot be told, see O(ttl_meaning).
       type: str
       sample: "2026-11-22T03:10:00Z"
 raw:

@@ -116,21 +116,3 @@ def test_an_address_is_never_called_unblocked_that_is_blocked(other: Entry, ours
         assert still_blocking(done, listing) == [other]
     why = "" if other.owned else ", which the API cannot remove"
     assert done[0].result()["msg"] == f"{HOST} is still blocked by {other.host} ({other.service}, {other.alert_type}){why}."
-
-
-@pytest.mark.parametrize(("host", "alert_type"), [(f"{HOST}/32", "REST"), (HOST, "rest"), (f" {HOST}/32 ", "Rest")])
-def test_other_spellings_of_our_own_entry_are_ours(host: str, alert_type: str) -> None:
-    entry = Entry.from_wire({"host": host, "alert_type": alert_type, "service": "", "ttl": "600", "rule_name": "-", "description": "-"})
-    assert one(Wanted(HOST), entry).action == "unchanged"
-    change = one(Wanted(HOST, state="absent"), entry)
-    assert change.action == "removed" and change.address() == {"host": HOST}
-
-
-@given(
-    st.dictionaries(st.sampled_from(Entry._fields), st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20)))
-)
-def test_any_listed_value_can_be_read(raw: dict) -> None:
-    entry = Entry.from_wire(raw)
-    assert entry.ttl is None or isinstance(entry.ttl, int)
-    assert entry.covers(HOST) in (True, False)
-    assert still_blocking(changes([Wanted(HOST, state="absent")], Listing([entry])), Listing([entry])) in ([], [entry])

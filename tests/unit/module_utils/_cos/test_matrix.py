@@ -244,21 +244,6 @@ def test_short_ttl_that_ran_off_before_it_could_be_read_is_no_failure(door) -> N
     assert door.entry(host=HOST, ttl=1)["changed"]
 
 
-def test_info(door) -> None:
-    door.entry(host=HOST, ttl=600, description="scan")
-    everything = door.run("cos_blacklist_entry_info", gather_device=True)
-    assert everything["total"] == 3 and len(everything["entries"]) == len(everything["raw"]) == 3
-    assert everything["device"]["product"] == "cOS Core" and everything["high_availability"] == {"enabled": False, "active": None}
-    (mine,) = door.run("cos_blacklist_entry_info", alert_type="REST")["entries"]
-    assert mine["host"] == HOST and mine["ttl"] in (599, 600) and mine["expires_at"].endswith("Z")
-    (network,) = door.run("cos_blacklist_entry_info", hosts=["198.51.100.9"])["entries"]
-    assert network["host"] == "198.51.100.0/24"
-    (other,) = door.run("cos_blacklist_entry_info", service="http-all", ttl_meaning="configured")["entries"]
-    assert other["expires_at"] is None
-    assert len(door.run("cos_blacklist_entry_info", alert_type="ALL")["entries"]) == 3
-    assert not door.writes("cos")[1:]
-
-
 def test_without_credentials(door) -> None:
     door.emulator.switch("cos.auth", "none")
     assert door.entry(host=HOST, username=None, password=None)["changed"]

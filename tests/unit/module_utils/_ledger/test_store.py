@@ -159,7 +159,7 @@ def test_a_false_alarm_is_no_offence(ledger: Ledger) -> None:
     undone = record(NOW - 90, "unblock")
     assert count(first, second) == 2
     assert count(second, undone) == 0
-    assert count(first, second, undone) == 1, "the first had run off by itself"
+    assert count(first, second, undone) == 1, "the first had expired by itself"
     assert count(first, record(NOW - 8000, event="e2"), record(NOW - 7000, "unblock")) == 0, "both had time left"
     assert count(first, record(NOW - 6000, "renew", event="e3"), undone) == 0, "renewed until it was taken back"
     assert count(first, second._replace(outcome="unknown"), undone) == 1, "what may have been done began anew, too"

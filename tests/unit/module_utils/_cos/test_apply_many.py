@@ -124,31 +124,6 @@ def test_when_entries_end(door) -> None:
     assert ends(many(door, hosts=["127.0.0.1"])) == [None]
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({}, "One of hosts and entries"),
-        ({"hosts": [HOSTS[0], HOSTS[1], HOSTS[0]]}, "hosts[0] and hosts[2]"),
-        ({"hosts": HOSTS[:2], "entries": entries(HOSTS[1:3])}, "hosts[1] and entries[0]"),
-        ({"hosts": [HOSTS[0], "203.0.113.0/24"]}, "hosts[1]: host"),
-        ({"entries": entries([HOSTS[0], HOSTS[1], HOSTS[0]])}, "entries[0] and entries[2]"),
-        ({"entries": [{"host": HOSTS[0]}, {"host": HOSTS[0], "state": "absent"}]}, "entries[0] and entries[1]"),
-        ({"entries": entries([HOSTS[0], "203.0.113.0/24"])}, "entries[1]: host"),
-        ({"entries": [{"host": HOSTS[0], "ttl": 0}]}, "entries[0]: ttl"),
-        ({"entries": entries(), "purge": True}, "purge_mark"),
-        ({"entries": entries(rule_name="other"), "rule_name": "feed", "purge": True}, "must begin with 'feed'"),
-        ({"entries": entries(), "purge_limit": "many"}, "purge_limit"),
-        ({"entries": entries(), "purge_limit": "101%"}, "purge_limit"),
-        ({"entries": entries(), "concurrency": 0}, "concurrency"),
-    ],
-)
-def test_bad_input(door, options, expected: str) -> None:
-    with pytest.raises(IntrusionResponseError) as caught:
-        many(door, **options)
-    assert caught.value.code == "invalid_input" and expected in caught.value.message
-    assert not door.emulator.journal()
-
-
 def test_the_same_address_for_several_services(door) -> None:
     done = many(door, entries=[{"host": HOSTS[0]}, {"host": HOSTS[0], "service": "ssh"}])
     assert done["counts"] == {"added": 2}
