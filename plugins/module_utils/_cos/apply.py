@@ -36,7 +36,7 @@ Warn = Callable[[str], None]
 #: Takes changes that are about to be sent.
 Intend = Callable[[Sequence[Change]], None]
 #: How many entries are announced and then sent at once.
-BATCH = 250
+BATCH = 500
 
 
 def read(firewall: CosClient) -> Listing:

@@ -172,12 +172,12 @@ def _changes(wanted: Wanted, listing: Listing, guard: Optional[Guard]) -> list[C
 
 
 def _presence(wanted: Wanted, listing: Listing, guard: Optional[Guard]) -> Change:
-    protected = None if guard is None else guard.reason(wanted.host)
-    try:
-        if guard is not None:
-            guard.check(wanted.host)
-    except ProtectedAddress as error:
-        return Change(wanted, failure=error, protected=protected)
+    protected = None
+    if guard is not None:
+        try:
+            protected = guard.check(wanted.host)
+        except ProtectedAddress as error:
+            return Change(wanted, failure=error, protected=guard.reason(wanted.host))
     owned = listing.owned(wanted.key)
     if not owned:
         return Change(wanted, "added", now=wanted.over(None), reasons=("missing",), protected=protected)
@@ -198,7 +198,8 @@ def _absence(wanted: Wanted, listing: Listing) -> Change:
     owned = listing.owned(wanted.key)
     kept = next((entry for entry in owned if wanted.leaves(entry)), None)
     if kept is not None:
-        remark = f"{kept.host} ({kept.service}) is listed with rule_name {kept.rule_name!r}, not {wanted.rule_name!r}, and was left alone."
+        listed, given = (repr(clean(name, LONGEST_SHOWN)) for name in (kept.rule_name, wanted.rule_name))
+        remark = f"{wanted.host} ({wanted.service}) is listed with rule_name {listed}, not {given}, and was left alone."
         return Change(wanted, before=kept, now=kept, remark=remark)
     return Change(wanted, "removed", before=owned[0]) if owned else Change(wanted)
 
@@ -266,7 +267,8 @@ def judge(change: Change, listing: Listing, elapsed: float) -> Optional[Intrusio
             return None
         others = listing.blocking({change.wanted.host})
         seen = f"; for that address it lists only {_named(others)}" if others else ""
-        hint = "The host may be on the firewall's whitelist, or the firewall has no room for more entries."
+        spelling = "It may be one of these in another spelling. " if others else ""
+        hint = f"{spelling}The host may be on the firewall's whitelist, or the firewall has no room for more entries."
         return NotListedAfterWrite(f"The firewall accepted {change.name}, but does not list it{seen}.", hint=hint, changed=True)
     told, hints = [], ["The address is blocked."]
     if "ttl" in wrong:
