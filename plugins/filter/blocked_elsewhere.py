@@ -45,7 +45,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.intrusion.response.plugins.module_utils._core.text import clean
-from ansible_collections.intrusion.response.plugins.module_utils._cos.record import firewall_name
+from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import firewall_name
 
 
 def blocked_elsewhere(standing: list[Mapping[str, Any]], urls: list[str]) -> str:
