@@ -81,7 +81,7 @@ def warned_of(played: Played) -> list[str]:
 
 
 def test_block_blocks_and_says_it_once(fleet: Fleet) -> None:
-    played = play(fleet, "intrusion.response.block", "-e", f"addresses={HOST},203.0.113.6", "-e", "ttl=600")
+    played = play(fleet, "intrusion.response.block", "-e", f"blacklist_addresses={HOST},203.0.113.6", "-e", "blacklist_ttl=600")
     assert played.status == 0, played.output
     assert blocked(fleet) == {HOST, "203.0.113.6"}
     assert warned_of(played) == [", ".join(BAD)], played.output
@@ -89,8 +89,8 @@ def test_block_blocks_and_says_it_once(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize("playbook", ["unblock", "undo"])
 def test_what_takes_back_says_nothing(fleet: Fleet, playbook: str) -> None:
-    assert play(fleet, "intrusion.response.block", "-e", f"addresses={HOST}").status == 0
-    played = play(fleet, f"intrusion.response.{playbook}", "-e", f"addresses={HOST}")
+    assert play(fleet, "intrusion.response.block", "-e", f"blacklist_addresses={HOST}").status == 0
+    played = play(fleet, f"intrusion.response.{playbook}", "-e", f"blacklist_addresses={HOST}")
     assert played.status == 0, played.output
     assert played.changes == {"fw1": 1, "fw2": 1} and not warned_of(played), played.output
     assert {write["method"] for write in fleet.writes()[-2:]} == {"DELETE"}
