@@ -38,10 +38,13 @@ def test_a_directory_is_no_ledger(tmp_path: Path) -> None:
 
 def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.chdir(tmp_path)
     assert parse_path("~/a/ledger", pytest.fail) == parse_path("a/ledger", pytest.fail) == str(tmp_path / "a" / "ledger")
     assert parse_path("/var/lib/it's 50%/ledger", pytest.fail) == "/var/lib/it's 50%/ledger"
-    for nothing in (None, "", " none ", "NONE"):
+    for default in (None, "", " "):
+        assert parse_path(default, pytest.fail) == str(tmp_path / ".local" / "state" / "intrusion.response" / "ledger.sqlite3")
+    for nothing in (" none ", "NONE"):
         assert parse_path(nothing, pytest.fail) is None
 
 
@@ -49,7 +52,7 @@ def test_the_home_of_nobody_is_nowhere(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     warnings: list[str] = []
     assert parse_path("~nobody-of-that-name/ledger", warnings.append) is None
-    assert len(warnings) == 1 and "nothing is recorded" in warnings[0] and not list(tmp_path.iterdir())
+    assert len(warnings) == 1 and "nothing is kept" in warnings[0] and not list(tmp_path.iterdir())
 
 
 def test_homes_that_go_away(monkeypatch: pytest.MonkeyPatch) -> None:
