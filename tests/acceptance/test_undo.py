@@ -90,7 +90,7 @@ def test_predicted_done_recorded_and_done_only_once(fleet: Fleet) -> None:
     assert len(records(fleet)) == 8
     again = undo(fleet, last="10")
     assert again.status == 0 and again.changes == dict.fromkeys(FIREWALLS, 0), again.output
-    assert "nothing to take back: what was recorded was taken back, has run off" in again.output
+    assert "nothing to take back: what was recorded was taken back, has expired" in again.output
     assert "no record of that" not in again.output
     assert len(records(fleet)) == 8 and len(fleet.writes()) == 4
 
