@@ -26,7 +26,7 @@ import yaml
 from emulator import events
 from emulator.testing import EmulatorProcess
 
-SOURCE = Path(__file__).resolve().parents[2] / "extensions" / "eda" / "plugins" / "event_source" / "ips_webhook.py"
+SOURCE = Path(__file__).resolve().parents[2] / "extensions" / "eda" / "plugins" / "event_source" / "webhook.py"
 PATH_SECRET = "canary-path-secret-Vd93Lm"
 PASSWORD = "canary-fw:pass w\u00f6rd-Jm2"
 KILLS = 5
@@ -106,7 +106,7 @@ class Service:
 
     def rows(self) -> dict[str, str | None]:
         """Return the recorded events and their verdicts."""
-        with closing(sqlite3.connect(self.directory / "state" / "intake.sqlite3", timeout=10)) as database:
+        with closing(sqlite3.connect(self.directory / "state" / "inbox.sqlite3", timeout=10)) as database:
             found = database.execute("SELECT id, verdict FROM events").fetchall()
         return {id_: json.loads(verdict)["verdict"] if verdict else None for id_, verdict in found}
 
@@ -202,7 +202,7 @@ def test_it_blocks_when_nobody_reads_the_verdicts(emulator: EmulatorProcess, tmp
         assert service.post(events.build("VA1ACMEWEB01", time.time(), {"sourceIP": host}))
         until(lambda number=number: list(service.rows().values()) == ["blocked"] * number, "no verdict")
     service.stop()
-    assert service.errors.count("cannot be printed") == 1
+    assert service.errors.count("Verdicts cannot be written") == 1
 
 
 @pytest.mark.parametrize("repost", ["renew_all", "ignore", "duplicate", "reject_400"])

@@ -22,7 +22,7 @@ from typing import Any
 from tools.environment import ROOT
 from tools.shell import stop_group
 
-SERVICE = "extensions/eda/plugins/event_source/ips_webhook.py"
+SERVICE = "extensions/eda/plugins/event_source/webhook.py"
 START = 30  # seconds
 
 

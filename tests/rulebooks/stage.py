@@ -79,8 +79,8 @@ class Stage:
     def variables(self, **more: Any) -> dict[str, Any]:
         """Return what every rulebook is told: where to listen, with which secret, where to keep events."""
         return {
-            "ips_port": self.port, "ips_path_secrets_file": str(self.place / "path-secrets"),
-            "ips_state_dir": str(self.place / "state"), **more,
+            "port": self.port, "path_secrets_file": str(self.place / "path-secrets"),
+            "state_dir": str(self.place / "state"), **more,
         }
 
     def raise_event(self, **fields: Any) -> None:

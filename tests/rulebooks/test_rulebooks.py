@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,7 +77,7 @@ def test_block_by_playbook_as_shipped(stage):
 
 def test_block_attackers_as_shipped(stage):
     """The source blocks, and the verdict reaches the rules."""
-    variables = stage.variables(respond_firewalls=[stage.firewall], respond_never_block=[ANOTHER])
+    variables = stage.variables(respond={"firewalls": [stage.firewall], "never_block": [ANOTHER]})
     with Rulebook(stage, "intrusion.response.block_attackers", variables) as rulebook:
         where = rf"\['127\.0\.0\.1', {stage.port}\]"
         rulebook.wait_for(rf"^LISTENING on {where}, TLS False, dry run False, firewalls \['fw1'\], never block \['{ANOTHER}'\]$")
@@ -90,32 +93,29 @@ def test_block_attackers_as_shipped(stage):
     assert SECRET not in rulebook.output()
 
 
-def test_block_attackers_with_every_variable(stage):
+def test_block_attackers_takes_the_file_of_the_service(stage):
+    """Every setting at the top of the configuration has its variable, and the section respond goes through as it is."""
     names = set(re.findall(r"\{\{ (\w+) \|", (RULEBOOKS / "block_attackers.yml").read_text(encoding="utf-8")))
+    respond = {
+        "firewalls": [stage.firewall], "policy": {"ttl": 600}, "escalation": {"multipliers": [1]}, "limits": {"total": 10},
+        "never_block": [LAST], "ledger": "none", "ledger_keep": 30, "verdict_after": 5, "dry_run": True,
+    }
     given = {
-        "ips_host": "127.0.0.1", "ips_tls": None, "ips_allow_http": False, "ips_hmac_secrets_file": None, "ips_replay_window": 60,
-        "ips_allow_from": ["127.0.0.0/8"], "ips_limits": {"rate": 10}, "ips_monitor": {"port": 0}, "respond_firewalls": [stage.firewall],
-        "respond_policy": {"ttl": 600}, "respond_escalation": {"multipliers": [1]}, "respond_limits": {"total": 10},
-        "respond_never_block": [LAST], "respond_ledger": "none", "respond_ledger_keep": 30, "respond_verdict_after": 5,
-        "respond_dry_run": True,
+        "host": "127.0.0.1", "tls": None, "allow_http": False, "path_secrets": None, "hmac_secrets": None, "hmac_secrets_file": None,
+        "replay_window": 60, "allow_from": ["127.0.0.0/8"], "limits": {"rate": 10}, "monitor": {"port": 0}, "respond": respond,
     }
     variables = stage.variables(**given)
-    assert names == variables.keys()
+    schema = json.loads((RULEBOOKS.parent / "plugins" / "event_source" / "schemas" / "webhook.json").read_text(encoding="utf-8"))
+    assert names == variables.keys() == schema["properties"].keys()
+    settings = stage.place / "variables.json"
+    settings.write_text(json.dumps(variables), encoding="utf-8")
+    source = RULEBOOKS.parent / "plugins" / "event_source" / "webhook.py"
+    subprocess.run([sys.executable, source, "--config", settings, "--check"], check=True)
     with Rulebook(stage, "intrusion.response.block_attackers", variables) as rulebook:
         rulebook.wait_for(r"^LISTENING on .*, dry run True, ")
         stage.raise_event(sourceIP=ATTACKER)
         rulebook.wait_for(rf"^DRY RUN, WOULD BLOCK: {ATTACKER} for 600 s, IPS event [0-9a-f]{{32}}$")
     assert not stage.blocked()
-
-
-def test_the_file_of_the_service_starts_no_rulebook(stage):
-    """Its names mean nothing to the rulebook, which would go on with the defaults: for real, with the firewall of the environment."""
-    service = {"port": stage.port, "respond": {"firewalls": [stage.firewall], "dry_run": True}}
-    environment = {f"COS_{name.upper()}": value for name, value in stage.firewall.items() if name != "name"}
-    rulebook = Rulebook(stage, "intrusion.response.block_attackers", service, **environment)
-    with pytest.raises(AssertionError, match="ansible-rulebook ended"):
-        rulebook.__enter__()
-    assert "respond.dry_run must be true or false; got 'unclear: respond_dry_run is not set, but respond is'" in rulebook.output()
 
 
 def test_a_failure_to_block_reaches_the_rules(stage):
@@ -142,7 +142,7 @@ def test_block_by_job_template_as_shipped(stage):
             until("both launches", lambda: len(controller.launches) >= 2)
     assert not controller.refused
     sent = [launch["extra_vars"] for launch in controller.launches]
-    assert [given.pop("description")[:10] for given in sent] == ["IPS event "] * 2
+    assert [given.pop("blacklist_description")[:10] for given in sent] == ["IPS event "] * 2
     assert sent == [{
         "blacklist_addresses": host, "blacklist_ttl": 600, "blacklist_renew_below": 300, "blacklist_rule_name": "IPS",
     } for host in (ATTACKER, LAST)]

@@ -1,132 +1,292 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands between the door and those who act: each event once, and acknowledged only when it is on the disk."""
+"""The inbox: accepted events until their verdict, on the disk before they are acknowledged, each once.
+
+Everything that waits is committed together, so many events cost one flush of the disk. The ground is looked at before and after each
+commit: where the file is gone, was replaced, cut or overwritten, nothing is acknowledged until there is a new one, into which
+everything without a verdict goes first.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Mapping
-from datetime import datetime
-from typing import Any, Callable, Optional
+import sqlite3
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from typing import Any, NamedTuple, Optional, Union
 
-from ...module_utils._ips.event import Event
-from .door import Busy
-from .intake import Intake
+from .batch import BatchWriter
+from .ground import Ground, StateUnusable
 
 LOG = logging.getLogger("intrusion.response")
 
-#: How many of the newest events are known by heart; older ones are found in the intake.
+#: How many of the newest events are known by heart; older ones are found in the file.
 REMEMBERED = 100_000
-#: Most events that wait for the rule engine.
-WAITING = 10_000
+#: Most finished events that are remembered, whatever their age, and how many rows one step of tidying up removes.
+MOST_FINISHED, PRUNE_STEP = 200_000, 500
+PRUNE_PAUSE = 5.0
+INSERT = "INSERT OR IGNORE INTO events (id, received, event) VALUES (?, ?, ?)"
+#: Seconds for which a verdict may wait for others, or for the next event, to be committed with.
+VERDICT_PAUSE = 0.05
 
-Act = Callable[[Event, float], None]
-Emit = Callable[[dict[str, Any]], Awaitable[None]]
+
+class NotRecorded(Exception):
+    """The event is not on the disk, so its sender has to try again."""
+
+
+class Stored(NamedTuple):
+    """An accepted event; received is an epoch time in seconds, event its normal form as JSON, verdict the one that went out."""
+
+    id: str
+    received: float
+    event: str
+    verdict: Optional[str] = None
+
+
+class _Change(NamedTuple):
+    """An event to add (then there is a future of whether it is new), a verdict, final or not, or, with neither, an event to forget."""
+
+    id: str
+    stored: Optional[Stored] = None
+    done: Optional[asyncio.Future[bool]] = None
+    verdict: Optional[str] = None
+    is_final: bool = True
 
 
 class Inbox:
-    """The door's sink.
-
-    Acting on an event does not wait until it is recorded: a full disk is no reason not to block. Whoever sent it is told to try again,
-    which has no second effect.
+    """Accepted events and their verdicts. All but the opening, `pending` and `close` belongs to the event loop.
 
     Args:
-        intake: records events.
-        act: begins to act on an event; gets it and the epoch time at which it came.
-        is_full: whether no more events can be taken.
+        path: file of the database; its directory is made with mode 0700 where it is missing, the file has mode 0600.
+        keep: seconds for which finished events are remembered (their ids and verdicts).
+
+    Attributes:
+        size: bytes of the events without a verdict.
+        instance: what tells those who write on behalf of these events from others: four random digits, always the same.
+
+    Raises:
+        StateInUse: another process has it.
+        StateUnusable: the file is damaged, of another release, or not ours to write.
     """
 
-    def __init__(self, intake: Intake, act: Act, is_full: Callable[[], bool]) -> None:
-        self._intake = intake
-        self._act = act
-        self._is_full = is_full
-        self._known: OrderedDict[str, Optional[asyncio.Future[bool]]] = OrderedDict.fromkeys(intake.recent(REMEMBERED))
+    def __init__(self, path: str, keep: float) -> None:
+        self.path = path
+        self._keep = keep
+        self._ground = Ground(path)
+        self.instance = str(self._ground.database.execute("SELECT name FROM instance").fetchone()[0])
+        newest = self._ground.database.execute("SELECT id FROM events ORDER BY seq DESC LIMIT ?", (REMEMBERED,)).fetchall()
+        self._known: OrderedDict[str, Optional[asyncio.Future[bool]]] = OrderedDict((row[0], None) for row in reversed(newest))
+        self._unfinished: dict[str, Stored] = {}
+        self.size = 0
+        self._lock_of_size = threading.Lock()
+        self._lost_ground = False
+        self._writer: BatchWriter[_Change] = BatchWriter(
+            "The inbox", self._write, wrote=self._tell, keep=self._refuse, tidy=self._prune
+        )
 
-    async def accept(self, event: Event, post: Mapping[str, Any]) -> bool:
+    def __enter__(self) -> Inbox:
+        return self
+
+    def __exit__(self, *_unused: object) -> None:
+        self.close()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the last commit succeeded."""
+        return self._writer.healthy
+
+    async def accept(self, stored: Stored, act: Callable[[], None]) -> bool:
         """Take an event; return whether it is new, once it is on the disk.
 
+        Acting does not wait for that: a full disk is no reason not to block. Whoever sent it is told to try again, which has no
+        second effect.
+
+        Args:
+            act: begins to act on a new event.
+
         Raises:
-            Busy: too many wait.
             NotRecorded: it is not on the disk.
         """
-        if event.id in self._known:
-            first = self._known[event.id]
+        if stored.id in self._known:
+            first = self._known[stored.id]
             if first is not None:
                 await asyncio.shield(first)
             return False
-        if self._is_full():
-            raise Busy()
-        received = datetime.fromisoformat(event.received_at.replace("Z", "+00:00")).timestamp()
-        recorded = asyncio.wrap_future(self._intake.add(event.id, received, post))
-        self._act(event, received)
-        self._known[event.id] = recorded
-        recorded.add_done_callback(lambda done: self._recorded(event.id, done))
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._known[stored.id] = done
+        self._note(stored)
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
-        return await asyncio.shield(recorded)
+        if self._writer.put(_Change(stored.id, stored, done)):
+            act()
+        else:
+            self._settle([_Change(stored.id, stored, done)], [NotRecorded("The inbox is closed.")])
+        return await asyncio.shield(done)
 
-    def _recorded(self, event_id: str, done: asyncio.Future[bool]) -> None:
-        if event_id in self._known:
-            self._known[event_id] = None
-            if done.cancelled() or done.exception() is not None:
-                del self._known[event_id]
+    def knows(self, event_id: str) -> bool:
+        """Return whether an event is known by heart."""
+        return event_id in self._known
 
+    def finish(self, event_id: str, verdict: Mapping[str, Any]) -> None:
+        """Record that an event is settled, with the next commit that succeeds; can be called from any thread.
 
-class Outbox:
-    """Hands events to the rule engine one after the other; nobody waits for it.
+        An event whose verdict is lost is acted on again after a restart, which changes nothing on the firewalls.
+        """
+        text = json.dumps(verdict, separators=(",", ":"), default=str)
+        self._drop(event_id)
+        self._writer.put(_Change(event_id, verdict=text), VERDICT_PAUSE)
 
-    Args:
-        emit: takes one event, in its own time.
-    """
+    def note(self, event_id: str, verdict: Mapping[str, Any]) -> None:
+        """Record the verdict of an event that is not settled by it, so that it is not told again after a restart."""
+        text = json.dumps(verdict, separators=(",", ":"), default=str)
+        self._writer.put(_Change(event_id, verdict=text, is_final=False), VERDICT_PAUSE)
 
-    def __init__(self, emit: Emit) -> None:
-        self._emit = emit
-        self._items: deque[tuple[dict[str, Any], Optional[Callable[[], None]]]] = deque()
-        self._wake = asyncio.Event()
-        self._moved = asyncio.Event()
-        self._lost = 0
+    def forget(self, event_id: str) -> None:
+        """Forget an event for which nothing was done, so that it is new when it comes again."""
+        self._known.pop(event_id, None)
+        self._drop(event_id)
+        self._writer.put(_Change(event_id), VERDICT_PAUSE)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the next event would push out the oldest."""
-        return len(self._items) >= WAITING
+    def newest(self) -> int:
+        """Return the number of the newest event. Reads the file."""
+        return int(self._read("SELECT coalesce(max(seq), 0) FROM events")[0][0])
 
-    def put(self, event: dict[str, Any], done: Optional[Callable[[], None]] = None) -> None:
-        """Take an event, and what to call once it is handed on; when too many wait, the oldest is given up."""
-        if self.is_full:
-            self._items.popleft()
-            if not self._lost:
-                LOG.warning("The rule engine is too slow: events about verdicts are lost. Blocking goes on.")
-            self._lost += 1
-        self._items.append((event, done))
-        self._wake.set()
+    def pending(self, after: int, most: int, newest: int) -> tuple[list[Stored], int]:
+        """Return accepted events without a verdict, oldest first, and the number after which to ask for more. Reads the file.
 
-    async def run(self) -> None:
-        """Hand events on until cancelled."""
-        while True:
-            while not self._items:
-                if self._lost:
-                    LOG.warning("The rule engine caught up; %s events were lost.", self._lost)
-                    self._lost = 0
-                self._wake.clear()
-                await self._wake.wait()
-            event, done = self._items[0]
-            try:
-                await self._emit(event)
-            except Exception:  # such as one of an event filter: the next event may pass
-                LOG.exception("An event could not be handed to the rule engine")
-            if self._items and self._items[0][0] is event:
-                self._items.popleft()
-            if done is not None:
-                done()
-            self._moved.set()
-            await asyncio.sleep(0)  # whoever takes it may do so without ever waiting, and there is more to do than to report
+        Args:
+            after, newest: numbers; only events after the one and up to the other.
+        """
+        query = "SELECT seq, id, received, event, verdict FROM events WHERE finished IS NULL AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+        rows = self._read(query, (after, newest, most))
+        return [Stored(*row[1:]) for row in rows], rows[-1][0] if rows else after
 
-    async def wait(self, most: int) -> None:
-        """Return when at most so many events wait."""
-        while len(self._items) > most:
-            self._moved.clear()
-            await self._moved.wait()
+    def _read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=10)) as database:
+            return database.execute(query, values).fetchall()
+
+    def restore(self, stored: Stored) -> None:
+        """Take note of a pending event of an earlier run."""
+        self._note(stored)
+
+    def _note(self, stored: Stored) -> None:
+        with self._lock_of_size:
+            self._unfinished[stored.id] = stored
+            self.size += len(stored.event)
+
+    def _drop(self, event_id: str) -> None:
+        with self._lock_of_size:
+            stored = self._unfinished.pop(event_id, None)
+            self.size -= 0 if stored is None else len(stored.event)
+
+    def close(self) -> None:
+        """Commit what waits, and let go of the state."""
+        self._writer.close()
+        with suppress(sqlite3.Error):
+            self._ground.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._ground.release()
+
+    # The writer's thread
+
+    def _write(self, changes: Sequence[_Change]) -> None:
+        try:
+            self._look_at_the_ground()
+            self._new = self._commit(changes)
+            self._look_at_the_ground()  # or what is committed may be so to a file that nobody finds again
+        except sqlite3.Error:
+            with suppress(sqlite3.Error):
+                if self._ground.database.in_transaction:
+                    self._ground.database.execute("ROLLBACK")
+            raise
+        self._ground.grows()
+
+    def _commit(self, changes: Sequence[_Change]) -> list[bool]:
+        new = []
+        execute = self._ground.database.execute
+        now = time.time()
+        execute("BEGIN IMMEDIATE")
+        if self._lost_ground:
+            rows = list(self._unfinished.copy().values())
+            execute("UPDATE instance SET name = ?", (self.instance,))
+            for stored in rows:
+                execute(INSERT, stored[:3])
+        for change in changes:
+            if change.stored is not None:
+                inserted = execute(INSERT, change.stored[:3]).rowcount
+                new.append(inserted == 1 or self._lost_ground)
+            elif change.verdict is None:
+                execute("DELETE FROM events WHERE id = ?", (change.id,))
+            elif not change.is_final:
+                execute("UPDATE events SET verdict = ? WHERE id = ? AND finished IS NULL", (change.verdict, change.id))
+            else:
+                row = (change.verdict, now, change.id)
+                execute("UPDATE events SET verdict = ?, finished = ?, event = NULL WHERE id = ?", row)
+        execute("COMMIT")
+        if self._lost_ground:
+            LOG.warning("There is a new inbox in %s, with %s events that wait for their verdict.", self.path, len(rows))
+            self._lost_ground = False
+        return new
+
+    def _tell(self, changes: Sequence[_Change]) -> None:
+        additions = [change for change in changes if change.done is not None]
+        if additions:
+            new = self._new
+            self._call(additions[0], lambda: self._settle(additions, new))
+
+    def _refuse(self, changes: Sequence[_Change]) -> Sequence[_Change]:
+        """Tell the senders to try again; verdicts are kept for another attempt."""
+        additions = [change for change in changes if change.done is not None]
+        if additions:
+            failure = NotRecorded("The event could not be recorded.")
+            self._call(additions[0], lambda: self._settle(additions, [failure] * len(additions)))
+        return [change for change in changes if change.done is None]
+
+    @staticmethod
+    def _call(change: _Change, function: Callable[[], Any]) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            if change.done is not None:
+                change.done.get_loop().call_soon_threadsafe(function)
+
+    def _settle(self, additions: Sequence[_Change], outcomes: Sequence[Union[bool, NotRecorded]]) -> None:
+        for change, outcome in zip(additions, outcomes):
+            done = change.done
+            if self._known.get(change.id) is done:
+                self._known[change.id] = None
+                if isinstance(outcome, NotRecorded):
+                    del self._known[change.id]
+            if done is None or done.done():
+                continue
+            if isinstance(outcome, NotRecorded):
+                done.set_exception(outcome)
+                done.exception()  # or asyncio complains when nobody waits for it any more
+            else:
+                done.set_result(outcome)
+
+    def _look_at_the_ground(self) -> None:
+        """Make sure that what is written is what will be found again; otherwise begin anew, or raise."""
+        if self._ground.is_ours():
+            return
+        if not self._lost_ground:
+            LOG.error("%s was removed, replaced or cut by somebody. Nothing is acknowledged until there is a new one.", self.path)
+        self._lost_ground = True
+        self._ground.release()
+        self._ground = Ground(self.path)  # raises where it cannot be had
+        raise StateUnusable(f"{self.path} was removed, replaced or cut.")
+
+    def _prune(self) -> float:
+        self._look_at_the_ground()
+        with suppress(sqlite3.Error):
+            removed = self._ground.database.execute(
+                "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE finished < ?"
+                " UNION ALL SELECT seq FROM events WHERE finished IS NOT NULL AND seq <= (SELECT max(seq) FROM events) - ? LIMIT ?)",
+                (time.time() - self._keep, MOST_FINISHED, PRUNE_STEP),
+            ).rowcount
+            if removed >= PRUNE_STEP:
+                return 0.0
+        return PRUNE_PAUSE

@@ -1,21 +1,26 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the responder tells about itself: metrics for Prometheus, and whether it is well."""
+"""What the responder tells about itself: metrics for Prometheus, whether it is well, and its status."""
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional
+import logging
+import math
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import Any, Optional
 
 from ...module_utils._core.errors import InvalidInput
-from .settings import CannotListen, MonitorSettings
+from .configuration import MonitorSettings
+from .verdict import VERDICTS
+from .webhook.listener import HAS_AIOHTTP, SERVER, Bounds, Connection, Listener
 
-try:
+with suppress(ImportError):
     from aiohttp import web
-except ImportError:
-    HAS_AIOHTTP = False
-else:
-    HAS_AIOHTTP = True
 
 try:
     import prometheus_client
@@ -24,12 +29,17 @@ except ImportError:
 else:
     HAS_PROMETHEUS = True
 
+LOG = logging.getLogger("intrusion.response")
+
+#: Returns whether the responder is well, and details.
 Health = Callable[[], tuple[bool, dict[str, Any]]]
 
-#: Why the door refuses: the values of the label `reason`, and what the log says.
+#: Why requests are refused: the values of the label `reason`, and what the log says.
 REASONS = {
     "source": "an address that is not in allow_from",
     "connections": "too many connections",
+    "connections_per_source": "too many connections of one address",
+    "descriptors": "no more descriptors",
     "tls": "no TLS, or a failed handshake",
     "timeout": "too slow",
     "http": "malformed HTTP",
@@ -44,86 +54,65 @@ REASONS = {
     "not_recorded": "the event could not be recorded",
     "error": "an internal error",
 }
-VERDICTS = ("blocked", "renewed", "already_blocked", "protected", "ignored", "limited", "failed")
+#: Seconds between two messages in the log about refusals for one reason.
+LOG_PAUSE = 60.0
 #: Seconds.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-SERVER = "intrusion.response"
+#: Connections to the monitor.
+BOUNDS = Bounds(32, 16, 10.0)
 
 
 class Metrics:
-    """Counts what happens, in a registry of its own.
+    """Counts what happens, in a registry of its own; without prometheus_client nothing is counted.
 
-    Args:
-        enabled: whether to count at all; without, nothing is needed and every method does nothing.
-
-    Raises:
-        InvalidInput: prometheus_client is not there.
+    Attributes:
+        acknowledged: events, new or known.
+        lost: what could not be written, by what it was.
     """
 
-    def __init__(self, enabled: bool = True) -> None:
-        if enabled and not HAS_PROMETHEUS:
-            raise InvalidInput("The monitor needs the Python package prometheus_client: install it, or leave out `monitor`.")
-        self._registry = prometheus_client.CollectorRegistry() if enabled else None
+    def __init__(self) -> None:
+        self._registry = prometheus_client.CollectorRegistry() if HAS_PROMETHEUS else None
+        self._said: dict[str, tuple[float, int]] = {}
 
         def make(kind: str, name: str, text: str, labels: tuple[str, ...] = (), **more: Any) -> Any:
             if self._registry is None:
                 return _Nothing()
             return getattr(prometheus_client, kind)(f"intrusion_response_{name}", text, labels, registry=self._registry, **more)
 
-        self._accepted = make("Counter", "events_accepted", "New events that were recorded and acknowledged.")
-        self._repeated = make("Counter", "events_repeated", "Events that were acknowledged, but recorded before.")
+        self.accepted = make("Counter", "events_accepted", "New events that were recorded and acknowledged.")
+        self.repeated = make("Counter", "events_repeated", "Events that were acknowledged, but recorded before.")
         self._refused = make("Counter", "events_refused", "Requests and connections that were refused.", ("reason",))
-        self._verdicts = make("Counter", "verdicts", "Events by their verdict.", ("verdict",))
-        self._queue = make("Gauge", "queue", "Events that wait for their verdict.")
-        self._latency = make("Histogram", "latency_seconds", "From the event to the firewall's answer.", buckets=BUCKETS)
-        self._firewall = make("Gauge", "firewall_up", "Whether the firewall answered last time.", ("firewall",))
-        self._ledger_errors = make("Counter", "ledger_errors", "Times that the ledger could not be written.")
-        self._limited = make("Gauge", "limited", "Whether the limits keep new addresses from being blocked.")
-        self._dry_run = make("Gauge", "dry_run", "Whether nothing is written to the firewalls.")
+        self.verdicts = make("Counter", "verdicts", "Events by their verdict.", ("verdict",))
+        self.queue = make("Gauge", "queue", "Events that wait for their verdict.")
+        self.limited_events = make("Gauge", "limited_events", "Events that wait until the limits allow more blocks.")
+        self.latency = make("Histogram", "latency_seconds", "From the event to the firewall's answer.", buckets=BUCKETS)
+        self.firewall = make("Gauge", "firewall_up", "Whether the firewall answered last time.", ("firewall",))
+        self.ledger_errors = make("Counter", "ledger_errors", "Times that the ledger could not be written.")
+        self.lost = make("Gauge", "lost", "Verdicts and records that could not be handed on or written.", ("what",))
+        self.limited = make("Gauge", "limited", "Whether the limits keep new addresses from being blocked.")
+        self.dry_run = make("Gauge", "dry_run", "Whether nothing is written to the firewalls.")
         for reason in REASONS:
             self._refused.labels(reason)
         for verdict in VERDICTS:
-            self._verdicts.labels(verdict)
+            self.verdicts.labels(verdict)
+        for what in ("output", "ledger"):
+            self.lost.labels(what).set(0)
 
-    def accepted(self, new: bool) -> None:
-        """Count an event that was acknowledged."""
-        (self._accepted if new else self._repeated).inc()
-
-    def refused(self, reason: str) -> None:
-        """Count a refusal, for one of REASONS."""
+    def refused(self, reason: str, peer: Optional[str]) -> None:
+        """Count a refusal, for one of REASONS, and say so now and then."""
         self._refused.labels(reason).inc()
+        now = time.monotonic()
+        since, unsaid = self._said.get(reason, (-math.inf, 0))
+        if now - since < LOG_PAUSE:
+            self._said[reason] = (since, unsaid + 1)
+            return
+        self._said[reason] = (now, 0)
+        more = f" (and {unsaid} more since the last such message)" if unsaid else ""
+        LOG.warning("Refused a request or connection from %s: %s%s.", peer or "somebody", REASONS[reason], more)
 
-    def verdict(self, name: str) -> None:
-        """Count a verdict, one of VERDICTS."""
-        self._verdicts.labels(name).inc()
-
-    def queue(self, length: int) -> None:
-        """Set the number of events that wait."""
-        self._queue.set(length)
-
-    def latency(self, seconds: float) -> None:
-        """Note the time from an event to a firewall's answer."""
-        self._latency.observe(seconds)
-
-    def firewall(self, name: str, up: bool) -> None:
-        """Set whether a firewall can be reached."""
-        self._firewall.labels(name).set(int(up))
-
-    def ledger_error(self) -> None:
-        """Count a failure to write the ledger."""
-        self._ledger_errors.inc()
-
-    def limited(self, on: bool) -> None:
-        """Set whether blocking is stopped by the limits."""
-        self._limited.set(int(on))
-
-    def dry_run(self, on: bool) -> None:
-        """Set whether nothing is written."""
-        self._dry_run.set(int(on))
-
-    def render(self) -> bytes:
-        """Return all of it in the text format of Prometheus."""
-        return b"" if self._registry is None else prometheus_client.generate_latest(self._registry)
+    def render(self) -> Optional[bytes]:
+        """Return all of it in the text format of Prometheus, None where nothing is counted."""
+        return None if self._registry is None else prometheus_client.generate_latest(self._registry)
 
 
 class _Nothing:
@@ -143,55 +132,70 @@ class _Nothing:
 
 
 class Monitor:
-    """Serves GET /healthz (200 or 503, JSON) and GET /metrics.
+    """Serves GET /healthz (200 or 503, JSON), /status (JSON) and /metrics, to whoever asks for it by its own name or an address.
 
     Args:
-        health: returns whether the responder is well, and details for the answer.
+        health: for /healthz.
+        status: returns what runs, for /status.
 
     Raises:
         InvalidInput: aiohttp is not there.
         CannotListen: (at the start) the address cannot be had.
     """
 
-    def __init__(self, settings: MonitorSettings, metrics: Metrics, health: Health) -> None:
+    def __init__(self, settings: MonitorSettings, metrics: Metrics, health: Health, status: Callable[[], dict[str, Any]]) -> None:
         if not HAS_AIOHTTP:
             raise InvalidInput("The monitor needs the Python package aiohttp.")
         self._settings = settings
         self._metrics = metrics
         self._health = health
-        self._runner: Optional[web.AppRunner] = None
+        self._status = status
+        self._listener = Listener("The monitor", BOUNDS, self._handle, metrics.refused)
+        self._names = {"localhost", settings.host.lower(), socket.gethostname().lower(), *(name.lower() for name in settings.names)}
 
     async def start(self) -> tuple[str, int]:
         """Start to serve; return the address."""
-        app = web.Application()
-        app.router.add_get("/healthz", self._serve_health)
-        app.router.add_get("/metrics", self._serve_metrics)
-        app.on_response_prepare.append(_name_server)
-        runner = web.AppRunner(app, access_log=None, keepalive_timeout=30)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, self._settings.host, self._settings.port).start()
-        except OSError as error:
-            await runner.cleanup()
-            raise CannotListen.at("The monitor", self._settings.host, self._settings.port, error) from None
-        self._runner = runner
-        host, port = runner.addresses[0][:2]
-        return host, port
+        return await self._listener.start(self._settings.host, self._settings.port)
 
     async def stop(self) -> None:
         """Stop to serve."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        await self._listener.stop(0.5)
 
-    async def _serve_health(self, _request: web.Request) -> web.Response:
-        healthy, details = self._health()
-        return web.json_response({"healthy": healthy, **details}, status=200 if healthy else 503)
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
+        if isinstance(connection, Connection):
+            connection.begins()
+        try:
+            response = self._answer(request)
+        finally:
+            if isinstance(connection, Connection):
+                connection.proven = True
+                connection.ends()
+        response.headers["Server"] = SERVER
+        return response
 
-    async def _serve_metrics(self, _request: web.Request) -> web.Response:
-        content_type = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-        return web.Response(body=self._metrics.render(), headers=content_type)
+    def _answer(self, request: web.BaseRequest) -> web.Response:
+        if not self._is_ours(request.headers.get("Host", "")):  # a web page that has its own name lead here must not read this
+            return web.Response(status=421, text="The monitor answers for its own names only; see monitor.names.\n")
+        if request.method not in ("GET", "HEAD"):
+            return web.Response(status=405, headers={"Allow": "GET"})
+        if request.path == "/healthz":
+            healthy, details = self._health()
+            return web.json_response({"healthy": healthy, **details}, status=200 if healthy else 503)
+        if request.path == "/status":
+            return web.json_response(self._status())
+        if request.path == "/metrics":
+            body = self._metrics.render()
+            if body is None:
+                return web.Response(status=501, text="Metrics need the Python package prometheus_client.\n")
+            return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        return web.Response(status=404)
 
-
-async def _name_server(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = SERVER
+    def _is_ours(self, host: str) -> bool:
+        name = host.lower()
+        name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+        try:
+            ip_address(name)
+        except ValueError:
+            return name in self._names
+        return True

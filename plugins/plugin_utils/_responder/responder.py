@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decide, guard, block, report: from an event to its verdict.
+"""Decide, guard, wish, report: from an event to its verdict.
 
 Everything here runs in the event loop and is cheap; what takes time is done by the workers of the firewalls and by the ledger's
 thread. A firewall that is down delays neither the others nor the first verdict.
@@ -11,98 +11,56 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import logging
-import math
-import os
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import OrderedDict, deque
 from contextlib import suppress
-from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Callable, Optional
 
 from ...module_utils._core.errors import LedgerUnusable
-from ...module_utils._core.options import LEDGER, NEVER_BLOCK_ENV
-from ...module_utils._ips.event import Event
-from ...module_utils._ledger.record import Filter, Record
-from ...module_utils._ledger.store import KEEP_DAYS, Ledger
-from .case import BLOCKED, RENEWED, Case, Result, compose
-from .firewall import FirewallWorker
-from .firewall_settings import FirewallSettings, read_firewalls
-from .intake import Intake
-from .limits import WINDOW, Escalation, Limits, LimitSettings
+from ...module_utils._cos.client import CosClient
+from ...module_utils._cos.guard import Guard, own_addresses
+from ...module_utils._events.event import Event
+from ...module_utils._ledger.record import Filter
+from ...module_utils._ledger.store import Ledger
+from .configuration import Respond
+from .decide.escalation import Escalation
+from .decide.limits import WINDOW, Limits
+from .decide.policy import entry_description
+from .firewall.dry_run import DryRun
+from .firewall.messages import Outcome, Report, Wish
+from .firewall.worker import Worker
+from .inbox import Inbox, Stored
+from .ledger import LedgerWriter
 from .monitor import Metrics
-from .policy import Policy, entry_description
-from .recorder import LedgerThread
-from .section import Section
+from .verdict import ALREADY_BLOCKED, BLOCKED, DONE, RENEWED, Pending, compose
 
 LOG = logging.getLogger("intrusion.response")
 
 #: Seconds for which starting waits for the first look at the firewalls' blacklists, which the limits go by.
 FIRST_LOOK = 2.0
-TICK = 1.0
-#: How many results are taken in one turn of the loop.
-AT_ONCE = 8
-#: Seconds for which the number of earlier offences is not asked for again, and of how many addresses it is kept.
-OFFENCES_KEPT, OFFENCES_MOST = 5.0, 20_000
+TICK = 0.2
+#: Outcomes that are taken in one turn of the loop: new events must not wait for old ones.
+AT_ONCE = 32
+#: Most addresses that wait until the limits allow more blocks, and how many of them are tried in one tick.
+MOST_LIMITED, RETRIED = 10_000, 100
+#: A firewall whose answer takes longer than its timeout and so many seconds more counts as down.
+PATIENCE = 5.0
+#: Seconds for the workers to end.
+STOPPING = 5.0
 
 Emit = Callable[[dict[str, Any]], None]
-
-
-@dataclass(frozen=True)
-class RespondSettings:
-    """The section `respond`.
-
-    Attributes:
-        ledger: the ledger's file, or none.
-        ledger_keep: days for which records are kept, 0 for ever.
-        verdict_after: seconds after which a verdict goes out although not all firewalls have settled.
-        never_block: addresses and networks, also those of the environment, as they were given.
-    """
-
-    firewalls: tuple[FirewallSettings, ...]
-    policy: Policy
-    escalation: Escalation
-    limits: LimitSettings
-    ledger: str
-    ledger_keep: int
-    verdict_after: float
-    dry_run: bool
-    never_block: tuple[str, ...]
-
-    @classmethod
-    def from_section(cls, section: Section, environ: Optional[Mapping[str, str]] = None) -> RespondSettings:
-        """Read it; raises InvalidInput."""
-        environ = os.environ if environ is None else environ
-        dry_run = section.boolean("dry_run", False)
-        policy = Policy.from_section(section.section("policy"))
-        never_block = section.texts("never_block")
-        firewalls = read_firewalls(section.sections("firewalls"), never_block, dry_run, environ)
-        option = LEDGER[0]
-        default = next((environ[name] for name in option.env if environ.get(name)), "")
-        settings = cls(
-            firewalls=tuple(firewalls),
-            policy=policy,
-            escalation=Escalation.from_section(section.section("escalation"), policy.ttl),
-            limits=LimitSettings.from_section(section.section("limits")),
-            ledger=section.text("ledger", default),
-            ledger_keep=section.integer("ledger_keep", KEEP_DAYS, 0, 36500),
-            verdict_after=section.number("verdict_after", 10.0, 0.01, 3600),
-            dry_run=dry_run,
-            never_block=(*never_block, *environ.get(NEVER_BLOCK_ENV, "").replace(",", " ").split()),
-        )
-        section.done()
-        if not firewalls:
-            raise section.error("firewalls", "must name at least one firewall.")
-        return settings
 
 
 class Responder:
     """Acts on events.
 
     Args:
-        settings: the section `respond`.
-        intake: is told the verdicts.
+        respond: what to do.
+        relays: addresses that may post, and so are never blocked.
+        inbox: is told the verdicts.
         metrics: is told everything that is counted.
         emit: takes events for the rule engine; must not block.
 
@@ -110,26 +68,76 @@ class Responder:
         InvalidInput: a firewall's connection settings cannot work.
     """
 
-    def __init__(self, settings: RespondSettings, intake: Intake, metrics: Metrics, emit: Emit) -> None:
-        self._settings = settings
-        self._policy = settings.policy
-        self._intake = intake
+    def __init__(self, respond: Respond, relays: frozenset[IPv4Address], inbox: Inbox, metrics: Metrics, emit: Emit) -> None:
+        self._inbox = inbox
         self._metrics = metrics
         self._emit = emit
-        self._limits = Limits(settings.limits)
-        self._ledger = Ledger.from_option("none" if settings.dry_run else settings.ledger, LOG.warning, settings.ledger_keep)
-        self._escalates = self._ledger.enabled and settings.escalation.needed
-        self._offences: dict[str, tuple[int, float]] = {}
-        self._names = [firewall.name for firewall in settings.firewalls]
-        self._waiting: set[Case] = set()
-        self._addresses: Counter[str] = Counter()
-        self._seen: set[str] = set()
-        self._is_stopping = False
+        self._respond = respond
+        self._relays = relays
+        self._limits = Limits(respond.limits)
+        self._ledger = Ledger.from_option("none" if respond.dry_run else respond.ledger, self._warn, respond.ledger_keep)
+        self._escalation = Escalation(respond.escalation, self._ledger)
+        self.records = LedgerWriter(self._ledger, metrics.ledger_errors.inc)
+        self._names = [firewall.name or "" for firewall in respond.firewalls]
+        self._numbers = itertools.count(1)
+        self._waiting: OrderedDict[Pending, float] = OrderedDict()  # without a verdict, and when one is due at the latest
+        self._addresses: dict[str, list[Pending]] = {}
+        self._limited: OrderedDict[str, Pending] = OrderedDict()
+        self._reports: deque[Report] = deque()
+        self._outcomes: deque[tuple[str, Outcome]] = deque()
+        self._is_draining = False
+        self._health: dict[str, Report] = {}
+        self._protected: dict[str, tuple[frozenset[IPv4Address], frozenset[IPv4Address]]] = {}
+        try:
+            self._own = own_addresses()
+        except OSError as error:
+            self._own = frozenset()
+            LOG.warning("The addresses of this machine cannot be told (%s), and so are not protected.", error)
+        self.guard = self._make_guard()
         self._ticker: Optional[asyncio.TimerHandle] = None
-        # Asks for the addresses of the firewalls' names, which may take a while.
-        self._workers = [FirewallWorker(firewall, self._policy, self, intake.instance, settings.dry_run) for firewall in settings.firewalls]
-        self._by_name = {worker.name: worker for worker in self._workers}
-        self._records = LedgerThread(self._ledger, metrics.ledger_error)
+        self._workers = self._make_workers(self._remember())
+
+    def _warn(self, message: str) -> None:
+        """Say and count what is wrong with the ledger."""
+        LOG.warning("%s", message)
+        self._metrics.ledger_errors.inc()
+
+    def _remember(self) -> dict[str, frozenset[str]]:
+        """Let the limits go by the ledger until the firewalls list what they have, and count the last minute's blocks again."""
+        now = time.time()
+        try:
+            standing = self._ledger.standing(Filter(door="responder"), now)
+            recent, _count = self._ledger.find(Filter(door="responder", actions=("block",), since=now - WINDOW))
+        except LedgerUnusable as error:
+            self._warn(error.message)
+            return {}
+        self._limits.remember(len({record.address for record in recent if record.outcome != "failed"}), time.monotonic())
+        known: dict[str, frozenset[str]] = {}
+        for firewall in self._respond.firewalls:
+            hosts = known[firewall.address] = frozenset(one.last.address for one in standing if one.last.firewall == firewall.address)
+            self._limits.listed(hosts, hosts)
+        return known
+
+    def _make_workers(self, known: dict[str, frozenset[str]]) -> list[Worker]:
+        workers = []
+        for firewall in self._respond.firewalls:
+            client = CosClient.from_call(firewall.call(self._respond.dry_run))
+            worker = Worker(
+                firewall.name or "", firewall.address, DryRun(client) if self._respond.dry_run else client, policy=self._respond.policy,
+                guard=self.guard, escalation=self._escalation, ledger=self.records, instance=self._inbox.instance,
+                known=known.get(firewall.address, frozenset()), tell=self._told,
+            )  # fmt: skip
+            self._metrics.firewall.labels(worker.name).set(0)
+            workers.append(worker)
+        return workers
+
+    def _make_guard(self) -> Guard:
+        found = list(self._protected.values())
+        return Guard(
+            self._respond.networks | {IPv4Network(address) for address in self._relays},
+            frozenset[IPv4Address]().union(*(theirs for theirs, _own in found)),
+            self._own.union(*(own for _theirs, own in found)),
+        )
 
     @property
     def waiting(self) -> int:
@@ -140,204 +148,252 @@ class Responder:
         """Begin, and wait for a moment until every firewall was looked at."""
         self._loop = asyncio.get_running_loop()
         self._all_seen = asyncio.Event()
-        await asyncio.to_thread(self._remember)
         for worker in self._workers:
-            self._metrics.firewall(worker.name, False)
             worker.start()
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._all_seen.wait(), FIRST_LOOK)
         self._tick()
 
-    def _remember(self) -> None:
-        """Let the limits go by the ledger until the firewalls list what they have, and count the last minute's blocks again."""
-        now = time.time()
-        try:
-            standing = self._ledger.standing(Filter(door="responder"), now)
-            recent, _count = self._ledger.find(Filter(door="responder", actions=("block",), since=now - WINDOW))
-        except LedgerUnusable as error:
-            LOG.warning("%s", error.message)
-            return
-        for worker in self._workers:
-            hosts = frozenset(one.last.address for one in standing if one.last.firewall == worker.settings.address)
-            self._limits.listed(worker.name, hosts, hosts)
-        self._limits.remember({record.address for record in recent if record.outcome != "failed"}, time.monotonic())
-
     async def stop(self) -> None:
-        """End; what is not settled is acted on again after the next start."""
+        """End; what is not settled is acted on again after the next start. Takes a few seconds at most."""
         if self._ticker is not None:
             self._ticker.cancel()
-        await asyncio.gather(*(asyncio.to_thread(worker.stop) for worker in self._workers))
-        self._is_stopping = True
-        await asyncio.sleep(0)  # what the workers reported last is in the loop's queue
-        for case in self._waiting:
-            if case.timer is not None:
-                case.timer.cancel()
-        await asyncio.to_thread(self._records.close)
+        for worker in self._workers:
+            worker.close()
+        end = time.monotonic() + STOPPING
+        for worker in self._workers:
+            await asyncio.to_thread(worker.join, max(0.01, end - time.monotonic()))
+        self._drain(everything=True)
+        await asyncio.to_thread(self.records.close)
         self._ledger.close()
 
-    def act(self, event: Event, received: float, replayed: bool = False) -> None:
-        """Begin to act on an event; received is an epoch time. Its verdict goes out when it is known."""
-        decision = self._policy.decide(event)
-        if decision.address is None:
-            self._conclude(event, "ignored", decision.reason)
-            return
-        address = decision.address
-        protected = next((reason for reason in (worker.guard.reason(address) for worker in self._workers) if reason), None)
-        if protected:
-            self._conclude(event, "protected", protected, code="protected_address")
-            return
-        limited = self._limits.admit(address, time.monotonic())
-        if limited:
-            self._conclude(event, "limited", limited)
-            self._tell_limit()
-            return
-        ttl = self._ttl(address, event.id)
-        case = Case(
-            event=event,
-            address=address,
-            received=received,
-            replayed=replayed,
-            ttl=ttl,
-            until=min(received, time.time()) + ttl,  # the clock may have been ahead
-            rule_name=self._policy.entry_rule_name(event),
-            description=entry_description(event, self._intake.instance),
-            open=set(self._names),
-        )
-        self._waiting.add(case)
-        self._addresses[address] += 1
-        case.timer = self._loop.call_later(self._settings.verdict_after, self._overdue, case)
+    def use(self, respond: Respond, relays: frozenset[IPv4Address]) -> None:
+        """Take other settings: policy, limits, escalation, never_block, verdict_after."""
+        self._respond, self._relays = respond, relays
+        self._limits.settings = respond.limits
+        self._escalation.settings = respond.escalation
+        self._spread()
+
+    def _spread(self) -> None:
+        self.guard = self._make_guard()
         for worker in self._workers:
-            older = worker.tasks.put(case)
-            if older is not None:
-                self._let_go(older, worker.name)
+            worker.policy, worker.guard = self._respond.policy, self.guard
+
+    def decide(self, event: Event) -> tuple[str, Optional[str], Optional[str]]:
+        """Return what an event leads to: block, ignored or protected, the reason and the code; limits are not looked at."""
+        decision = self._respond.policy.decide(event)
+        if decision.address is None:
+            return "ignored", decision.reason, None
+        protected = self.guard.reason(decision.address)
+        return ("protected", protected, "protected_address") if protected else ("block", None, None)
+
+    def test(self, event: Event) -> dict[str, Any]:
+        """Return the verdict that an event would have, and do nothing."""
+        verdict, reason, code = self.decide(event)
+        if verdict == "block":
+            verdict = "limited" if self._limits.reached else BLOCKED
+        return compose(event.as_json(), event.attacker, verdict, code=code, reason=reason, dry_run=True)
+
+    def act(self, event: Event, stored: Stored, replayed: bool = False) -> None:
+        """Begin to act on an event. Its verdict goes out when it is known."""
+        verdict, reason, code = self.decide(event)
+        if verdict != "block":
+            self._conclude(stored, event.attacker, verdict, reason, code)
+            return
+        pending = Pending(stored.id, str(event.attacker), stored.event, stored.received, replayed)
+        if stored.verdict is not None:
+            pending.recall(json.loads(stored.verdict))
+        limited = self._limits.admit(pending.address, time.monotonic())
+        if limited:
+            self._limit(pending, limited)
+            return
+        self._wish(pending, event)
+
+    def _wish(self, pending: Pending, event: Event) -> None:
+        cases = self._addresses.setdefault(pending.address, [])
+        cases.append(pending)
+        for other in [other for other in cases[:-1] if other.told is not None]:  # the new one stands for the address, too
+            self._close(other)
+        if pending.told is None:
+            self._waiting[pending] = time.monotonic() + self._respond.verdict_after
+        wish = Wish(
+            next(self._numbers), pending.address, pending.id, event.reason, pending.received, self._respond.policy.entry_rule_name(event),
+            entry_description(event, self._inbox.instance),
+        )  # fmt: skip
+        pending.open = dict.fromkeys(self._names, wish.number)
+        for worker in self._workers:
+            worker.want(wish)
+
+    def _limit(self, pending: Pending, reason: str) -> None:
+        """Tell that an address is not blocked because of the limits, and let it wait until they allow more."""
+        if pending.told is None:
+            told = compose(pending.event, pending.address, "limited", reason=reason, dry_run=self._respond.dry_run)
+            self._metrics.verdicts.labels("limited").inc()
+            self._emit(told)
+            self._inbox.note(pending.id, _kept(told))
+            pending.recall(told)
+        older = self._limited.pop(pending.address, None)
+        if older is not None:
+            self._finish(older)  # the newest stands for the address
+        self._limited[pending.address] = pending
+        if len(self._limited) > MOST_LIMITED:
+            self._inbox.forget(self._limited.popitem(last=False)[1].id)
+        self._tell_limit()
+
+    def _retry_limited(self) -> None:
+        """Act on what waits for the limits and has time left."""
+        for pending in list(itertools.islice(self._limited.values(), RETRIED)):
+            if time.time() >= pending.received + self._respond.policy.ttl:
+                self._finish(self._limited.pop(pending.address))
+                continue
+            if self._limits.reached or self._limits.admit(pending.address, time.monotonic()):
+                return
+            del self._limited[pending.address]
+            self._wish(pending, Event.from_json(pending.event))
 
     def health(self) -> dict[str, Any]:
         """Return the state of every firewall, and how much waits."""
         return {
-            "firewalls": {worker.name: worker.condition.code or "up" for worker in self._workers if worker.name in self._seen},
-            "writes": {worker.name: worker.condition.writes for worker in self._workers},
+            "firewalls": {name: self._code(name) or "up" for name in self._names},
+            "writes": {name: report.writes for name, report in self._health.items()},
+            "ledger": {"healthy": self.records.healthy, "lost": self.records.lost},
             "waiting": len(self._waiting),
-            "addresses_waiting": {worker.name: len(worker.tasks) for worker in self._workers},
+            "addresses_waiting": {worker.name: len(worker) for worker in self._workers},
             "limited": self._limits.reached,
-            "dry_run": self._settings.dry_run,
+            "limited_events": len(self._limited),
+            "dry_run": self._respond.dry_run,
         }
+
+    def status(self) -> dict[str, Any]:
+        """Return the limits and how much of them is used."""
+        limits = self._respond.limits
+        return {"limits": {name: {"in_use": used, "of": getattr(limits, name)} for name, used in self._limits.in_use.items()}}
 
     @property
     def is_able(self) -> bool:
         """Whether any firewall answers."""
-        return any(worker.condition.code is None and worker.name in self._seen for worker in self._workers)
+        return any(self._code(name) is None for name in self._names)
 
-    # The workers' threads call these.
+    def _code(self, name: str) -> Optional[str]:
+        """Return why a firewall does not answer; one that is busy with a request for too long counts as down."""
+        number = self._names.index(name)
+        if self._workers[number].busy > self._respond.firewalls[number].timeout + PATIENCE:
+            return "timeout_unknown"
+        return self._health[name].code if name in self._health else "unknown"
 
-    def settled(self, firewall: str, results: list[tuple[Case, Result]]) -> None:
-        """Take what became of cases."""
-        self._call(self._settled, firewall, iter(results))
+    def _told(self, report: Report) -> None:
+        """Take a report, from the thread of a worker."""
+        self._reports.append(report)
+        if not self._is_draining:
+            self._is_draining = True
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._drain)
 
-    def listed(self, firewall: str, hosts: frozenset[str], marked: frozenset[str]) -> None:
-        """Take what a firewall lists."""
-        self._call(self._limits.listed, firewall, hosts, marked)
+    def _drain(self, everything: bool = False) -> None:
+        self._is_draining = False
+        while self._reports:
+            self._take(self._reports.popleft())
+        for _number in range(len(self._outcomes) if everything else min(AT_ONCE, len(self._outcomes))):
+            self._settle(*self._outcomes.popleft())
+        if self._outcomes and not self._is_draining:
+            self._is_draining = True
+            self._loop.call_soon(self._drain)
 
-    def available(self, firewall: str, code: Optional[str]) -> None:
-        """Take whether a firewall answers."""
-        self._call(self._available, firewall, code)
+    def _take(self, report: Report) -> None:
+        name = report.firewall
+        self._outcomes.extend((name, outcome) for outcome in report.outcomes)
+        if report.code != "unknown":
+            self._health[name] = report
+            if len(self._health) == len(self._workers):
+                self._all_seen.set()
+        self._metrics.firewall.labels(name).set(int(report.code is None))
+        if report.blocked is not None:
+            self._limits.listed(*report.blocked)
+        if report.protected is not None and report.protected != self._protected.get(name):
+            self._protected[name] = report.protected
+            self._spread()
+        if report.found:
+            self.records.complete(report.found)
 
-    def wrote(self, record: Record) -> None:
-        """Take a record for the ledger."""
-        self._records.put(record)
+    def _settle(self, firewall: str, outcome: Outcome) -> None:
+        """Take what became of an address on a firewall."""
+        if outcome.records:
+            self.records.put(outcome.records)
+        cases = [one for one in self._addresses.get(outcome.address, ()) if 0 < one.open.get(firewall, 0) <= outcome.number]
+        lead = next((one for one in cases if one.id == outcome.lead), cases[0] if outcome.wrote and cases else None)
+        for pending in cases:
+            result = outcome.result
+            if pending is not lead and result.result in (BLOCKED, RENEWED):
+                result = result._replace(result=ALREADY_BLOCKED)
+            before = pending.results.get(firewall)
+            if before is not None and before.result in DONE and result.result in DONE:  # the listing confirms the answer
+                result = before._replace(verified=result.verified, entry=result.entry)
+            elif result.answered and result.result in (BLOCKED, RENEWED) and not pending.replayed and not self._respond.dry_run:
+                self._metrics.latency.observe(max(0.0, result.answered - pending.received))
+            pending.results[firewall] = result
+            if outcome.final:
+                del pending.open[firewall]
+            if len(pending.said()) == len(self._names) and pending.told != pending.said():
+                self._tell(pending)
+            if not pending.open:
+                self._close(pending)
 
-    def found(self, records: list[Record]) -> None:
-        """Take records of blocks that stand; a crash may have kept them out of the ledger."""
-        if records:
-            self._records.complete(records)
-
-    def _call(self, function: Callable[..., None], *args: Any) -> None:
-        with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(function, *args)
-
-    def _ttl(self, address: str, event_id: str) -> int:
-        escalation = self._settings.escalation
-        if not self._escalates:
-            return escalation.ttl(self._policy.ttl, 0)
-        now = time.monotonic()
-        offences, asked = self._offences.get(address, (0, -math.inf))
-        if now - asked >= OFFENCES_KEPT:
-            if len(self._offences) >= OFFENCES_MOST:
-                self._offences.clear()
-            offences = self._ledger.offences(address, time.time() - escalation.memory, event_id)
-            self._offences[address] = (offences, now)
-        return escalation.ttl(self._policy.ttl, offences)
-
-    def _available(self, firewall: str, code: Optional[str]) -> None:
-        self._metrics.firewall(firewall, code is None)
-        self._seen.add(firewall)
-        if len(self._seen) == len(self._workers):
-            self._all_seen.set()
-
-    def _settled(self, firewall: str, results: Iterator[tuple[Case, Result]]) -> None:
-        """Take some results, and the rest when those had their turn who wait for the loop: new events must not wait for old ones."""
-        some = list(itertools.islice(results, None if self._is_stopping else AT_ONCE))
-        for case, result in some:
-            case.results[firewall] = result
-            case.open.discard(firewall)
-            if result.answered is not None and result.result in (BLOCKED, RENEWED) and not case.replayed and not self._settings.dry_run:
-                self._metrics.latency(max(0.0, result.answered - case.received))
-            if not case.open:
-                self._tell(case)
-                self._close(case)
-        if len(some) == AT_ONCE:
-            self._loop.call_soon(self._settled, firewall, results)
-
-    def _overdue(self, case: Case) -> None:
-        """Say what is known; the case goes on being open unless a newer one of the same address stands for it."""
-        case.timer = None
-        self._tell(case)
-        for name in list(case.open):
-            if self._by_name[name].tasks.release(case):
-                self._let_go(case, name)
-
-    def _let_go(self, case: Case, firewall: str) -> None:
-        case.open.discard(firewall)
-        if not case.open:
-            self._close(case)
-
-    def _tell(self, case: Case) -> None:
-        verdict = case.verdict(self._names, self._settings.dry_run)
-        if case.told is None:
-            self._metrics.verdict(verdict["verdict"])
-        case.told = verdict
-        self._waiting.discard(case)
+    def _tell(self, pending: Pending) -> None:
+        verdict = pending.verdict = pending.compose(self._names, self._respond.dry_run)
+        if pending.told is None:
+            self._metrics.verdicts.labels(verdict["verdict"]).inc()
+        pending.told = pending.said()
+        self._waiting.pop(pending, None)
         self._emit(verdict)
+        if pending.open:
+            self._inbox.note(pending.id, _kept(verdict))
 
-    def _close(self, case: Case) -> None:
-        if case.timer is not None:
-            case.timer.cancel()
-        self._addresses[case.address] -= 1
-        if not self._addresses[case.address]:
-            del self._addresses[case.address]
-            self._limits.settled(case.address)
-        told = case.told
-        if told is not None:  # not before the ledger has it, or a crash in between would leave the block without a record
-            self._records.then(lambda: self._finish(told))
+    def _close(self, pending: Pending) -> None:
+        """Let go of an event that is settled, or for which a newer one stands."""
+        cases = self._addresses[pending.address]
+        cases.remove(pending)
+        if not cases:
+            del self._addresses[pending.address]
+            self._limits.settled(pending.address)
+        self._waiting.pop(pending, None)
+        self.records.put((), lambda: self._finish(pending))  # not before the ledger has it
 
-    def _conclude(self, event: Event, verdict: str, reason: Optional[str], code: Optional[str] = None) -> None:
+    def _conclude(self, stored: Stored, attacker: Optional[str], verdict: str, reason: Optional[str], code: Optional[str]) -> None:
         """Give the verdict of an event that leads to nothing."""
-        told = compose(event, verdict, code=code, reason=reason, dry_run=self._settings.dry_run)
-        self._metrics.verdict(verdict)
+        told = compose(stored.event, attacker, verdict, code=code, reason=reason, dry_run=self._respond.dry_run)
+        self._metrics.verdicts.labels(verdict).inc()
         self._emit(told)
-        self._finish(told)
+        self._inbox.finish(stored.id, _kept(told))
 
-    def _finish(self, verdict: dict[str, Any]) -> None:
-        kept = {name: value for name, value in verdict.items() if name != "ips"}
-        self._intake.finish(verdict["ips"]["id"], kept)
+    def _finish(self, pending: Pending) -> None:
+        self._inbox.finish(pending.id, _kept(pending.verdict or {}))
 
     def _tell_limit(self) -> None:
         change = self._limits.change(time.monotonic())
         if change is not None:
             LOG.warning("The limit %s (%s) is %s.", change["limit"], change["value"], change["state"])
-            self._metrics.limited(self._limits.reached)
+            self._metrics.limited.set(int(bool(self._limits.reached)))
             self._emit(change)
 
     def _tick(self) -> None:
+        now = time.monotonic()
+        while self._waiting:
+            pending, due = next(iter(self._waiting.items()))
+            if due > now:
+                break
+            self._tell(pending)
+            if self._addresses[pending.address][-1] is not pending:
+                self._close(pending)  # a newer one stands for the address
         self._tell_limit()
-        self._metrics.queue(len(self._waiting))
+        self._retry_limited()
+        self._metrics.queue.set(len(self._waiting))
+        self._metrics.limited_events.set(len(self._limited))
+        self._metrics.lost.labels("ledger").set(self.records.lost)
+        for name in self._names:
+            self._metrics.firewall.labels(name).set(int(self._code(name) is None))
         self._ticker = self._loop.call_later(TICK, self._tick)
+
+
+def _kept(verdict: dict[str, Any]) -> dict[str, Any]:
+    """Return what the inbox remembers of a verdict."""
+    return {name: value for name, value in verdict.items() if name != "intrusion"}

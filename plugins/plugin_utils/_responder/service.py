@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The responder as a service of its own, without a rule engine: events go to standard output, one JSON object a line."""
+"""The responder as a service of its own, without a rule engine, and the tools for those who run it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ import asyncio
 import json
 import logging
 import os
-import queue
 import signal
 import sys
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, Optional
 
 from ...module_utils._core.errors import IntrusionResponseError, InvalidInput
-from .source import Settings, run
+from ...module_utils._core.http import VERSION
+from .app import App, check
+from .configuration import Configuration
+from .output import Lines
+from .settings import holds_secret, schema
+from .tools import replay, send_test, show_status
 
 try:
     import yaml
@@ -34,89 +37,103 @@ LOG = logging.getLogger("intrusion.response")
 BAD_SETTINGS = 78
 #: Seconds after which a thread that computes, such as one that reads a long blacklist, lets those go on that wait for an event.
 SWITCH_INTERVAL = 0.001
-#: Most lines that wait for whoever reads standard output.
-LINES = 1000
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
-    """Run the service until SIGTERM, SIGINT or SIGHUP (unless that is ignored, as nohup has it); return the exit status."""
+    """Run the service until SIGTERM or SIGINT, or one of the tools; return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="ips_webhook.py", description="Take events of the IPS, block the attackers, and print every verdict as a line of JSON."
+        prog="webhook.py", description="Take events of intrusion detectors, block the attackers, and print every verdict as a line of JSON."
     )
-    parser.add_argument("--config", required=True, metavar="FILE", help="the arguments of the event source, as YAML")
-    parser.add_argument("--check", action="store_true", help="check the settings and certificates, ask nobody, and exit")
+    parser.add_argument("command", nargs="?", choices=("status",), help="status: show what runs; without it, run")
+    parser.add_argument("--config", metavar="FILE", help="the settings, as YAML")
+    parser.add_argument("--version", action="version", version=VERSION)
     parser.add_argument("--verbose", action="store_true", help="say more on standard error")
+    tools = parser.add_mutually_exclusive_group()
+    tools.add_argument("--check", action="store_true", help="check the settings and certificates, ask nobody, and exit")
+    tools.add_argument("--test-event", action="store_true", help="send a marked event to the running service, and show its verdict")
+    tools.add_argument("--replay", metavar="FILE", help="show what these settings make of past events or verdicts, and write nothing")
+    tools.add_argument("--schema", action="store_true", help="print the JSON schema of the settings")
     options = parser.parse_args(arguments)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.DEBUG if options.verbose else logging.INFO, format="%(levelname)s %(message)s", force=True
-    )
+    level = logging.DEBUG if options.verbose else logging.INFO
+    logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(message)s", force=True)
     logging.getLogger("urllib3").setLevel(logging.WARNING)
+    if options.schema:
+        _print(json.dumps(schema(Configuration), indent=2))
+        return 0
+    if options.config is None:
+        parser.error("the following arguments are required: --config")
     try:
-        args = _read(options.config)
+        settings = _settings(options.config)
         if options.check:
-            Settings.from_args(args).check()
+            check(settings)
             LOG.info("The settings in %s are usable.", options.config)
-            return 0
-        asyncio.run(_serve(args))
+        elif options.test_event:
+            return asyncio.run(send_test(settings, _print))
+        elif options.replay:
+            replay(settings, options.replay, _print)
+        elif options.command == "status":
+            return asyncio.run(show_status(settings, _print))
+        else:
+            asyncio.run(_serve(settings, options.config))
+            _leave()
     except IntrusionResponseError as error:
         LOG.error("%s", error.as_result()["msg"])
         return BAD_SETTINGS if isinstance(error, InvalidInput) else 1
     return 0
 
 
-async def _serve(args: dict[str, Any]) -> None:
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+async def _serve(settings: Configuration, path: str) -> None:
     loop = asyncio.get_running_loop()
     sys.setswitchinterval(SWITCH_INTERVAL)
-    with Printer() as printer:
-        await _until_told(loop, asyncio.ensure_future(run(args, printer.print)))
-
-
-async def _until_told(loop: asyncio.AbstractEventLoop, serving: asyncio.Future[None]) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    check(settings)
+    stop, reload = asyncio.Event(), asyncio.Event()
+    for number, event in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, reload)):
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-            loop.add_signal_handler(number, serving.cancel)
+            loop.add_signal_handler(number, event.set)
+    lines = Lines(sys.stdout.fileno())
     try:
-        await serving
-    except asyncio.CancelledError:
-        LOG.info("Stopped.")
+        async with App(settings, lines.emit, lambda: lines.healthy) as app:
+            reloading = asyncio.ensure_future(_reload(app, path, reload))
+            await stop.wait()
+            reloading.cancel()
+    finally:
+        await asyncio.to_thread(lines.close)
+    LOG.info("Stopped.")
 
 
-class Printer:
-    """Writes events to standard output in a thread of its own, since whoever reads may be slow; a context manager."""
+async def _reload(app: App, path: str, asked: asyncio.Event) -> None:
+    """Read the settings anew whenever that is asked for; those that cannot work change nothing."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        try:
+            settings = await asyncio.to_thread(_settings, path)
+        except IntrusionResponseError as error:
+            LOG.error("The settings stay as they are: %s", error.as_result()["msg"])
+            continue
+        stuck = app.reload(settings)
+        LOG.info("The settings in %s are in use.", path)
+        if stuck:
+            LOG.warning("These change with a restart only: %s.", ", ".join(stuck))
 
-    def __init__(self) -> None:
-        self._lines: queue.Queue[Optional[str]] = queue.Queue(LINES)
-        self._thread = threading.Thread(target=self._run, name="printer", daemon=True)
 
-    def __enter__(self) -> Printer:
-        self._thread.start()
-        return self
+def _leave() -> None:
+    """End at once where a thread hangs in a request that nobody waits for any more; Python would wait for it."""
+    if any(not thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()):
+        logging.shutdown()
+        os._exit(0)
 
-    def __exit__(self, *_unused: object) -> None:
-        with suppress(queue.Full):
-            self._lines.put(None, timeout=1)
-            self._thread.join(1)
 
-    async def print(self, event: dict[str, Any]) -> None:
-        """Print one event as a line of JSON; when too many wait, wait."""
-        line = f"{json.dumps(event, separators=(',', ':'), default=str)}\n"
-        while True:
-            try:
-                return self._lines.put_nowait(line)
-            except queue.Full:
-                await asyncio.sleep(0.05)
-
-    def _run(self) -> None:
-        is_read = True
-        for line in iter(self._lines.get, None):
-            try:
-                if is_read:
-                    sys.stdout.write(line)
-                    if self._lines.empty():
-                        sys.stdout.flush()
-            except OSError as error:
-                is_read = False
-                LOG.warning("Verdicts cannot be printed any more: %s. Blocking goes on.", error.strerror or "standard output is closed")
+def _settings(path: str) -> Configuration:
+    content = _read(path)
+    settings = Configuration.from_args(content)
+    if os.stat(path).st_mode & 0o004 and holds_secret(Configuration, content):
+        LOG.warning("%s holds secrets and can be read by everybody: change its mode, or use the settings that name files.", path)
+    return settings
 
 
 def _read(path: str) -> dict[str, Any]:
@@ -134,12 +151,4 @@ def _read(path: str) -> dict[str, Any]:
         raise InvalidInput(f"{path} is not YAML" + (f" (line {mark.line + 1})." if mark else ".")) from None
     if not isinstance(content, dict):
         raise InvalidInput(f"{path} must hold a mapping of names to values.")
-    if os.stat(path).st_mode & 0o004 and _holds_secret(content):
-        LOG.warning("%s holds secrets and can be read by everybody: change its mode, or use the arguments that name files.", path)
     return content
-
-
-def _holds_secret(content: Any) -> bool:
-    if isinstance(content, dict):
-        return any(name in ("path_secrets", "hmac_secrets", "password") or _holds_secret(part) for name, part in content.items())
-    return isinstance(content, list) and any(_holds_secret(part) for part in content)

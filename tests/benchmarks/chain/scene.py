@@ -81,9 +81,9 @@ class Scene:
             path.chmod(0o600)
         authority = trustme.CA()
         certificate = authority.issue_cert("127.0.0.1")
-        self._ca_path = stage.place / "door-ca.pem"
+        self._ca_path = stage.place / "webhook-ca.pem"
         authority.cert_pem.write_to_path(str(self._ca_path))
-        self._tls = {"cert_file": str(stage.place / "door.pem"), "key_file": str(stage.place / "door-key.pem")}
+        self._tls = {"cert_file": str(stage.place / "webhook.pem"), "key_file": str(stage.place / "webhook-key.pem")}
         certificate.cert_chain_pems[0].write_to_path(self._tls["cert_file"])
         certificate.private_key_pem.write_to_path(self._tls["key_file"])
         self.fresh()
@@ -111,12 +111,13 @@ class Scene:
         settings = {
             "port": self.port, "tls": self._tls, "path_secrets_file": str(self.stage.place / "path-secret"),
             "state_dir": str(self.place / "state"), "monitor": {"port": free_port()},
-            "respond": {
-                "firewalls": self.firewalls(), "limits": {"new_per_minute": UNLIMITED, "total": UNLIMITED}, "ledger": str(self.ledger),
-            },
+            "respond": self._respond(),
         }  # fmt: skip
-        source = self.stage.place / "collections" / COLLECTION / "extensions" / "eda" / "plugins" / "event_source" / "ips_webhook.py"
+        source = self.stage.place / "collections" / COLLECTION / "extensions" / "eda" / "plugins" / "event_source" / "webhook.py"
         return self._server([sys.executable, source, "--config", self._write("responder.yml", settings)])
+
+    def _respond(self) -> dict[str, Any]:
+        return {"firewalls": self.firewalls(), "limits": {"new_per_minute": UNLIMITED, "total": UNLIMITED}, "ledger": str(self.ledger)}
 
     def bare(self) -> Server:
         """The handler that only makes the same POST."""
@@ -127,9 +128,8 @@ class Scene:
     def rulebook(self, name: str) -> Server:
         """ansible-rulebook with one of the collection's rulebooks."""
         variables = {
-            "ips_port": self.port, "ips_tls": self._tls, "ips_path_secrets_file": str(self.stage.place / "path-secret"),
-            "ips_state_dir": str(self.place / "state"), "respond_firewalls": self.firewalls(), "respond_ledger": str(self.ledger),
-            "respond_limits": {"new_per_minute": UNLIMITED, "total": UNLIMITED},
+            "port": self.port, "tls": self._tls, "path_secrets_file": str(self.stage.place / "path-secret"),
+            "state_dir": str(self.place / "state"), "respond": self._respond(),
         }  # fmt: skip
         options = {f"cos_{name}": value for name, value in self.firewalls()[0].items() if name in ("api_url", "username", "ca_path")}
         inventory = {"firewalls": {"hosts": {FIREWALL: {**options, "cos_password": self._secrets["firewall"]}}}}
@@ -177,7 +177,7 @@ class Scene:
         return int(self._recorded("SELECT count(*) FROM events WHERE finished IS NULL")[0][0])
 
     def _recorded(self, query: str) -> list[tuple[Any, ...]]:
-        path = self.place / "state" / "intake.sqlite3"
+        path = self.place / "state" / "inbox.sqlite3"
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as database:
             return database.execute(query).fetchall()
 

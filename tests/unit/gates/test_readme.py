@@ -76,7 +76,7 @@ def test_content_is_complete(tree, modules):
     named = {name.removeprefix(f"{FQCN}.") for name in table}
     roles = {name.split("/")[1] for name in tree if name.startswith("roles/")}
     playbooks = {name.split("/")[1].removesuffix(".yml") for name in tree if re.fullmatch(r"playbooks/[^/]+\.yml", name)}
-    plugins = {name.split("/")[-1].removesuffix(".py") for name in tree if name.startswith("extensions/eda/plugins/")}
+    plugins = {name.split("/")[-1].removesuffix(".py") for name in tree if re.fullmatch(r"extensions/eda/plugins/[^/]+/[^/]+\.py", name)}
     rulebooks = {name.split("/")[-1].removesuffix(".yml") for name in tree if name.startswith("extensions/eda/rulebooks/")}
     filters = {name.split("/")[-1].removesuffix(".py") for name in tree if name.startswith("plugins/filter/")}
     for kind in (roles, playbooks, plugins, rulebooks, filters):

@@ -23,7 +23,7 @@ RESPONDER = "plugins/plugin_utils/_responder/"
 ANSIBLE_BELONGS_TO = {f"{UTILS}_core/module.py"}
 HTTP_BELONGS_TO = {f"{UTILS}_core/http.py", f"{UTILS}_core/wire.py"}
 #: Where the responder serves HTTP; how a firewall is spoken to, it leaves to the resources.
-SERVERS = {f"{RESPONDER}{name}.py" for name in ("door", "listener", "monitor", "source")}
+SERVERS = {f"{RESPONDER}{name}.py" for name in ("webhook/listener", "webhook/server", "monitor", "tools")}
 SERVER_LIBRARIES = {"aiohttp", "prometheus_client"}
 CONFIGURATION_BELONGS_TO = {f"{RESPONDER}service.py"}
 HTTP_LIBRARIES = {"requests", "urllib3", "http", "socketserver", "aiohttp"}
@@ -56,7 +56,7 @@ def uses(imported: str, libraries: set[str]) -> bool:
 def test_the_gate_can_see(tree):
     assert f"{UTILS}_core/http.py" in tree
     assert "requests.utils" in set(imports(f"{UTILS}_core/wire.py", tree[f"{UTILS}_core/wire.py"]))
-    assert "aiohttp" in set(imports(f"{RESPONDER}door.py", tree[f"{RESPONDER}door.py"]))
+    assert "aiohttp" in set(imports(f"{RESPONDER}webhook/server.py", tree[f"{RESPONDER}webhook/server.py"]))
 
 
 def test_module_utils_know_ansible_in_one_place_only(tree):

@@ -67,7 +67,7 @@ def test_variables_are_documented_and_optional(text, rulebook):
     header = text[:text.index("- name:")]
     documented = set()
     for line in re.findall(r"^# ((?:\w+, )*\w+)  +\S", header, re.MULTILINE):
-        documented |= {name for name in line.split(", ") if "_" in name}
+        documented |= set(line.split(", "))
     assert documented == {name for name, _default in used}
 
 
@@ -79,11 +79,11 @@ def test_what_starts_a_job_is_throttled_for_each_attacker(rulebook):
     for rule in rulebook[0]["rules"]:
         if any("run_" in name for action in rule["actions"] for name in action):
             assert rule["throttle"]["once_within"]
-            assert "event.ips.attacker" in rule["throttle"]["group_by_attributes"]
+            assert "event.intrusion.attacker" in rule["throttle"]["group_by_attributes"]
 
 
 def test_no_free_text_of_an_event_is_passed_to_a_job(rulebook):
-    checked = {"ips.attacker", "ips.id"}
+    checked = {"intrusion.attacker", "intrusion.id"}
     for rule in rulebook[0]["rules"]:
         jobs = [action for action in rule["actions"] if any("run_" in name for name in action)]
         assert set(re.findall(r"event\.([\w.]+)", json.dumps(jobs))) <= checked

@@ -9,7 +9,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
 from typing import Any
 
 #: The one published event (KB "Verify IPS from the command line").
@@ -33,7 +32,10 @@ class Taker:
         self.failure: Exception | None = None
         self.gate: asyncio.Event | None = None
 
-    async def accept(self, event: Any, post: Mapping[str, Any]) -> bool:
+    async def take(self, event: Any, is_test: bool) -> dict[str, Any]:
+        """Answer as the app does."""
+        if is_test:
+            return {"id": event.id, "test": True}
         if self.gate is not None:
             await self.gate.wait()
         if self.failure is not None:
@@ -41,7 +43,7 @@ class Taker:
         new = event.id not in self.ids
         self.ids.add(event.id)
         self.events.append(event)
-        return new
+        return {"id": event.id, "new": new}
 
 
 def sign(key: str, timestamp: int, body: bytes) -> dict[str, str]:
@@ -52,6 +54,6 @@ def sign(key: str, timestamp: int, body: bytes) -> dict[str, str]:
 
 def request(path: str, body: bytes = BODY, length: int | None = None, **headers: str) -> bytes:
     """Return a POST as raw bytes."""
-    lines = [f"POST {path} HTTP/1.1", "Host: door", f"Content-Length: {len(body) if length is None else length}"]
+    lines = [f"POST {path} HTTP/1.1", "Host: webhook", f"Content-Length: {len(body) if length is None else length}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode() + body

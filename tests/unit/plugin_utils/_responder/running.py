@@ -16,7 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder import source
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.app import App, check
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import Configuration
 
 from emulator.testing import Handle
 
@@ -80,7 +81,7 @@ class Running:
         self.addresses: dict[str, tuple[str, int]] = {}
 
     def __enter__(self) -> Running:
-        ready = threading.Event()
+        ready, addressed = threading.Event(), asyncio.Event()
         self._failure: BaseException | None = None
 
         async def emit(event: dict[str, Any]) -> None:
@@ -90,11 +91,17 @@ class Running:
                 self.events.append(json.loads(json.dumps(event)))
             else:
                 self.started = event
+                await addressed.wait()
                 ready.set()
 
         async def serve() -> None:
             self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-            await source.run(self.args, emit, self.addresses.update)
+            settings = Configuration.from_args(self.args)
+            check(settings)
+            async with App(settings, emit) as self.app:
+                self.addresses.update(self.app.addresses)
+                addressed.set()
+                await asyncio.Event().wait()
 
         def work() -> None:
             try:
@@ -132,7 +139,7 @@ class Running:
 
     def send(self, post: Any) -> tuple[int, Any]:
         """Post anything; return the status and the answer."""
-        connection = http.client.HTTPConnection(*self.addresses["door"], timeout=WAIT)
+        connection = http.client.HTTPConnection(*self.addresses["webhook"], timeout=WAIT)
         try:
             connection.request("POST", f"/ips/{SECRET}", json.dumps(post).encode(), {"Content-Type": "application/json"})
             answer = connection.getresponse()
@@ -152,7 +159,7 @@ class Running:
             connection.close()
 
     def verdicts(self, event_id: str | None = None) -> list[dict[str, Any]]:
-        return [event for event in list(self.events) if event["type"] == "verdict" and event_id in (None, event["ips"]["id"])]
+        return [event for event in list(self.events) if event["type"] == "verdict" and event_id in (None, event["intrusion"]["id"])]
 
     def verdict(self, event_id: str, number: int = 0) -> dict[str, Any]:
         """Return the verdict of an event, or a later one, once it is there."""

@@ -10,13 +10,13 @@ from typing import Any
 
 import aiohttp
 import pytest
-from ansible_collections.intrusion.response.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder import monitor as monitor_module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import MonitorSettings
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.monitor import REASONS, VERDICTS, Metrics, Monitor
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.settings import CannotListen, MonitorSettings
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webhook.listener import CannotListen
 from prometheus_client.parser import text_string_to_metric_families
 
-from .stand import Stand, run
+from .webhook.stand import Stand, run
 
 
 def samples(text: bytes) -> dict[tuple[str, ...], float]:
@@ -30,20 +30,20 @@ def samples(text: bytes) -> dict[tuple[str, ...], float]:
 
 
 def tell(metrics: Metrics) -> None:
-    metrics.accepted(True)
-    metrics.accepted(False)
-    metrics.refused("path")
-    metrics.refused("path")
-    metrics.verdict("blocked")
-    metrics.queue(7)
-    metrics.latency(0.003)
-    metrics.latency(100.0)
-    metrics.firewall("fw1", True)
-    metrics.firewall("fw2", True)
-    metrics.firewall("fw2", False)
-    metrics.ledger_error()
-    metrics.limited(True)
-    metrics.dry_run(True)
+    metrics.accepted.inc()
+    metrics.repeated.inc()
+    metrics.refused("path", None)
+    metrics.refused("path", "192.0.2.1")
+    metrics.verdicts.labels("blocked").inc()
+    metrics.queue.set(7)
+    metrics.latency.observe(0.003)
+    metrics.latency.observe(100.0)
+    metrics.firewall.labels("fw1").set(1)
+    metrics.firewall.labels("fw2").set(0)
+    metrics.ledger_errors.inc()
+    metrics.lost.labels("output").set(3)
+    metrics.limited.set(1)
+    metrics.dry_run.set(1)
 
 
 def test_what_was_told_is_counted() -> None:
@@ -56,7 +56,8 @@ def test_what_was_told_is_counted() -> None:
         ("events_refused_total", "path"): 2, ("events_refused_total", "tls"): 0,
         ("verdicts_total", "blocked"): 1, ("verdicts_total", "failed"): 0, ("queue",): 7, ("latency_seconds_count",): 2,
         ("latency_seconds_bucket", "0.0025"): 0, ("latency_seconds_bucket", "0.005"): 1, ("latency_seconds_bucket", "30.0"): 1,
-        ("firewall_up", "fw1"): 1, ("firewall_up", "fw2"): 0, ("ledger_errors_total",): 1, ("limited",): 1, ("dry_run",): 1,
+        ("firewall_up", "fw1"): 1, ("firewall_up", "fw2"): 0, ("ledger_errors_total",): 1,
+        ("lost", "output"): 3, ("lost", "ledger"): 0, ("limited",): 1, ("dry_run",): 1,
     }  # fmt: skip
     assert {key: found[(name + key[0], *key[1:])] for key in expected} == expected
     assert len([key for key in found if key[0] == f"{name}events_refused_total"]) == len(REASONS)
@@ -65,17 +66,15 @@ def test_what_was_told_is_counted() -> None:
 
 def test_two_responders_in_a_process_count_for_themselves() -> None:
     one, two = Metrics(), Metrics()
-    one.accepted(True)
+    one.accepted.inc()
     assert samples(one.render()) != samples(two.render())
 
 
 def test_nothing_is_needed_where_nothing_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(monitor_module, "HAS_PROMETHEUS", False)
-    metrics = Metrics(enabled=False)
+    metrics = Metrics()
     tell(metrics)
-    assert metrics.render() == b""
-    with pytest.raises(InvalidInput, match="prometheus_client"):
-        Metrics()
+    assert metrics.render() is None
 
 
 def test_health_and_metrics_are_served() -> None:
@@ -83,7 +82,7 @@ def test_health_and_metrics_are_served() -> None:
     metrics = Metrics()
 
     async def story() -> None:
-        monitor = Monitor(MonitorSettings(port=0), metrics, lambda: (health[0], health[1]))
+        monitor = Monitor(MonitorSettings(port=0), metrics, lambda: (health[0], health[1]), lambda: {"version": "x"})
         host, port = await monitor.start()
         assert host == "127.0.0.1"
         url = f"http://{host}:{port}"
@@ -94,14 +93,14 @@ def test_health_and_metrics_are_served() -> None:
             health[:] = [False, {"firewalls": {"fw1": "down"}}]
             async with client.get(f"{url}/healthz") as answer:
                 assert (answer.status, await answer.json()) == (503, {"healthy": False, "firewalls": {"fw1": "down"}})
-            metrics.accepted(True)
+            metrics.accepted.inc()
             async with client.get(f"{url}/metrics") as answer:
                 assert answer.headers["Content-Type"].startswith("text/plain")
                 assert samples(await answer.read())[("intrusion_response_events_accepted_total",)] == 1
             async with client.post(f"{url}/metrics") as answer:
                 assert answer.status == 405
             with pytest.raises(CannotListen, match=rf"^The monitor cannot listen on 127\.0\.0\.1 port {port}: Address already in use\.$"):
-                await Monitor(MonitorSettings(port=port), metrics, lambda: (True, {})).start()
+                await Monitor(MonitorSettings(port=port), metrics, lambda: (True, {}), dict).start()
             await monitor.stop()
             await monitor.stop()
             with pytest.raises(aiohttp.ClientConnectorError):
@@ -110,15 +109,37 @@ def test_health_and_metrics_are_served() -> None:
     asyncio.run(story())
 
 
-def test_the_door_counts_in_the_registry() -> None:
+def test_the_webhook_counts_in_the_registry() -> None:
     metrics = Metrics()
 
     async def story(stand: Stand) -> None:
-        stand.door._metrics = metrics
+        stand.webhook._metrics = metrics
         await stand.post()
         await stand.post(path="/wrong")
         found = samples(metrics.render())
-        assert found[("intrusion_response_events_accepted_total",)] == 1
         assert found[("intrusion_response_events_refused_total", "path")] == 1
 
     run(story)
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200), ("127.0.0.1:9105", 200), ("localhost:1", 200), ("LOCALHOST", 200), ("[::1]:9105", 200), ("192.0.2.1", 200),
+        ("monitor.example.com", 200), ("attacker.example.com", 421), ("attacker.example.com:9105", 421), ("", 421),
+        ("127.0.0.1.example.com", 421), ("localhost.example.com", 421),
+    ],
+)  # fmt: skip
+def test_a_web_page_cannot_read_the_monitor(host: str, status: int) -> None:
+    """A page whose own name leads to this machine (DNS rebinding) has that name in Host."""
+
+    async def story() -> None:
+        monitor = Monitor(MonitorSettings(port=0, names=("Monitor.example.com",)), Metrics(), lambda: (True, {}), dict)
+        address = await monitor.start()
+        async with aiohttp.ClientSession() as client:
+            for path in ("healthz", "metrics", "status"):
+                async with client.get("http://{}:{}/{}".format(*address, path), headers={"Host": host}) as answer:
+                    assert answer.status == status
+        await monitor.stop()
+
+    asyncio.run(story())

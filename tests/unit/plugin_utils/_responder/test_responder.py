@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Filter
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder import firewall as worker_module
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder import limits as limits_module
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder import responder as responder_module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide import escalation as escalation_module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide import limits as limits_module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import listing as listing_module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import worker as worker_module
 
 from emulator.testing import Handle, running_emulator
 
@@ -52,16 +53,17 @@ def test_an_event_becomes_a_block_and_a_verdict(emulator: Handle, tmp_path: Path
     with Running(tmp_path, {"firewalls": [firewall(emulator), firewall(emulator, 1)]}) as running:
         verdict = running.ask(sourceIP=HOST)
         firewalls = verdict.pop("firewalls")
-        ips = verdict.pop("ips")
+        intrusion = verdict.pop("intrusion")
         description = verdict["entry"].pop("description")
-        assert re.fullmatch(rf"IPS event {ips['id']}\.[0-9a-f]{{4}} on VA1SCDVMDC101: Invalid Traversal", description)
+        assert re.fullmatch(rf"IPS event {intrusion['id']}\.[0-9a-f]{{4}} on VA1SCDVMDC101: Invalid Traversal", description)
         assert verdict.pop("latency_ms") == max(one["latency_ms"] for one in firewalls) > 0
         assert verdict == {
-            "type": "verdict", "verdict": "blocked", "code": None, "reason": None, "dry_run": False, "late": False, "attacker": HOST,
+            "type": "verdict", "verdict": "blocked", "code": None, "reason": None, "dry_run": False, "late": False,
+            "verified": False, "attacker": HOST,
             "entry": {"host": HOST, "service": "all_services", "ttl": 3600, "rule_name": "IPS: Invalid Traversal"},
         }  # fmt: skip
         assert [(one["name"], one["result"], one["code"]) for one in firewalls] == [("fw1", "blocked", None), ("fw2", "blocked", None)]
-        assert ips["attacker"] == HOST and ips["host_name"] == "VA1SCDVMDC101"
+        assert intrusion["attacker"] == HOST and intrusion["host_name"] == "VA1SCDVMDC101"
         status, text = running.get("/healthz")
         health = json.loads(text)
         assert status == 200 and health["firewalls"] == {"fw1": "up", "fw2": "up"} and health["waiting"] == 0
@@ -70,7 +72,7 @@ def test_an_event_becomes_a_block_and_a_verdict(emulator: Handle, tmp_path: Path
         assert 'intrusion_response_verdicts_total{verdict="blocked"} 1.0' in metrics
         assert "intrusion_response_latency_seconds_count 2.0" in metrics
         assert 'intrusion_response_firewall_up{firewall="fw2"} 1.0' in metrics
-    records, total = Ledger(str(tmp_path / "ledger.sqlite3"), print).find(Filter(event=ips["id"]))
+    records, total = Ledger(str(tmp_path / "ledger.sqlite3"), print).find(Filter(event=intrusion["id"]))
     assert total == 2 and {record.outcome for record in records} == {"ok"} and all(record.user for record in records)
     for name in ("fw1", "fw2"):
         assert entries(emulator, name)[0]["host"] == HOST and writes(emulator, name) == ["POST"]
@@ -133,8 +135,10 @@ def test_limits_stop_and_clear(emulator: Handle, tmp_path: Path, monkeypatch: py
         assert verdicts == ["blocked", "already_blocked", "blocked", "blocked", "limited", "already_blocked", "limited"]
         assert len(writes(emulator)) == 3
         until(lambda: [event["state"] for event in running.events if event["type"] == "limit"] == ["reached", "cleared"])
-        assert running.ask(sourceIP="203.0.113.6")["verdict"] == "blocked"
-        assert "intrusion_response_limited 0.0" in running.get("/metrics")[1]
+        event = running.post(sourceIP="203.0.113.6")
+        until(lambda: running.verdicts(event)[-1:] and running.verdicts(event)[-1]["verdict"] == "blocked")
+        until(lambda: len(writes(emulator)) == 6)
+        until(lambda: "intrusion_response_limited 0.0" in running.get("/metrics")[1])
 
 
 def test_the_total_goes_by_what_the_firewalls_list(emulator: Handle, tmp_path: Path) -> None:
@@ -148,8 +152,8 @@ def test_the_total_goes_by_what_the_firewalls_list(emulator: Handle, tmp_path: P
 
 
 def test_repeat_offenders_are_blocked_for_longer(emulator: Handle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module.View, "is_fresh", lambda self, age: False)
-    monkeypatch.setattr(responder_module, "OFFENCES_KEPT", 0.0)
+    monkeypatch.setattr(listing_module.View, "is_fresh", lambda self, age: age > listing_module.BELIEVED)
+    monkeypatch.setattr(escalation_module, "KEPT", 0.0)
     respond = {"firewalls": [firewall(emulator), firewall(emulator, 1)], "escalation": {"cap": 40000}}
     ledger = Ledger(str(tmp_path / "ledger.sqlite3"), print)
     with Running(tmp_path, respond) as running:
@@ -158,6 +162,7 @@ def test_repeat_offenders_are_blocked_for_longer(emulator: Handle, tmp_path: Pat
             verdict = running.ask(sourceIP=HOST)
             seen.append((verdict["verdict"], verdict["entry"]["ttl"]))
             until(lambda number=number: ledger.find(Filter())[1] == 2 * (number + 1))
+            until(lambda: json.loads(running.get("/healthz")[1])["addresses_waiting"] == {"fw1": 0, "fw2": 0})
             emulator.advance(100_000)
         assert seen == [("blocked", 3600), ("blocked", 14400), ("blocked", 40000), ("blocked", 40000)]
 
@@ -200,20 +205,22 @@ def test_no_firewall_answers(emulator: Handle, tmp_path: Path) -> None:
         cable.plug()
         with Running(tmp_path, {**respond, "verdict_after": 60}) as running:
             until(lambda: [verdict["verdict"] for verdict in running.verdicts()] == ["blocked"])
-            assert running.verdicts()[0]["ips"]["id"] != event_id, "the newest stood for the address"
+            assert running.verdicts()[0]["intrusion"]["id"] != event_id, "the newest stood for the address"
     assert len(writes(emulator)) == 1
 
 
-def test_a_write_that_is_not_listed_yet_is_no_silence(emulator: Handle, tmp_path: Path) -> None:
+def test_a_renewal_that_is_not_listed_yet_is_no_silence(emulator: Handle, tmp_path: Path) -> None:
+    emulator.seed({"firewalls": {"fw1": {"entries": [{"host": HOST, "ttl": 600, "alert_type": "REST"}]}}})
     with Running(tmp_path, {"firewalls": [firewall(emulator)], "verdict_after": 0.3}) as running:
         running.ask(sourceIP="203.0.113.1")
+        until(lambda: json.loads(running.get("/healthz")[1])["addresses_waiting"] == {"fw1": 0})
         emulator.fault({"kind": "delay", "seconds": 1.5, "service": "cos", "method": "GET", "times": 1})
         event_id = running.post(sourceIP=HOST)
         first = running.verdict(event_id)
         assert (first["verdict"], first["code"], first["firewalls"][0]["result"]) == ("failed", "not_verified", "pending")
         assert first["firewalls"][0]["latency_ms"] is not None
         late = running.verdict(event_id, 1)
-        assert (late["verdict"], late["late"]) == ("blocked", True)
+        assert (late["verdict"], late["late"], late["verified"]) == ("renewed", True, True)
 
 
 def test_a_dry_run(emulator: Handle, tmp_path: Path) -> None:

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Take events of intrusion detectors by webhook, block the attackers, and hand the verdicts to the rules. Also a service of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+DOCUMENTATION = r"""
+---
+short_description: Take events of the CenturyLink Cloud IPS by webhook, and block the attackers
+description:
+  - Listens for what the WEBHOOK destinations of the IPS post, one JSON object a request, at C(/ips/<secret>).
+  - Answers with success only when the event is on the disk. What was acknowledged is acted on, also after a crash. An event that is
+    sent again is acknowledged again and has no second effect.
+  - With O(respond) it also blocks the attacker on one or more Clavister cOS Core firewalls, within milliseconds, and the rules get
+    one event with the verdict. Without, the rules get every event as it is.
+  - The first event says how it runs - C({type: started, version, address, tls, dry_run, firewalls, never_block}).
+  - Beyond loopback it refuses to listen without TLS (unless O(allow_http)) and without at least one of O(path_secrets),
+    O(hmac_secrets), O(tls.client_ca_file) and O(allow_from).
+  - The arguments are those of the service's configuration file, down to the last one. C(schemas/webhook.json) has all of them with
+    their types and bounds, docs/event-driven.md has their table.
+options:
+  host:
+    description: Where the webhook listens; beyond loopback only authenticated and with TLS.
+    type: str
+    default: 127.0.0.1
+  port:
+    description: Where the webhook listens.
+    type: int
+    default: 5005
+  allow_http:
+    description: Listen beyond loopback without TLS.
+    type: bool
+    default: false
+  tls:
+    description: Without it, the webhook speaks plain http.
+    type: dict
+  path_secrets:
+    description: Secrets of the URL, C(/ips/<secret>), any of which is right.
+    type: list
+  path_secrets_file:
+    description: A file that holds O(path_secrets), one a line; lines that begin with C(#) do not count.
+    type: path
+  hmac_secrets:
+    description: Keys of relays' signatures, any of which is right.
+    type: list
+  hmac_secrets_file:
+    description: A file that holds O(hmac_secrets), one a line; lines that begin with C(#) do not count.
+    type: path
+  replay_window:
+    description: Seconds by which a signature's time may differ from ours.
+    type: float
+    default: 300
+  allow_from:
+    description: Addresses and networks that may connect. Single addresses are never blocked.
+    type: list
+  limits:
+    description: What the webhook takes at most.
+    type: dict
+  state_dir:
+    description: Directory of the inbox, one running source each (else C(responder) in C(INTRUSION_RESPONSE_STATE_DIR)).
+    type: path
+  monitor:
+    description: Health, metrics and status; without it, on loopback where that can be had.
+    type: dict
+  respond:
+    description: What to do about events; without it, they are recorded and handed on.
+    type: dict
+"""
+
+EXAMPLES = r"""
+- intrusion.response.webhook:
+    host: 0.0.0.0
+    port: 5005
+    tls:
+      cert_file: /etc/ips/webhook.pem
+      key_file: /etc/ips/webhook.key
+    path_secrets_file: /etc/ips/path-secrets
+    respond:
+      firewalls:
+        - name: edge
+          api_url: https://192.0.2.1
+          username: blocker
+          password_file: /etc/ips/edge-password
+          ca_path: /etc/ips/firewalls.pem
+      policy:
+        severities: [high, critical]
+      never_block: [198.51.100.0/24]
+
+# The whole of a configuration file's section
+- intrusion.response.webhook:
+    respond: "{{ respond }}"
+"""
+
+PLUGINS = Path(__file__).resolve().parents[4] / "plugins"
+
+
+def _shared(name: str) -> ModuleType:
+    """Import from the collection, which ansible-rulebook does not make importable; another copy of it gets another name."""
+    package = f"intrusion_response_{hashlib.sha256(str(PLUGINS).encode()).hexdigest()[:16]}"
+    if package not in sys.modules:
+        sys.modules[package] = ModuleType(package)
+        sys.modules[package].__path__ = [str(PLUGINS)]
+    return importlib.import_module(f"{package}.plugin_utils._responder.{name}")
+
+
+async def main(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:
+    """Serve until cancelled; raises InvalidInput for arguments that cannot work."""
+    await _shared("app").run(args, queue.put)
+
+
+if __name__ == "__main__":
+    sys.exit(_shared("service").main())

@@ -1,0 +1,273 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Puts webhook, inbox, responder, output and monitor together: what the event source and the service run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, Optional
+
+from ...module_utils._core.errors import InvalidInput
+from ...module_utils._core.http import VERSION
+from ...module_utils._events.event import Event, InvalidEvent
+from .configuration import Configuration, MonitorSettings
+from .inbox import Inbox, Stored
+from .monitor import BOUNDS, Metrics, Monitor
+from .output import WAITING, Output
+from .responder import Responder
+from .settings import reloaded
+from .webhook.auth import Refused
+from .webhook.listener import HAS_AIOHTTP, CannotListen
+from .webhook.server import Webhook
+from .webhook.tls import Certificates
+
+LOG = logging.getLogger("intrusion.response")
+
+#: Seconds for which finished events are remembered, so that one that is sent again is known.
+KEEP = 7 * 86400.0
+#: Events of an earlier run that are read at once, and acted on in one turn of the loop.
+REPLAYED, AT_ONCE = 500, 20
+#: Bytes of events without a verdict that are kept at most.
+MOST_BYTES = 64 * 1024 * 1024
+#: Descriptors for everything but connections, and verdicts that the status shows.
+OTHERS, SHOWN = 64, 20
+
+Addresses = dict[str, tuple[str, int]]
+
+
+def check(settings: Configuration) -> None:
+    """Look at what the settings need beyond themselves, without opening a socket or a database; raises InvalidInput."""
+    if not HAS_AIOHTTP:
+        raise InvalidInput("The webhook needs the Python package aiohttp.")
+    if settings.tls is not None:
+        Certificates(settings.tls)
+    firewalls = () if settings.respond is None else settings.respond.firewalls
+    needed = settings.limits.connections + BOUNDS.connections + OTHERS + sum(firewall.concurrency + 1 for firewall in firewalls)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        if hard != resource.RLIM_INFINITY and hard < needed:
+            raise InvalidInput(
+                f"limits.connections ({settings.limits.connections}) and the firewalls need {needed} descriptors, but this process "
+                f"may open {hard}: allow more (LimitNOFILE of systemd, ulimit -n), or fewer connections."
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+class App:
+    """All of it, as an asynchronous context manager that serves until its end.
+
+    Args:
+        settings: checked by `check`.
+        emit: takes one event for the rule engine; the first one tells where the webhook listens, and what is going to happen.
+        is_written: whether what was emitted last could be written.
+
+    Attributes:
+        addresses: where webhook and monitor listen.
+    """
+
+    def __init__(
+        self, settings: Configuration, emit: Callable[[dict[str, Any]], Awaitable[None]], is_written: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.settings = settings
+        self.addresses: Addresses = {}
+        self._is_written = is_written
+        self._metrics = Metrics()
+        self._output = Output(emit)
+        self._responder: Optional[Responder] = None
+        self._since = time.time()
+        self._latest: deque[dict[str, Any]] = deque(maxlen=SHOWN)
+        self._bytes = 0
+        self._replaying: Optional[asyncio.Task[None]] = None
+
+    async def __aenter__(self) -> App:
+        self._stack = AsyncExitStack()
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_unused: object) -> None:
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        """Start everything, in an order in which the end can be the reverse.
+
+        Raises:
+            CannotListen: an address cannot be had.
+            StateInUse, StateUnusable: the inbox cannot be had.
+        """
+        settings, stack = self.settings, self._stack
+        self._inbox = await asyncio.to_thread(Inbox, os.path.join(settings.state_dir or "", "inbox.sqlite3"), KEEP)
+        stack.push_async_callback(asyncio.to_thread, self._inbox.close)
+        await stack.enter_async_context(self._output)
+        if settings.respond is not None:
+            self._metrics.dry_run.set(int(settings.respond.dry_run))
+            self._responder = await asyncio.to_thread(
+                Responder, settings.respond, settings.relays, self._inbox, self._metrics, self._emit
+            )
+            stack.push_async_callback(self._responder.stop)
+            await self._responder.start()
+        self._webhook = Webhook(settings, self._take, self._metrics)
+        newest = await asyncio.to_thread(self._inbox.newest)
+        await self._start_monitor(settings.monitor)
+        self.addresses["webhook"] = await self._webhook.start()
+        stack.push_async_callback(self._webhook.stop)
+        self._output.put(self._started())
+        LOG.info("Listening on %s port %s%s.", *self.addresses["webhook"], ", dry run" if self._is_dry else "")
+        self._replaying = asyncio.ensure_future(self._replay(newest))
+        stack.push_async_callback(self._end, self._replaying)
+
+    @staticmethod
+    async def _end(task: asyncio.Task[None]) -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async def _start_monitor(self, settings: Optional[MonitorSettings]) -> None:
+        wanted = settings or MonitorSettings()
+        if not wanted.enabled:
+            return
+        monitor = Monitor(wanted, self._metrics, self.health, self.status)
+        try:
+            self.addresses["monitor"] = await monitor.start()
+        except CannotListen as error:
+            if settings is not None:
+                raise
+            LOG.warning("%s There is no monitor; set monitor.port.", error.message)
+            return
+        self._stack.push_async_callback(monitor.stop)
+
+    @property
+    def _is_dry(self) -> bool:
+        return self.settings.respond is not None and self.settings.respond.dry_run
+
+    def reload(self, settings: Configuration) -> list[str]:
+        """Take new settings as far as that is possible while running; return the names of those that need a restart."""
+        self.settings, stuck = reloaded(self.settings, settings)
+        self._webhook.use(self.settings)
+        if self._responder is not None and self.settings.respond is not None:
+            self._responder.use(self.settings.respond, self.settings.relays)
+        return stuck
+
+    def _started(self) -> dict[str, Any]:
+        """Return the event that tells how it runs."""
+        respond = self.settings.respond
+        return {
+            "type": "started",
+            "version": VERSION,
+            "address": list(self.addresses["webhook"]),
+            "tls": self.settings.tls is not None,
+            "dry_run": self._is_dry,
+            "firewalls": [] if respond is None else [firewall.name for firewall in respond.firewalls],
+            "never_block": [] if respond is None else list(respond.never_block),
+        }
+
+    async def _take(self, event: Event, is_test: bool) -> dict[str, Any]:
+        """Take an event from the webhook."""
+        if is_test:
+            verdict = {"type": "event", "intrusion": event.as_dict()} if self._responder is None else self._responder.test(event)
+            return {"id": event.id, "test": True, "verdict": verdict}
+        stored = Stored(event.id, event.received, event.as_json())
+        if not self._inbox.knows(event.id) and self._is_full(len(stored.event)):
+            raise Refused("busy", 429, "too many events wait", retry_after=1.0)
+        new = await self._inbox.accept(stored, lambda: self._act(event, stored))
+        (self._metrics.accepted if new else self._metrics.repeated).inc()
+        return {"id": event.id, "new": new}
+
+    def _is_full(self, size: int) -> bool:
+        if self._inbox.size + size > MOST_BYTES:
+            return True
+        return self._output.is_full if self._responder is None else self._responder.waiting >= self.settings.limits.queue
+
+    def _act(self, event: Event, stored: Stored, replayed: bool = False) -> None:
+        if self._responder is not None:
+            self._responder.act(event, stored, replayed)
+        else:  # it is settled when the rule engine has it
+            handed_on = {"type": "event", "intrusion": event.as_dict()}
+            self._output.put(handed_on, lambda: self._inbox.finish(event.id, {"type": "event"}))
+
+    def _emit(self, event: dict[str, Any]) -> None:
+        if event["type"] == "verdict":
+            self._latest.appendleft(event)
+        self._output.put(event)
+
+    async def _replay(self, newest: int) -> None:
+        """Act on what an earlier run acknowledged and did not finish, bit by bit, while new events come."""
+        last, count = 0, 0
+        while True:
+            pending, last = await asyncio.to_thread(self._inbox.pending, last, REPLAYED, newest)
+            if not pending:
+                break
+            if not count:
+                LOG.warning("Going on with events of the last run.")
+            for stored in pending:
+                count += 1
+                if count % AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                while self._is_full(len(stored.event)):  # noqa: ASYNC110  what makes room are many things
+                    await asyncio.sleep(0.05)
+                self._inbox.restore(stored)
+                try:
+                    event = Event.from_json(stored.event)
+                except InvalidEvent as error:
+                    LOG.warning("A recorded event cannot be read any more: %s", error)
+                    self._inbox.finish(stored.id, {"type": "verdict", "verdict": "ignored", "reason": str(error)})
+                    continue
+                self._act(event, stored, replayed=True)
+            if self._responder is None:
+                await self._output.wait(WAITING - REPLAYED)
+        if count:
+            LOG.info("Went on with %s events of the last run.", count)
+
+    def health(self) -> tuple[bool, dict[str, Any]]:
+        """Return whether all is well, and what is not."""
+        output = {"healthy": self._is_written(), "lost": self._output.lost}
+        self._metrics.lost.labels("output").set(self._output.lost)
+        details: dict[str, Any] = {"recording": self._inbox.healthy, "output": output, "time": time.time()}
+        healthy = self._inbox.healthy and self._is_written()
+        if self._responder is None:
+            return healthy, details
+        return healthy and self._responder.is_able, {**details, **self._responder.health()}
+
+    def status(self) -> dict[str, Any]:
+        """Return what runs, since when, its health, its limits and the last verdicts."""
+        healthy, details = self.health()
+        more = {} if self._responder is None else self._responder.status()
+        return {
+            "version": VERSION,
+            "since": self._since,
+            "address": list(self.addresses.get("webhook", ())),
+            "healthy": healthy,
+            **details,
+            **more,
+            "verdicts": [
+                {
+                    "at": event["intrusion"]["received_at"], "verdict": event["verdict"], "attacker": event["attacker"],
+                    "code": event["code"], "reason": event["reason"], "id": event["intrusion"]["id"],
+                }
+                for event in self._latest
+            ],
+        }  # fmt: skip
+
+
+async def run(args: Mapping[str, Any], emit: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+    """Serve until cancelled, as the event source does it.
+
+    Raises:
+        InvalidInput: a setting cannot work.
+        CannotListen: an address cannot be had.
+        StateInUse, StateUnusable: the inbox cannot be had.
+    """
+    settings = Configuration.from_args(args)
+    check(settings)
+    async with App(settings, emit):
+        await asyncio.Event().wait()

@@ -1,0 +1,72 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long a block lasts: longer for those that come again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import Optional
+
+from ....module_utils._core.options import LONGEST_TTL
+from ....module_utils._ledger.store import Ledger
+from ..settings import Where, setting
+
+#: Seconds for which the number of earlier offences is not asked for again, and of how many addresses it is kept.
+KEPT, MOST = 5.0, 20_000
+
+
+@dataclass(frozen=True)
+class EscalationSettings:
+    """The section `respond.escalation`."""
+
+    multipliers: tuple[float, ...] = setting(
+        "numbers", "The ttl is multiplied by the first of these for the first offence, and so on; the last is for all after it. "
+        "[1] switches escalation off, and so does `ledger: none`.", (1, 4, 24), low=1, high=100_000,
+    )  # fmt: skip
+    cap: Optional[int] = setting("integer", "No block gets longer than these seconds.", low=1, high=LONGEST_TTL, shown="604800, or the ttl")
+    memory: int = setting("integer", "Offences older than these seconds are forgotten.", 2_592_000, low=1, high=LONGEST_TTL)
+
+    def completed(self, where: Where) -> EscalationSettings:
+        """Refuse an empty list."""
+        if not self.multipliers:
+            raise where.error("multipliers", "must hold at least one number; [1] switches escalation off.")
+        return self
+
+    def above(self, ttl: int, where: Where) -> EscalationSettings:
+        """Return the settings with a cap that suits the policy's ttl; raises InvalidInput."""
+        cap = max(604_800, ttl) if self.cap is None else self.cap
+        if cap < ttl:
+            raise where.error("escalation.cap", f"must not be less than the policy's ttl ({ttl}); got {cap}.")
+        return replace(self, cap=cap)
+
+    def ttl(self, ttl: int, offences: int) -> int:
+        """Return the seconds of a block after so many earlier offences."""
+        return int(min(self.cap or LONGEST_TTL, ttl * self.multipliers[min(offences, len(self.multipliers) - 1)]))
+
+
+class Escalation:
+    """Counts earlier offences by the ledger, for the workers of all firewalls; whoever asks first reads, the others get the same."""
+
+    def __init__(self, settings: EscalationSettings, ledger: Ledger) -> None:
+        self.settings = settings
+        self._ledger = ledger
+        self._lock = threading.Lock()
+        self._offences: dict[str, tuple[int, float]] = {}
+
+    def ttl(self, ttl: int, address: str, event_id: str) -> int:
+        """Return the seconds for which an address is blocked for the sake of an event. Reads the ledger, so it may block."""
+        settings = self.settings
+        if not self._ledger.enabled or all(multiplier == 1 for multiplier in settings.multipliers):
+            return settings.ttl(ttl, 0)
+        with self._lock:
+            now = time.monotonic()
+            offences, asked = self._offences.get(address, (0, None))
+            if asked is None or now - asked >= KEPT:
+                if len(self._offences) >= MOST:
+                    self._offences.clear()
+                offences = self._ledger.offences(address, time.time() - settings.memory, event_id)
+                self._offences[address] = (offences, now)
+        return settings.ttl(ttl, offences)

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which events lead to a block, of which address, and what the entry looks like. Everything here is pure."""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Network
+from typing import NamedTuple, Optional
+
+from ....module_utils._core.options import CONTROL_CHARACTERS, LONGEST_TTL
+from ....module_utils._cos.blacklist import ALL_SERVICES, parse_service
+from ....module_utils._events.event import Event
+from ..settings import Network, Where, setting
+
+LOG = logging.getLogger("intrusion.response")
+
+DIRECTIONS = ("incoming", "outgoing")
+FLOWS = ("connection", "reverse")
+SEVERITIES = ("low", "medium", "high", "critical")
+#: Of the vendor's events, also of old ones; others are not ruled out.
+ACTIONS = ("reset", "block", "insert", "replace", "delete", "log only")
+LONGEST_TEXT = 120
+LONGEST_MARK = 40
+#: Not blocked unless listed in `private`. The documentation networks (RFC 5737) are not among them.
+PRIVATE = (
+    (IPv4Network("10.0.0.0/8"), "private"),
+    (IPv4Network("172.16.0.0/12"), "private"),
+    (IPv4Network("192.168.0.0/16"), "private"),
+    (IPv4Network("100.64.0.0/10"), "shared (carrier-grade NAT)"),
+    (IPv4Network("169.254.0.0/16"), "link-local"),
+    (IPv4Network("127.0.0.0/8"), "loopback"),
+    (IPv4Network("0.0.0.0/8"), "reserved"),
+    (IPv4Network("224.0.0.0/4"), "multicast"),
+    (IPv4Network("240.0.0.0/4"), "reserved"),
+)
+#: The same as first and last number, which is much cheaper to ask.
+RANGES = tuple((int(network.network_address), int(network.broadcast_address), name) for network, name in PRIVATE)
+
+
+class Decision(NamedTuple):
+    """What an event leads to: an address to block, or why nothing is done (then address is None)."""
+
+    address: Optional[str] = None
+    reason: Optional[str] = None
+
+
+def _mark(text: str) -> Optional[str]:
+    if len(text) > LONGEST_MARK or plain(text) != text or text == "-":
+        return f"must be plain ASCII text of at most {LONGEST_MARK} characters."
+    return None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The section `respond.policy`; an empty list of directions, flows, severities, actions or rules stands for all."""
+
+    directions: tuple[str, ...] = setting("words", "Directions that lead to a block.", ("incoming",), choices=DIRECTIONS)
+    flows: tuple[str, ...] = setting("words", "Flows that lead to a block.", ("connection",), choices=FLOWS)
+    severities: tuple[str, ...] = setting("words", "Severities that lead to a block.", (), choices=SEVERITIES, shown="all")
+    actions: tuple[str, ...] = setting("words", "Actions of the agent that lead to a block.", (), shown="all")
+    rules: tuple[str, ...] = setting("texts", "Patterns of rule names, in any case, that lead to a block.", (), shown="all")
+    exclude_rules: tuple[str, ...] = setting("texts", "Patterns of rule names that never lead to a block.", ())
+    private: tuple[Network, ...] = setting("networks", "Networks of private and reserved addresses that may be blocked all the same.", ())
+    service: str = setting("text", "The firewall's service that is blocked.", ALL_SERVICES)
+    ttl: int = setting("integer", "Seconds of a first block.", 3600, low=2, high=LONGEST_TTL)
+    renew_below: int = setting("integer", "An entry with fewer seconds left is renewed.", low=1, high=LONGEST_TTL, shown="half the ttl")
+    rule_name: str = setting("text", "The mark that entries bear, followed by the rule's name.", "IPS", objection=_mark)
+    close_established: bool = setting("boolean", "Whether open connections of the address are closed, too.", True)
+    detect_only: bool = setting("boolean", "Whether events of agents that only look on count.", True)
+
+    def completed(self, where: Where) -> Policy:
+        """Check what concerns several settings."""
+        renew_below = self.ttl // 2 if self.renew_below is None else self.renew_below
+        if renew_below >= self.ttl:
+            raise where.error(
+                "renew_below", f"must be less than ttl ({self.ttl}): every event would renew the entry; got {renew_below}."
+            )
+        for action in sorted(set(self.actions).difference(ACTIONS)):
+            LOG.warning("%s holds %r, which no IPS is known to send; known are %s.", where.name("actions"), action, ", ".join(ACTIONS))
+        return replace(self, renew_below=renew_below, service=parse_service(where.name("service"), self.service))
+
+    @cached_property
+    def _patterns(self) -> tuple[tuple[re.Pattern[str], ...], tuple[re.Pattern[str], ...]]:
+        return _compiled(self.rules), _compiled(self.exclude_rules)
+
+    def decide(self, event: Event) -> Decision:
+        """Return what an event leads to; whether its address is protected or limits are reached is not looked at."""
+        for name, value, allowed in (
+            ("direction", event.direction, self.directions),
+            ("flow", event.flow, self.flows),
+            ("severity", event.severity, self.severities),
+            ("action", event.action, self.actions),
+        ):
+            if allowed and value not in allowed:
+                return Decision(reason=f"{name} {value}" if value else f"no {name} given")
+        if event.detect_only and not self.detect_only:
+            return Decision(reason="detect only")
+        rule = event.reason or ""
+        rules, excluded = self._patterns
+        if rules and not _matches(rule, rules):
+            return Decision(reason="the rule is not among those that block")
+        if _matches(rule, excluded):
+            return Decision(reason="the rule is excluded")
+        if event.attacker is None:
+            return Decision(reason=event.attacker_reason)
+        reason = self.private_reason(event.attacker)
+        return Decision(reason=reason) if reason else Decision(event.attacker)
+
+    def private_reason(self, address: str) -> Optional[str]:
+        """Return why an address is not blocked for being private or reserved, or None."""
+        parsed = IPv4Address(address)
+        number = int(parsed)
+        for first, last, name in RANGES:
+            if first <= number <= last and not any(parsed in allowed for allowed in self.private):
+                return f"{name} address"
+        return None
+
+    def entry_rule_name(self, event: Event) -> str:
+        """Return the rule_name of the entry: the mark and the rule."""
+        rule = plain(event.reason or "")
+        return f"{self.rule_name}: {rule}"[:LONGEST_TEXT].rstrip() if rule else self.rule_name
+
+    def marked(self, rule_name: str) -> bool:
+        """Whether an entry with this rule_name is one of the responder's."""
+        return rule_name == self.rule_name or rule_name.startswith(f"{self.rule_name}:")
+
+
+def entry_description(event: Event, instance: str) -> str:
+    """Return the description of the entry, by which its event, and the responder that wrote it, are found again."""
+    text = f"IPS event {event.id}.{instance} on {event.host_name or 'unknown'}: {event.reason or 'unknown'}"
+    return plain(text)[:LONGEST_TEXT].rstrip()
+
+
+def event_in(description: str, instance: str) -> Optional[str]:
+    """Return the id of the event for which this responder wrote an entry with this description, or None."""
+    found = re.match(r"IPS event ([0-9a-f]{32})\.(\w+) ", description)
+    return found[1] if found and found[2] == instance else None
+
+
+def plain(text: str) -> str:
+    """Return text in ASCII on one line: what a firewall makes of anything else is not documented."""
+    return " ".join(CONTROL_CHARACTERS.sub(" ", text).encode("ascii", "replace").decode().split())
+
+
+def _compiled(texts: Iterable[str]) -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(fnmatch.translate(text), re.IGNORECASE) for text in texts)
+
+
+def _matches(rule: str, patterns: Iterable[re.Pattern[str]]) -> bool:
+    return any(pattern.match(rule) for pattern in patterns)

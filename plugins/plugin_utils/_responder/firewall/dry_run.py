@@ -1,0 +1,62 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A firewall on which nothing is written: it lists what there is, and what would have been written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Callable, Union
+
+from ....module_utils._core.http import Endpoint
+from ....module_utils._cos.client import CosClient
+
+
+class DryRun:
+    """Stands in for a client, whose transport refuses to write anyway."""
+
+    def __init__(self, client: CosClient) -> None:
+        self._client = client
+        self._imagined: dict[tuple[str, str], tuple[dict[str, Any], float]] = {}
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the firewall is."""
+        return self._client.endpoint
+
+    def blacklist(self) -> dict[str, Any]:
+        """Return the answer that lists the whole blacklist, as it would be."""
+        answer, now = self._client.blacklist(), time.time()
+        self._imagined = {key: found for key, found in self._imagined.copy().items() if found[1] > now}
+        entries = [{**entry, "ttl": int(end - now), "alert_type": "REST"} for entry, end in self._imagined.values()]
+        count = answer.get("blacklist_count")
+        return {
+            **answer,
+            "blacklist_hosts": [*entries, *answer["blacklist_hosts"]],
+            "blacklist_count": count + len(entries) if isinstance(count, int) else count,
+        }
+
+    def add(self, fields: Mapping[str, str]) -> dict[str, Any]:
+        """Imagine an entry."""
+        entry = {name: value for name, value in fields.items() if name != "close_established"}
+        self._imagined[fields["host"], fields.get("service", "")] = (entry, time.time() + int(fields["ttl"]))
+        return {"error": False, "blacklist_entry": entry}
+
+    def remove(self, fields: Mapping[str, str]) -> None:
+        """Imagine that an entry is gone."""
+        self._imagined.pop((fields["host"], fields.get("service", "")), None)
+
+    def each(self, function: Callable[[Any], None], items: Iterable[Any]) -> None:
+        """Call function for every item."""
+        for item in items:
+            function(item)
+
+    def __enter__(self) -> DryRun:
+        return self
+
+    def __exit__(self, *_unused: object) -> None:
+        self._client.__exit__(None, None, None)
+
+
+Client = Union[CosClient, DryRun]

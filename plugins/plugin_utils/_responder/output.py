@@ -1,0 +1,131 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where verdicts and other events go: to the rule engine, or to standard output as lines of JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any, Optional
+
+from .batch import BatchWriter
+
+LOG = logging.getLogger("intrusion.response")
+
+#: Most events that wait for the rule engine, and most lines that wait for whoever reads standard output.
+WAITING, LINES = 10_000, 1000
+#: Seconds for the end.
+DRAIN = 2.0
+
+Emit = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Output:
+    """Hands events on one after the other; nobody waits for whoever takes them. A context manager.
+
+    Args:
+        emit: takes one event, in its own time.
+    """
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._items: deque[tuple[dict[str, Any], Optional[Callable[[], None]]]] = deque()
+        self._wake = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._unsaid = 0
+        self.lost = 0
+
+    async def __aenter__(self) -> Output:
+        self._task = asyncio.ensure_future(self._run())
+        return self
+
+    async def __aexit__(self, *_unused: object) -> None:
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self.wait(0), DRAIN)
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next event would push out the oldest."""
+        return len(self._items) >= WAITING
+
+    def put(self, event: dict[str, Any], done: Optional[Callable[[], None]] = None) -> None:
+        """Take an event, and what to call once it is handed on; when too many wait, the oldest is given up."""
+        if self.is_full:
+            del self._items[1]  # the first is being handed on
+            if not self._unsaid:
+                LOG.warning("Whoever takes the verdicts is too slow: some are lost. Blocking goes on.")
+            self._unsaid += 1
+            self.lost += 1
+        self._items.append((event, done))
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            while not self._items:
+                if self._unsaid:
+                    LOG.warning("Whoever takes the verdicts caught up; %s events were lost.", self._unsaid)
+                    self._unsaid = 0
+                self._wake.clear()
+                await self._wake.wait()
+            event, done = self._items[0]
+            try:
+                await self._emit(event)
+            except Exception:  # such as one of an event filter: the next event may pass
+                LOG.exception("An event could not be handed to the rule engine")
+            if self._items and self._items[0][0] is event:
+                self._items.popleft()
+            if done is not None:
+                done()
+            self._moved.set()
+            await asyncio.sleep(0)  # whoever takes it may do so without ever waiting, and there is more to do than to report
+
+    async def wait(self, most: int) -> None:
+        """Return when at most so many events wait."""
+        while len(self._items) > most:
+            self._moved.clear()
+            await self._moved.wait()
+
+
+class Lines:
+    """Writes events to a descriptor, one JSON object a line, in a thread of its own; what fails is tried again from where it broke off."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._rest, self._begun = b"", 0  # what is left of so many lines
+        self._writer: BatchWriter[bytes] = BatchWriter("Verdicts", self._write, waiting=LINES)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the last line could be written."""
+        return self._writer.healthy
+
+    async def emit(self, event: dict[str, Any]) -> None:
+        """Take one event; when too many lines wait, wait."""
+        line = f"{json.dumps(event, separators=(',', ':'), default=str)}\n".encode()
+        while len(self._writer) >= LINES:  # noqa: ASYNC110  the lines are taken in another thread
+            await asyncio.sleep(0.05)
+        self._writer.put(line)
+
+    def close(self) -> None:
+        """Write what waits, if that is possible soon."""
+        self._writer.close(DRAIN)
+
+    def _write(self, lines: Sequence[bytes]) -> None:
+        """Write lines; after a failure they come again, with others behind them."""
+        content = self._rest + b"".join(lines[self._begun :])
+        self._begun = len(lines)
+        try:
+            while content:
+                content = content[os.write(self._descriptor, content) :]
+            self._begun = 0
+        finally:
+            self._rest = content

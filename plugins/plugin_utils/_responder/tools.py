@@ -1,0 +1,180 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""For the person who runs it: a test of the whole way in, the status, and what these settings would have done."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime, timezone
+from typing import Any, Optional
+
+from ...module_utils._core.errors import InvalidInput, Unreachable
+from ...module_utils._core.text import clean
+from ...module_utils._cos.guard import Guard
+from ...module_utils._events.event import Event, InvalidEvent, parse_body
+from .configuration import Configuration, MonitorSettings
+from .decide.limits import Limits
+from .webhook.auth import PATH, TEST, signed, test_mark, test_secrets
+
+with suppress(ImportError):
+    import aiohttp
+
+Print = Callable[[str], None]
+
+TIMEOUT = 15.0
+#: What an agent of the IPS could post about an attack from a documentation network (RFC 5737).
+SAMPLE = {
+    "hostName": "TEST", "reason": "Test event", "action": "Reset", "direction": "Incoming", "flow": "Connection Flow", "severity": "High",
+    "protocol": "TCP", "sourceIP": "203.0.113.1", "sourcePort": "40000", "destinationIP": "198.51.100.1", "destinationPort": "80",
+    "iface": "00:00:5E:00:53:01", "destinationMAC": "00:00:5E:00:53:01", "sourceMAC": "00:00:5E:00:53:02", "eventOrigin": "AGENT",
+}  # fmt: skip
+VERDICTS_SHOWN = 10
+#: Verdicts of the running service that mean that an address was to be blocked.
+BLOCKS = {"blocked", "renewed", "already_blocked", "failed", "withdrawn"}
+
+
+async def send_test(settings: Configuration, show: Print) -> int:
+    """Post a sample event to the running service over its own webhook, and show what would become of it; return the exit status.
+
+    It is marked by an authenticated header, so nothing is recorded, and nothing is blocked.
+    """
+    body = json.dumps({**SAMPLE, "startTime": int(time.time() * 1000)}).encode()
+    timestamp = str(int(time.time()))
+    headers = {TEST: f"{timestamp}.{test_mark(test_secrets(settings)[0], timestamp, body)}", "Content-Type": "application/json"}
+    if settings.hmac_secrets:
+        headers.update(signed(settings.hmac_secrets[0], body))
+    path = f"{PATH}/{settings.path_secrets[0]}" if settings.path_secrets else PATH
+    status, text = await _request(settings.tls is not None, settings.host, settings.port, "POST", path, body, headers)
+    if status != 200:
+        show(f"The webhook answered with {status}: {clean(text, 200)}")
+        return 1
+    verdict = json.loads(text)["verdict"]
+    why = f" ({clean(verdict['reason'])})" if verdict.get("reason") else ""
+    show(f"The webhook takes events. Verdict: {verdict.get('verdict', 'handed on')}{why}")
+    show(json.dumps(verdict, indent=2))
+    return 0
+
+
+async def show_status(settings: Configuration, show: Print) -> int:
+    """Show the status of the running service, from its monitor; return the exit status, 0 where it is well."""
+    monitor = settings.monitor or MonitorSettings()
+    status, text = await _request(False, monitor.host, monitor.port, "GET", "/status")
+    if status != 200:
+        raise Unreachable(f"The monitor answered with {status}.")
+    found = json.loads(text)
+    address = " port ".join(str(part) for part in found["address"])
+    state = "well" if found["healthy"] else "NOT WELL"
+    show(f"intrusion.response {found['version']}, {state}, since {_time(found['since'])}, listens on {address}")
+    show(f"inbox: {'recording' if found['recording'] else 'NOT RECORDING'}, {found.get('waiting', 0)} events without a verdict")
+    show(f"output: {_writer(found['output'])}" + (f", ledger: {_writer(found['ledger'])}" if "ledger" in found else ""))
+    for name, code in found.get("firewalls", {}).items():
+        waiting = found["addresses_waiting"].get(name, 0)
+        writes = found["writes"].get(name)
+        show(f"firewall {clean(name)}: {code}, {waiting} addresses under way" + (f", last write: {writes}" if writes else ""))
+    for name, used in found.get("limits", {}).items():
+        reached = " REACHED" if found["limited"] == name else ""
+        show(f"limit {name}: {used['in_use']} of {used['of']}{reached}")
+    if found.get("limited_events"):
+        show(f"{found['limited_events']} addresses wait until the limits allow more")
+    if found.get("dry_run"):
+        show("DRY RUN: nothing is written")
+    for verdict in found["verdicts"][:VERDICTS_SHOWN]:
+        why = f" ({clean(verdict['reason'] or verdict['code'], 80)})" if verdict["reason"] or verdict["code"] else ""
+        show(f"{verdict['at']} {verdict['verdict']:<15} {verdict['attacker'] or '-':<15} {verdict['id']}{why}")
+    return 0 if found["healthy"] else 1
+
+
+def _writer(state: dict[str, Any]) -> str:
+    return ("well" if state["healthy"] else "CANNOT BE WRITTEN") + (f", {state['lost']} lost" if state["lost"] else "")
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+async def _request(
+    tls: bool, host: str, port: int, method: str, path: str, body: Optional[bytes] = None, headers: Optional[dict[str, str]] = None
+) -> tuple[int, str]:  # fmt: skip
+    """Ask this machine's own server; whose certificate it shows does not matter, since the settings say where it is."""
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    url = f"{'https' if tls else 'http'}://{f'[{near}]' if ':' in near else near}:{port}{path}"
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        timeout = aiohttp.ClientTimeout(TIMEOUT)
+        async with aiohttp.ClientSession(timeout=timeout) as client, client.request(
+            method, url, data=body, headers=headers, ssl=context, allow_redirects=False
+        ) as answer:
+            return answer.status, await answer.text()
+    except (OSError, aiohttp.ClientError, TimeoutError) as error:
+        hint = "Does it run with these settings?"
+        raise Unreachable(f"Nobody answers at {near} port {port} ({type(error).__name__}).", hint=hint) from None
+
+
+def replay(settings: Configuration, path: str, show: Print) -> None:
+    """Decide past events under these settings, and show what differs from the verdicts that there were.
+
+    Limits go by the events' own times. What firewalls list, and the ledger, are not looked at.
+    """
+    respond = settings.respond
+    if respond is None:
+        raise InvalidInput("There is no respond in the settings, so nothing would have been done.")
+    guard = Guard(frozenset(respond.networks))
+    limits = Limits(respond.limits)
+    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    ends: dict[str, float] = {}
+    differences = 0
+    for event, before in _past(path):
+        decision = respond.policy.decide(event)
+        for address in [address for address, end in ends.items() if end <= event.received]:
+            del ends[address]
+            limits.settled(address)
+        reason, now = decision.reason, "ignored"
+        if decision.address is not None:
+            reason = guard.reason(decision.address)
+            now = "protected"
+            if reason is None:
+                reason = limits.admit(decision.address, event.received)
+                now = "limited" if reason else "block"
+        ttl = None
+        if now == "block" and decision.address is not None and decision.address not in ends:
+            ttl = respond.escalation.ttl(respond.policy.ttl, seen[decision.address])
+            seen[decision.address] += 1
+            ends[decision.address] = event.received + ttl
+        counts[now] += 1
+        was = None if before is None else "block" if before in BLOCKS else before
+        if was != now and (before is not None or now == "block"):
+            differences += 1
+            change = f"{was} -> {now}" if was else now
+            more = (f" for {ttl} s" if ttl else "") + (f" ({clean(reason, 100)})" if reason else "")
+            show(f"{event.received_at} {event.attacker or '-':<15} {change}{more}")
+    summary = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    show(f"{sum(counts.values())} events: {summary}; {differences} differences")
+
+
+def _past(path: str) -> Iterator[tuple[Event, Optional[str]]]:
+    """Yield events and the verdicts that they had, None where that is not known, from lines of JSON: verdicts, or raw posts."""
+    try:
+        with open(path, encoding="utf-8-sig") as stream:
+            for number, line in enumerate(stream, 1):
+                if not line.strip():
+                    continue
+                try:
+                    found = json.loads(line)
+                    if isinstance(found, dict) and found.get("type") in ("verdict", "event"):
+                        if not found.get("late"):
+                            yield Event.from_dict(found["intrusion"]), found.get("verdict")
+                    elif not (isinstance(found, dict) and found.get("type") in ("started", "limit")):
+                        yield Event.from_post(parse_body(line.encode()), time.time()), None
+                except (ValueError, KeyError, RecursionError, InvalidEvent) as error:
+                    reason = str(error) if isinstance(error, InvalidEvent) else "it is no event."
+                    raise InvalidInput(f"{path}, line {number}: {reason}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text in UTF-8'}.") from None

@@ -1,0 +1,325 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Connections: who may open one, who has to give way, for how long one may say nothing, and TLS.
+
+Sockets are accepted here, not by asyncio's server, so that strangers are turned away before a TLS handshake and that handshakes
+count as connections. For slow headers aiohttp has only the time limit of idle connections, which has to be long (and its older
+releases start that one only after the first request), so the first request's headers have a limit of their own here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from typing import Any, Optional
+
+from ....module_utils._core.errors import IntrusionResponseError
+from ..settings import Network
+from .tls import Certificates
+
+try:
+    from aiohttp import web
+    from aiohttp.web_protocol import RequestHandler
+except ImportError:
+    HAS_AIOHTTP = False
+    RequestHandler = object  # type: ignore[assignment, misc]
+else:
+    HAS_AIOHTTP = True
+
+SERVER = "intrusion.response"
+#: Seconds between two requests on a kept connection.
+LONGEST_IDLE = 30.0
+#: Seconds after which a connection that has shown no credentials, or no request since, has to give way to a new one.
+GRACE = 1.0
+#: An address with more than one part in so many of all connections gives way to one with fewer at once.
+CROWD = 8
+BACKLOG = 1024
+#: After so many connections the loop has its turn, and for how long when they were turned away or cannot be had.
+AT_ONCE, TURNED_AWAY, NO_DESCRIPTORS = 16, 0.002, 0.1
+
+Refused = Callable[[str, Optional[str]], None]
+
+
+class CannotListen(IntrusionResponseError):
+    """The address cannot be had now; another process may have it, or the network may not be up yet."""
+
+    code = "cannot_listen"
+
+    @classmethod
+    def at(cls, what: str, host: str, port: int, error: OSError) -> CannotListen:
+        """Return the exception for a failure to listen; the texts of sockets repeat the address, so only the reason is taken."""
+        reason = error.strerror or str(error)
+        if error.errno is not None and not isinstance(error, socket.gaierror):
+            reason = os.strerror(error.errno)
+        return cls(f"{what} cannot listen on {host} port {port}: {reason}.")
+
+
+@dataclass
+class Bounds:
+    """What a listener takes at most: connections, those of one address, seconds for a handshake or headers; and from whom."""
+
+    connections: int
+    per_source: int
+    timeout: float
+    allow_from: Iterable[Network] = ()
+
+
+class Connection(RequestHandler):
+    """One connection: aiohttp's protocol, quiet about what goes wrong.
+
+    aiohttp would log malformed requests, and answer with parts of them, where the path can hold a secret.
+
+    Attributes:
+        peer: the address at the other end.
+        proven: whether a request on it had the right credentials.
+        requests: under way on it, 0 or 1.
+        since: monotonic time of its opening, or of its latest request.
+    """
+
+    __slots__ = ("_deadline", "_listener", "opening", "peer", "proven", "requests", "since", "wire")
+
+    def __init__(self, listener: Listener, server: web.Server, loop: asyncio.AbstractEventLoop, peer: str) -> None:
+        super().__init__(
+            server, loop=loop, keepalive_timeout=LONGEST_IDLE, access_log=None, lingering_time=0, auto_decompress=False  # type: ignore[arg-type]
+        )
+        self._listener = listener
+        self._deadline: Optional[asyncio.TimerHandle] = None
+        self.opening: Optional[asyncio.Task[None]] = None
+        self.peer = peer
+        self.proven = False
+        self.requests = 0
+        self.since = loop.time()
+        self.wire: Optional[asyncio.BaseTransport] = None  # which aiohttp forgets as soon as it begins to close it
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Give the first request's headers their time."""
+        self.wire = transport
+        self._deadline = self._loop.call_later(self._listener.bounds.timeout, self._too_slow)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Optional[BaseException]) -> None:
+        """Leave the list of connections."""
+        self._in_time()
+        self._listener.forget(self)
+        super().connection_lost(exc)
+
+    def begins(self) -> None:
+        """Note that the headers of a request are there."""
+        self._in_time()
+        self.requests += 1
+
+    def ends(self) -> None:
+        """Note that a request is answered."""
+        self.requests -= 1
+        self.since = self._loop.time()
+        self._listener.used(self)
+
+    def abort(self) -> None:
+        """Cut the connection, or its opening."""
+        if self.opening is not None and not self.opening.done():
+            self.opening.cancel()
+        if isinstance(self.wire, asyncio.WriteTransport):
+            self.wire.abort()
+
+    def handle_error(self, request: web.BaseRequest, status: int = 500, *_args: Any, **_kw: Any) -> web.StreamResponse:
+        """Answer what is no HTTP, without a word of it."""
+        self._listener.refused("http" if status < 500 else "error", request.remote)
+        response = web.Response(status=status, headers={"Server": SERVER})
+        response.force_close()
+        return response
+
+    def log_exception(self, *_args: Any, **_kw: Any) -> None:
+        """Count an exception; its text could hold parts of the request."""
+        self._listener.refused("error", self.peer)
+
+    def _in_time(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_slow(self) -> None:
+        self._listener.refused("timeout", self.peer)
+        self.abort()
+
+
+class Listener:
+    """Accepts connections for a handler of requests.
+
+    Args:
+        what: listens ("The webhook").
+        handler: answers a request; it must not raise.
+        refused: told the reason and the address of everybody who is turned away.
+
+    Raises:
+        CannotListen: (at the start) the address cannot be had.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        bounds: Bounds,
+        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        refused: Refused,
+        certificates: Optional[Certificates] = None,
+    ) -> None:
+        self.bounds = bounds
+        self.refused = refused
+        self._what = what
+        self._handler = handler
+        self._certificates = certificates
+        self._unproven: dict[Connection, None] = {}  # the oldest first
+        self._proven: OrderedDict[Connection, None] = OrderedDict()  # the longest idle first
+        self._held: Counter[str] = Counter()
+        self._socket: Optional[socket.socket] = None
+        self._accepting: Optional[asyncio.Task[None]] = None
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Start to accept; return the address."""
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            family, _type, _protocol, _name, address = min(found, key=lambda info: info[0] != socket.AF_INET)
+            dual = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
+            self._socket = socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual)
+        except OSError as error:
+            raise CannotListen.at(self._what, host, port, error) from None
+        self._socket.setblocking(False)
+        self._server = web.Server(self._handler)
+        self._accepting = loop.create_task(self._accept(self._socket))
+        name = self._socket.getsockname()
+        return name[0], name[1]
+
+    async def stop(self, grace: float) -> None:
+        """Accept no more, let requests under way finish for that many seconds, cut the rest."""
+        if self._accepting is None or self._socket is None:
+            return
+        self._accepting.cancel()
+        await asyncio.gather(self._accepting, return_exceptions=True)
+        self._socket.close()
+        self._accepting = self._socket = None
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + grace
+        while True:
+            for connection in [connection for connection in self.connections if not connection.requests]:
+                connection.abort()
+            if not self.connections or loop.time() >= deadline:
+                break
+            await asyncio.sleep(0.01)
+        await self._server.shutdown(0.1)
+
+    @property
+    def connections(self) -> list[Connection]:
+        """Those that are open."""
+        return [*self._unproven, *self._proven]
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no more connections are accepted."""
+        return self._accepting is None
+
+    def forget(self, connection: Connection) -> None:
+        """Leave out a connection that has ended."""
+        if connection in self._unproven or connection in self._proven:
+            self._unproven.pop(connection, None)
+            self._proven.pop(connection, None)
+            self._held[connection.peer] -= 1
+            if not self._held[connection.peer]:
+                del self._held[connection.peer]
+
+    def used(self, connection: Connection) -> None:
+        """Note that a request on a connection is over."""
+        if connection.proven and (connection in self._unproven or connection in self._proven):
+            self._unproven.pop(connection, None)
+            self._proven[connection] = None
+            self._proven.move_to_end(connection)
+
+    async def _accept(self, listening: socket.socket) -> None:
+        """Accept for ever. Where connections wait, accepting one does not yield, so the loop is given its turn here."""
+        loop = asyncio.get_running_loop()
+        pause = 0.0
+        number = 0
+        while True:
+            number += 1
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(pause)
+                pause = 0.0
+            try:
+                accepted, address = await loop.sock_accept(listening)
+            except OSError:  # such as no more descriptors
+                self.refused("descriptors", None)
+                await asyncio.sleep(NO_DESCRIPTORS)
+                continue
+            peer = plain_address(address[0])
+            reason = self._objection(peer)
+            if reason is not None:
+                accepted.close()
+                self.refused(reason, peer)
+                pause = TURNED_AWAY
+                continue
+            connection = Connection(self, self._server, loop, peer)
+            self._unproven[connection] = None
+            self._held[peer] += 1
+            connection.opening = loop.create_task(self._open(connection, accepted))
+
+    def _objection(self, peer: str) -> Optional[str]:
+        allowed = tuple(self.bounds.allow_from)
+        if allowed and not any(ip_address(peer) in network for network in allowed):
+            return "source"
+        if self._held[peer] >= self.bounds.per_source:
+            return "connections_per_source"
+        if len(self._unproven) + len(self._proven) < self.bounds.connections:
+            return None
+        victim = self._victim(peer)
+        if victim is None:
+            return "connections"
+        self.refused("connections", victim.peer)
+        self.forget(victim)
+        victim.abort()
+        return None
+
+    def _victim(self, peer: str) -> Optional[Connection]:
+        """Return who gives way to a newcomer: who showed nothing for a while, one of a crowd, or who is idle for longest."""
+        latest = asyncio.get_running_loop().time() - GRACE
+        oldest = next(iter(self._unproven), None)
+        if oldest is not None and oldest.since <= latest:
+            return oldest
+        least = max(self.bounds.connections // CROWD, self._held[peer], 1)
+        crowded = next((one for one in self._unproven if self._held[one.peer] > least), None)
+        idle = (one for one in self._proven if not one.requests and one.since <= latest)
+        return crowded or next(idle, None)
+
+    async def _open(self, connection: Connection, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        context = None if self._certificates is None else self._certificates.context(loop.time())
+        limits: dict[str, Any] = {}
+        if context is not None:
+            limits["ssl_handshake_timeout"] = self.bounds.timeout
+            if sys.version_info >= (3, 11):  # otherwise 30 s for a peer that does not take leave
+                limits["ssl_shutdown_timeout"] = self.bounds.timeout
+        try:
+            await loop.connect_accepted_socket(lambda: connection, accepted, ssl=context, **limits)
+        except OSError:  # of TLS, too
+            self.refused("tls", connection.peer)
+            self.forget(connection)
+            accepted.close()
+        except asyncio.CancelledError:
+            self.forget(connection)
+            accepted.close()
+            raise
+
+
+def plain_address(text: str) -> str:
+    """Return a peer's address without a zone, and an IPv4 one that came over an IPv6 socket as what it is."""
+    with suppress(ValueError):
+        address = ip_address(text.partition("%")[0])
+        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+        return str(mapped or address)
+    return text

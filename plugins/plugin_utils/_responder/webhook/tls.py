@@ -1,0 +1,91 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The webhook's certificates, read anew when their files change."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+from contextlib import suppress
+
+from ....module_utils._core.errors import InvalidInput
+from ..configuration import Tls
+
+LOG = logging.getLogger("intrusion.response")
+
+CERTIFICATE_CHECK = 1.0
+
+
+class Certificates:
+    """The TLS context; a new one when the files have changed, which connections already open do not notice.
+
+    Raises:
+        InvalidInput: a file cannot be used.
+    """
+
+    def __init__(self, settings: Tls) -> None:
+        self._settings = settings
+        self._files = [path for path in (settings.cert_file, settings.key_file, settings.client_ca_file) if path]
+        self._stamp = self._look()
+        self._next = 0.0
+        self._context = self._load()
+
+    def context(self, now: float) -> ssl.SSLContext:
+        """Return the context for a new connection; now is a monotonic time in seconds."""
+        if now >= self._next:
+            self._next = now + CERTIFICATE_CHECK
+            stamp = self._look()
+            if stamp != self._stamp:
+                try:
+                    self._context = self._load()
+                    LOG.info("The webhook's certificate was loaded anew.")
+                except InvalidInput as error:  # half written, perhaps: the next change counts
+                    LOG.warning("The webhook's certificate has changed. %s The old one stays.", error.message)
+                self._stamp = stamp
+        return self._context
+
+    def _look(self) -> list[tuple[int, ...]]:
+        stamps: list[tuple[int, ...]] = []
+        for path in self._files:
+            stamps.append(())
+            with suppress(OSError):
+                found = os.stat(path)
+                stamps[-1] = (found.st_mtime_ns, found.st_size, found.st_ino)
+        return stamps
+
+    def _load(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        settings = self._settings
+        try:
+            # A password that is no password keeps OpenSSL from asking for one on the terminal.
+            context.load_cert_chain(settings.cert_file, settings.key_file, password="")
+        except (OSError, ValueError) as error:
+            if settings.key_file and _holds_certificate(settings.cert_file):
+                raise _unusable("key_file", settings.key_file, error) from None
+            raise _unusable("cert_file", settings.cert_file, error) from None
+        if settings.client_ca_file:
+            context.verify_mode = ssl.CERT_REQUIRED
+            try:
+                context.load_verify_locations(settings.client_ca_file)
+            except (OSError, ValueError) as error:
+                raise _unusable("client_ca_file", settings.client_ca_file, error) from None
+        return context
+
+
+def _holds_certificate(path: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _unusable(name: str, path: str, error: Exception) -> InvalidInput:
+    if isinstance(error, ssl.SSLError):
+        reason = (error.reason or "not in PEM form, or its key has a password").replace("_", " ").lower()
+    else:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "not usable"
+    return InvalidInput(f"tls.{name}: {path} cannot be used: {reason}.")

@@ -1,0 +1,154 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From an event to a decision, and to the texts of an entry."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from typing import Any
+
+import pytest
+from ansible_collections.intrusion.response.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.intrusion.response.plugins.module_utils._core.options import CONTROL_CHARACTERS
+from ansible_collections.intrusion.response.plugins.module_utils._events.event import Event
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide import policy as module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.policy import Policy
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.settings import read
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ..conftest import POST
+
+
+def event(**fields: Any) -> Event:
+    return Event.from_post({**POST, **fields}, 1_700_000_000.0)
+
+
+def policy(**given: Any) -> Policy:
+    return read(Policy, given, "respond.policy")
+
+
+@pytest.mark.parametrize(
+    ("settings", "fields", "blocked"),
+    [
+        ({}, {}, True),
+        ({}, {"direction": "Outgoing"}, False),
+        ({"directions": ["incoming", "Outgoing"]}, {"direction": "Outgoing"}, True),
+        ({"directions": []}, {"direction": None}, True),
+        ({}, {"direction": None}, False),
+        ({}, {"flow": "Reverse Flow"}, False),
+        ({"flows": ["connection", "reverse"]}, {"flow": "Reverse Flow"}, True),
+        ({"severities": ["high", "critical"]}, {}, True),
+        ({"severities": ["critical"]}, {}, False),
+        ({"severities": ["critical"]}, {"severity": ""}, False),
+        ({"actions": ["reset"]}, {}, True),
+        ({"actions": ["block"]}, {}, False),
+        ({}, {"action": "Detect Only: Reset"}, True),
+        ({"detect_only": False}, {"action": "Detect Only: Reset"}, False),
+        ({"rules": ["*travers*"]}, {}, True),
+        ({"rules": ["sql*", "xss"]}, {}, False),
+        ({"rules": ["sql*"]}, {"reason": None}, False),
+        ({"exclude_rules": ["Invalid ?raversal"]}, {}, False),
+        ({"exclude_rules": ["Invalid"]}, {}, True),
+        ({"private": ["10.126.0.0/16"]}, {"sourceIP": "10.126.155.231"}, True),
+        ({"private": ["10.127.0.0/16"]}, {"sourceIP": "10.126.155.231"}, False),
+    ],
+)
+def test_what_leads_to_a_block(settings: dict[str, Any], fields: dict[str, Any], blocked: bool) -> None:
+    decision = policy(**settings).decide(event(**fields))
+    assert (decision.address is not None) == blocked
+    assert (decision.reason is None) == blocked
+
+
+@pytest.mark.parametrize("address", ["203.0.113.5", "198.51.100.1", "192.0.2.1", "8.8.8.8", "172.32.0.1", "100.128.0.1", "11.0.0.0"])
+def test_public_addresses(address: str) -> None:
+    assert policy().decide(event(sourceIP=address)).address == address
+    assert policy().decide(event(sourceIP=f" {address}\t")).address == address, "blanks around it"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1", "169.254.1.1", "127.0.0.1", "0.0.0.0", "0.1.2.3",
+        "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
+    ],
+)  # fmt: skip
+def test_private_and_reserved_addresses(address: str) -> None:
+    decision = policy().decide(event(sourceIP=address))
+    assert decision.address is None
+    assert decision.reason is not None and decision.reason.endswith(" address")
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_what_is_private_is_not_global(number: int) -> None:
+    """The documentation networks apart, all that Python calls private or reserved is, and nothing that it calls global."""
+    address = IPv4Address(number)
+    reason = Policy().private_reason(str(address))
+    if reason is not None:
+        assert not address.is_global or address.is_multicast
+
+
+@pytest.mark.parametrize(
+    "address",
+    [" ", "203.0.113.0/24", "203.0.113.5/32", "2001:db8::1", "::ffff:203.0.113.5", "203.0.113.05", "0xcb.0.113.5", "3405803781",
+     "203.0.113. 5", "203.0.113", "203.0.113.256", "203.0.113.5,203.0.113.6", "localhost", "203.0.113.5\n"],
+)  # fmt: skip
+def test_spoofed_addresses_lead_to_nothing(address: str) -> None:
+    decision = policy(private=["0.0.0.0/0"]).decide(event(sourceIP=address))
+    assert decision.address is None
+    assert decision.reason
+
+
+@given(st.one_of(st.none(), st.text()), st.one_of(st.none(), st.text()))
+def test_texts_are_what_any_firewall_takes(host: Any, reason: Any) -> None:
+    one = event(hostName=host, reason=reason)
+    for text in (Policy().entry_rule_name(one), module.entry_description(one, "1f3a")):
+        assert text.isascii() and len(text) <= module.LONGEST_TEXT and text == text.strip()
+        assert not CONTROL_CHARACTERS.search(text)
+    assert Policy().marked(Policy().entry_rule_name(one))
+    assert module.event_in(module.entry_description(one, "1f3a"), "1f3a") == one.id
+    assert module.event_in(module.entry_description(one, "1f3a"), "1f3b") is None
+
+
+def test_the_mark() -> None:
+    marked = policy(rule_name="IPS edge").marked
+    assert marked("IPS edge") and marked("IPS edge: Invalid Traversal")
+    assert not marked("IPS") and not marked("IPS edges") and not marked("")
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"ttl": 600, "renew_below": 600}, "respond.policy.renew_below"),
+        ({"ttl": "soon"}, "respond.policy.ttl"),
+        ({"ttl": 0}, "respond.policy.ttl"),
+        ({"rule_name": "-"}, "respond.policy.rule_name"),
+        ({"rule_name": "Stra\u00dfe"}, "respond.policy.rule_name"),
+        ({"private": ["10.0.0.300"]}, "respond.policy.private"),
+        ({"direction": ["incoming"]}, "respond.policy.direction"),
+        ({"directions": ["inbound"]}, "respond.policy.directions may hold incoming, outgoing; got 'inbound'"),
+        ({"flows": ["Connection Flow"]}, "respond.policy.flows may hold connection, reverse; got 'connection flow'"),
+        ({"severities": ["Hihg"]}, "respond.policy.severities may hold low, medium, high, critical; got 'hihg' (did you mean high?)"),
+    ],
+)
+def test_settings_that_cannot_work(given: dict[str, Any], name: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        policy(**given)
+    assert name in caught.value.message
+
+
+def test_words_are_read_in_any_case() -> None:
+    found = policy(directions="Incoming, OUTGOING", flows=["Reverse"], severities=["High"], actions=["Log Only"])
+    assert (found.directions, found.flows) == (("incoming", "outgoing"), ("reverse",))
+    assert (found.severities, found.actions) == (("high",), ("log only",))
+
+
+def test_actions_that_nobody_knows_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    assert policy(actions=["Reset", "quarantine"]).actions == ("reset", "quarantine")
+    assert "respond.policy.actions holds 'quarantine'" in caplog.text and "'reset'" not in caplog.text
+
+
+def test_renewal_follows_the_ttl() -> None:
+    assert policy(ttl="7200").renew_below == 3600
+    assert policy(ttl=2).renew_below == 1

@@ -1,0 +1,391 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One firewall's worker against the emulator: what is written, what is not, and what a nasty firewall leads to."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from ansible_collections.intrusion.response.plugins.module_utils._cos.client import CosClient
+from ansible_collections.intrusion.response.plugins.module_utils._cos.guard import Guard
+from ansible_collections.intrusion.response.plugins.module_utils._events.event import Event
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import Firewall
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.policy import Policy, entry_description
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import listing as listing_module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import sender as sender_module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import worker as module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.dry_run import DryRun
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.messages import Outcome, Report, Wish
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.worker import Worker
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.settings import read
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.verdict import Result
+
+from emulator.testing import Handle, running_emulator
+
+from ..cable import Cable
+from ..running import entries, firewall, post_of, until
+
+POLICY = read(Policy, {})
+HOST = "203.0.113.5"
+INSTANCE = "1f3a"
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Handle]:
+    with running_emulator() as handle:
+        yield handle
+
+
+@pytest.fixture
+def emulator(shared: Handle, monkeypatch: pytest.MonkeyPatch) -> Handle:
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.05)
+    shared.reset()
+    return shared
+
+
+class Ledger:
+    """Says what somebody took back, and how long blocks last."""
+
+    def __init__(self) -> None:
+        self.ttls: dict[str, int] = {}
+        self.unblocked: dict[str, float] = {}
+
+    def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, float]:
+        return {address: at for address, at in self.unblocked.items() if address in addresses and at >= since}
+
+    def ttl(self, ttl: int, address: str, event: str) -> int:
+        return self.ttls.get(event, ttl)
+
+
+class Bench:
+    """A worker, and what it tells."""
+
+    def __init__(self, worker: Worker, reports: list[Report], ledger: Ledger) -> None:
+        self.worker = worker
+        self.reports = reports
+        self.ledger = ledger
+        self.numbers = itertools.count(1)
+
+    def wish(self, host: str = HOST, ttl: int = 3600, age: float = 0.0, **fields: Any) -> Wish:
+        now = time.time() - age
+        event = Event.from_post(post_of(sourceIP=host, **fields), now)
+        self.ledger.ttls[event.id] = ttl
+        description = entry_description(event, INSTANCE)
+        return Wish(next(self.numbers), host, event.id, event.reason, now, POLICY.entry_rule_name(event), description)
+
+    def put(self, *args: Any, **kwargs: Any) -> Wish:
+        wish = self.wish(*args, **kwargs)
+        self.worker.want(wish)
+        return wish
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return [outcome for report in list(self.reports) for outcome in report.outcomes]
+
+    def outcome(self, wish: Wish, final: bool = True) -> Outcome | None:
+        found = (one for one in self.outcomes if one.address == wish.address and one.number >= wish.number and one.final == final)
+        return next(found, None)
+
+    def result(self, wish: Wish, final: bool = True) -> Result:
+        return until(lambda: self.outcome(wish, final), "a result").result
+
+    def ask(self, *args: Any, **kwargs: Any) -> Result:
+        return self.result(self.put(*args, **kwargs))
+
+    @property
+    def records(self) -> list[Any]:
+        told = [record for outcome in self.outcomes for record in outcome.records]
+        return told + [record for report in list(self.reports) for record in report.found]
+
+    @property
+    def hosts(self) -> set[str]:
+        hosts: set[str] = set()
+        for report in list(self.reports):
+            if report.blocked is not None:
+                hosts = (hosts | report.blocked.marked) - report.blocked.unmarked
+        return hosts
+
+
+@contextmanager
+def bench(emulator: Handle, dry_run: bool = False, policy: Policy = POLICY, guard: Guard | None = None, **settings: Any) -> Iterator[Bench]:
+    found = read(Firewall, firewall(emulator, **settings), "respond.firewalls[0]", {})
+    reports: list[Report] = []
+    ledger = Ledger()
+    client = CosClient.from_call(found.call(dry_run))
+    worker = Worker(
+        found.name or "", found.address, DryRun(client) if dry_run else client, policy=policy, guard=guard or Guard(), escalation=ledger,
+        ledger=ledger, instance=INSTANCE, known=frozenset(), tell=reports.append,
+    )  # fmt: skip
+    worker.start()
+    try:
+        yield Bench(worker, reports, ledger)
+    finally:
+        worker.close()
+        worker.join(20)
+    assert not [thread for thread in threading.enumerate() if thread.name.endswith("er fw1")]
+
+
+def seeded(emulator: Handle, *given: dict[str, Any]) -> None:
+    emulator.seed({"firewalls": {"fw1": {"entries": [{"ttl": 3600, "alert_type": "REST", **one} for one in given]}}})
+
+
+def writes(emulator: Handle) -> list[str]:
+    return [record["method"] for record in emulator.journal("cos", writes=True)]
+
+
+def test_a_block(emulator: Handle) -> None:
+    with bench(emulator) as one:
+        case = one.put()
+        early, result = one.result(case, final=False), one.result(case)
+        assert (early.result, early.verified, result.result, result.code, result.verified) == ("blocked", False, "blocked", None, True)
+        assert result.answered is not None and early.answered == result.answered and case.received <= result.answered <= time.time()
+        (entry,) = entries(emulator)
+        assert (entry["host"], entry["ttl"], entry["rule_name"]) == (HOST, 3600, "IPS: Invalid Traversal")
+        assert entry["description"] == f"IPS event {case.event}.{INSTANCE} on VA1SCDVMDC101: Invalid Traversal"
+        assert emulator.state()["firewalls"]["fw1"]["closed_established"] == [HOST]
+        assert until(lambda: one.hosts) == {HOST}
+        (record,) = one.records
+        assert (record.action, record.outcome, record.address, record.event) == ("block", "ok", HOST, case.event)
+        assert record.firewall == emulator.firewalls[0].api_url and record.door == "responder"
+    assert writes(emulator) == ["POST"]
+
+
+def test_many_at_once_are_few_writes(emulator: Handle) -> None:
+    with bench(emulator) as one:
+        cases = [one.put(f"203.0.113.{number % 20}") for number in range(400)]
+        assert {one.result(case).result for case in cases[:20]} == {"blocked"}
+        until(lambda: all(one.outcome(case) for case in cases))
+        assert {outcome.lead for outcome in one.outcomes if outcome.wrote} == {case.event for case in cases[:20]}, "the first of each"
+    assert len(writes(emulator)) == len(entries(emulator)) == 20
+
+
+@pytest.mark.parametrize("ttl_in_list", ["remaining", "configured"])
+@pytest.mark.parametrize("ttl", [1900, 86400])
+def test_enough_time_left_is_no_write(emulator: Handle, ttl: int, ttl_in_list: str) -> None:
+    emulator.switch("cos.ttl_in_list", ttl_in_list)
+    seeded(emulator, {"host": HOST, "ttl": ttl, "rule_name": "by hand"})
+    with bench(emulator) as one:
+        result = one.ask()
+        assert result.result == "already_blocked" and result.entry is not None and result.entry.rule_name == "by hand"
+    assert not writes(emulator) and not one.records
+
+
+@pytest.mark.parametrize("repost", ["renew_all", "renew_ttl_only", "ignore", "duplicate", "reject_400"])
+def test_a_renewal_keeps_the_texts(emulator: Handle, repost: str) -> None:
+    emulator.switch("cos.repost", repost)
+    seeded(emulator, {"host": HOST, "ttl": 600, "rule_name": "by hand", "description": "night watch"})
+    with bench(emulator) as one:
+        assert one.ask().result == "renewed"
+        assert one.records[0].action == "renew"
+    found = entries(emulator)
+    assert max(entry["remaining"] for entry in found) > 3500
+    assert {(entry["rule_name"], entry["description"]) for entry in found} == {("by hand", "night watch")}
+    assert len(writes(emulator)) <= 3
+
+
+def test_a_longer_block_of_somebody_else_is_never_shortened(emulator: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "IDLE", 3600.0)
+    with bench(emulator) as one:
+        until(lambda: one.worker.health.code is None)
+        seeded(emulator, {"host": HOST, "ttl": 86400})
+        one.worker._view.at -= listing_module.BEFORE_WRITING + 1  # the listing is too old to write by
+        assert one.ask().result == "already_blocked"
+    assert entries(emulator, host=HOST)[0]["remaining"] > 80000
+
+
+def test_what_somebody_took_off_is_written_again(emulator: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    with bench(emulator) as one:
+        assert one.ask().result == "blocked"
+        emulator.advance(3601)
+        one.worker._view.at -= listing_module.BELIEVED + 1  # the listing is too old to believe
+        assert one.ask().result == "blocked"
+    assert writes(emulator) == ["POST", "POST"]
+
+
+def test_a_late_block_is_as_long_as_what_is_left(emulator: Handle) -> None:
+    seeded(emulator, {"host": "203.0.113.9", "ttl": 1000})
+    with bench(emulator) as one:
+        assert one.ask(age=3000).result == "blocked"
+        assert one.ask("203.0.113.9", age=3000).result == "already_blocked", "1000 s are enough for the 600 that are wanted"
+        over = one.ask("203.0.113.6", age=3601)
+    assert entries(emulator, host=HOST)[0]["ttl"] in (599, 600)
+    assert over.result == "failed" and len(writes(emulator)) == 1
+
+
+def test_an_answer_that_is_lost_is_no_second_write(emulator: Handle) -> None:
+    emulator.fault(kind="drop_after", method="POST")
+    with bench(emulator) as one:
+        assert one.ask().result == "blocked"
+        assert one.records[0].outcome == "ok"
+    assert writes(emulator) == ["POST"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "drop_before", "method": "POST", "times": 2},
+        {"kind": "status", "status": 500, "method": "POST", "times": 3},
+        {"kind": "status", "status": 429, "retry_after": 1, "method": "POST", "times": 2},
+        {"kind": "status", "status": 503, "times": 3},
+        {"kind": "garbage", "times": 3},
+        {"kind": "stale", "times": 1},
+        {"kind": "truncate", "method": "GET", "times": 2},
+    ],
+    ids=lambda fault: fault["kind"],
+)
+def test_what_passes_is_survived(emulator: Handle, fault: dict[str, Any]) -> None:
+    emulator.fault(**fault)
+    with bench(emulator) as one:
+        cases = [one.put(f"203.0.113.{number}") for number in range(1, 6)]
+        assert {one.result(case).result for case in cases} == {"blocked"}
+    assert len(entries(emulator)) == 5
+
+
+@pytest.mark.parametrize(
+    ("switches", "host", "code"),
+    [
+        ({"cos.whitelist": "silent"}, "192.0.2.250", "not_listed_after_write"),
+        ({"cos.whitelist": "400"}, "192.0.2.250", "rejected"),
+        ({"cos.access": "read_only"}, HOST, "not_permitted"),
+        ({"cos.capacity": "2:400"}, HOST, "rejected"),
+        ({"cos.capacity": "2:silent"}, HOST, "not_listed_after_write"),
+        ({"cos.list_cap": "1"}, HOST, "listing_truncated"),
+        ({"cos.error_http_status": "always_200", "cos.access": "read_only"}, HOST, "not_permitted"),
+    ],
+)
+def test_what_cannot_be_mended_fails_with_its_code(emulator: Handle, switches: dict[str, str], host: str, code: str) -> None:
+    emulator.switch_many(switches)
+    with bench(emulator) as one:
+        result = one.ask(host)
+        assert (result.result, result.code) == ("failed", code)
+        assert (one.records[-1].outcome, one.records[-1].code) == ("failed", code)
+        assert {record.outcome for record in one.records[:-1]} <= {"ok"}, "accepted, before it was contradicted"
+    assert len(writes(emulator)) <= 2
+
+
+def test_wrong_credentials_fail_every_event_at_once(emulator: Handle) -> None:
+    with bench(emulator, password="wrong") as one:
+        results = [one.result(case) for case in [one.put(f"203.0.113.{number}") for number in range(1, 30)]]
+        assert {(result.result, result.code) for result in results} == {("failed", "auth_failed")}
+        assert one.worker.health.code == "auth_failed"
+    assert not writes(emulator)
+    assert len(emulator.journal("cos")) < 10, "a wrong password is not tried for every event"
+
+
+@pytest.mark.parametrize("limit", ["truncate:8", "reject:8"])
+def test_texts_are_worth_less_than_the_block(emulator: Handle, limit: str) -> None:
+    emulator.switch("cos.text_limit", limit)
+    with bench(emulator) as one:
+        assert one.ask().result == "blocked"
+        assert until(lambda: one.hosts) == {HOST}
+
+
+def test_two_entries_of_one_address_are_left_alone(emulator: Handle) -> None:
+    emulator.switch("cos.repost", "duplicate")
+    seeded(emulator, {"host": HOST, "ttl": 600}, {"host": HOST, "ttl": 3600})
+    with bench(emulator) as one:
+        assert one.ask().result == "already_blocked"
+    assert not writes(emulator)
+
+
+def test_foreign_entries_do_not_count(emulator: Handle) -> None:
+    seeded(emulator, {"host": HOST, "alert_type": "IDP"}, {"host": HOST, "service": "ssh"})
+    with bench(emulator) as one:
+        assert one.ask().result == "blocked"
+
+
+def test_after_a_crash_our_own_entry_is_found(emulator: Handle) -> None:
+    with bench(emulator) as one:
+        case = one.put(rank=-5)
+        assert one.result(case).result == "blocked"
+    with bench(emulator) as one:
+        again = case._replace(number=next(one.numbers))
+        one.worker.want(again)
+        assert one.result(again).result == "blocked"
+        assert [(record.event, record.address, record.outcome) for record in one.records] == [(case.event, HOST, "ok")]
+        another = one.put()
+        assert one.result(another).result == "blocked" and one.outcome(another).lead == case.event, "which is not the other event"
+    assert writes(emulator) == ["POST"]
+
+
+def test_an_entry_of_another_responder_is_not_ours(emulator: Handle) -> None:
+    event = Event.from_post(post_of(sourceIP=HOST, rank=-5), 0.0)
+    seeded(emulator, {"host": HOST, "description": entry_description(event, "ffff")})
+    with bench(emulator) as one:
+        assert one.ask(rank=-5).result == "already_blocked"
+        assert not one.records
+
+
+def test_a_write_is_recorded_once_when_the_firewall_went_away_before_it_was_verified(emulator: Handle) -> None:
+    with bench(emulator) as one:
+        emulator.fault({"kind": "drop_after", "service": "cos", "method": "POST", "times": 1})
+        case = one.put()
+        assert one.result(case).result == "blocked"
+        assert [record.event for record in one.records] == [case.event]
+
+
+def test_a_dry_run_writes_nothing(emulator: Handle) -> None:
+    seeded(emulator, {"host": "203.0.113.9", "ttl": 100})
+    with bench(emulator, dry_run=True) as one:
+        assert one.ask().result == "blocked"
+        assert one.ask().result == "blocked", "as if it had been written"
+        assert one.ask("203.0.113.9").result == "renewed"
+        assert one.hosts == {HOST}, "the other one has not our mark"
+    assert not writes(emulator)
+
+
+def test_a_firewall_that_comes_back(emulator: Handle) -> None:
+    with Cable(emulator.firewalls[0].http_url, plugged=False) as cable, bench(emulator, api_url=cable.url) as one:
+        cases = [one.put(f"203.0.113.{number}") for number in range(1, 200)]
+        until(lambda: one.worker.health.code == "unreachable")
+        assert not one.outcomes
+        cable.plug()
+        assert {one.result(case).result for case in cases} == {"blocked"}
+        assert one.worker.health.code is None
+        cable.cut()
+        case = one.put()
+        until(lambda: one.worker.health.code is not None)
+        cable.plug()
+        assert one.result(case).verified
+    assert len(writes(emulator)) == 199
+
+
+def test_waiting_ends_with_the_time_of_the_block(emulator: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.1)
+    with Cable(emulator.firewalls[0].http_url, plugged=False) as cable, bench(emulator, api_url=cable.url) as one:
+        short, long = one.put(ttl=1), one.put("203.0.113.6", ttl=1000)
+        result = one.result(short)
+        assert (result.result, result.code) == ("failed", "unreachable")
+        assert not one.outcome(long) and len(one.worker) == 1
+
+
+def test_a_block_is_as_long_as_its_ttl_however_the_clock_jumps(emulator: Handle) -> None:
+    with bench(emulator) as one:
+        assert one.ask(ttl=600, age=-86400).result == "blocked"
+    (entry,) = entries(emulator)
+    assert entry["ttl"] == 600
+
+
+def test_an_own_write_that_came_late_is_ours(emulator: Handle) -> None:
+    emulator.switch("cos.repost", "reject_400")
+    event = Event.from_post(post_of(sourceIP=HOST, rank=-7), 0.0)
+    with bench(emulator) as one:
+        assert one.ask("203.0.113.1").result == "blocked"
+        seeded(emulator, {"host": HOST, "description": entry_description(event, INSTANCE)})
+        wish = one.put(rank=-7)
+        assert one.result(wish).result == "blocked" and one.outcome(wish).lead == event.id
+
+
+def test_a_defect_costs_the_events_at_hand_only(emulator: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    with bench(emulator) as one:
+        with monkeypatch.context() as patch:
+            patch.setattr(sender_module, "change_for", lambda *_unused: 1 // 0)
+            assert one.ask().result == "failed"
+        assert one.ask().result == "blocked"

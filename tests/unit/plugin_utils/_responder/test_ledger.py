@@ -1,0 +1,74 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The thread that writes the ledger."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Filter, Record
+from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder import batch as batch_module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder import ledger as module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.ledger import LedgerWriter
+
+from .running import until
+
+
+def record(event: str, address: str = "203.0.113.5") -> Record:
+    return Record(time.time(), "block", "ok", address, "all_services", "https://192.0.2.1", event=event)
+
+
+def test_what_follows_comes_after_the_record(tmp_path: Path) -> None:
+    ledger = Ledger(str(tmp_path / "ledger.sqlite3"), print)
+    thread = LedgerWriter(ledger, lambda: None)
+    seen: list[int] = []
+    for number in range(50):
+        thread.put([record(f"event {number}")])
+        thread.put((), lambda number=number: seen.append(ledger.find(Filter(event=f"event {number}"))[1]))
+    thread.close()
+    assert seen == [1] * 50
+
+
+def test_blocks_that_stand_are_recorded_once(tmp_path: Path) -> None:
+    ledger = Ledger(str(tmp_path / "ledger.sqlite3"), print)
+    thread = LedgerWriter(ledger, lambda: None)
+    thread.put([record("one")])
+    thread.complete([record("one"), record("two", "203.0.113.6")])
+    thread.complete([record("two", "203.0.113.6")])
+    thread.close()
+    assert {(one.event, one.address) for one in ledger.find(Filter())[0]} == {("one", "203.0.113.5"), ("two", "203.0.113.6")}
+    assert ledger.find(Filter())[1] == 2
+    ledger.close()
+
+
+def test_trouble_is_counted_and_what_follows_still_comes(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no directory")
+    failures: list[None] = []
+    done: list[None] = []
+    warnings: list[str] = []
+    thread = LedgerWriter(Ledger(str(tmp_path / "file" / "ledger.sqlite3"), warnings.append), lambda: failures.append(None))
+    thread.put([record("one")])
+    thread.put((), lambda: done.append(None))
+    thread.close()
+    assert failures and done and warnings
+
+
+def test_trouble_that_passes_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_module, "PAUSE", 0.01)
+    blocked = tmp_path / "directory"
+    blocked.write_text("no directory")
+    failures: list[None] = []
+    ledger = Ledger(str(blocked / "ledger.sqlite3"), lambda _message: None)
+    monkeypatch.setattr(module, "PATIENCE", 1.0)
+    thread = LedgerWriter(ledger, lambda: failures.append(None))
+    time.sleep(1.1)  # how long there was nothing to write does not count
+    thread.put([record("one")])
+    until(lambda: len(failures) > 2)
+    blocked.unlink()
+    until(lambda: ledger.find(Filter())[1] == 1)
+    thread.close()
+    ledger.close()
