@@ -28,7 +28,10 @@ def test_quick_run_writes_results_and_plot(tmp_path: Path) -> None:
     document = json.loads((output / "results.json").read_text(encoding="utf-8"))
     (emulator,) = document["emulators"]
     cases = {case["name"]: case for case in emulator["cases"]}
-    assert set(cases) == {"fleet", "bulk", "ad_hoc", "logins", "growth", "events", "load", "burst", "kills", "outage"}
+    assert set(cases) == {
+        "fleet", "bulk", "ad_hoc", "logins", "growth", "events", "load", "burst", "kills", "outage", "verdicts", "long_list",
+        "many_firewalls",
+    }  # fmt: skip
     assert set(cases["fleet"]["measures"]["fresh"]) == {"ours", "floor", "structure", "modules", "uri"}
     with_java = {"rulebook", "playbook"} if java_version() >= OLDEST_JAVA else set()
     assert set(cases["events"]["measures"]["median"]) == {"ours", "bare", *with_java}

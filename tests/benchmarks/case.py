@@ -26,6 +26,9 @@ class Traffic:
         rate: of the cases that do not name another, for `seconds`; `warm` events at this rate come before those that count.
         playbooks: events that start a playbook each, after warm_playbooks that do not count.
         calm: before and after the outage.
+        verdict_rate: new attackers a second whose verdicts are waited for.
+        listed: entries of the long blacklist.
+        crowd_rates: new attackers a second on so many firewalls, for crowd_seconds.
     """
 
     rate: float = 50
@@ -41,6 +44,11 @@ class Traffic:
     kills: int = 50
     calm: float = 10
     outage: float = 30
+    verdict_rate: float = 100
+    listed: int = 100_000
+    firewalls: int = 50
+    crowd_rates: tuple[float, ...] = (10, 30)
+    crowd_seconds: float = 10
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ QUICK = Sizes(
     fleet=2, forks=2, entries=20, uri=2, listings=(20, 40), logins=4, login_forks=4, ad_hoc=1,
     traffic=Traffic(
         seconds=0.4, warm=5, playbooks=1, warm_playbooks=0, load_rate=100, load_seconds=1, load_sources=20, burst=50, burst_sources=10,
-        kills=2, calm=0.5, outage=1,
+        kills=2, calm=0.5, outage=1, verdict_rate=20, listed=200, firewalls=4, crowd_rates=(5,), crowd_seconds=0.5,
     ),
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .case import Case, Side, Sizes, Target
-from .chain import events, failures
+from .chain import crowds, events, failures
 from .stage import Run, Stage, addresses, expect
 
 LISTED = "203.0.113.5"
@@ -209,12 +209,17 @@ def growth(stage: Stage, sizes: Sizes) -> Case:
 
 CASES: dict[str, Callable[[Stage, Sizes], Case]] = {
     "fleet": fleet, "bulk": bulk, "ad_hoc": ad_hoc, "logins": logins, "growth": growth, "events": events.events, "load": events.load,
-    "burst": events.burst, "kills": failures.kills, "outage": failures.outage,
+    "burst": events.burst, "kills": failures.kills, "outage": failures.outage, "verdicts": crowds.verdicts, "long_list": crowds.long_list,
+    "many_firewalls": crowds.many_firewalls,
 }  # fmt: skip
 
 
 def stage_for(name: str, place: Path, latency: float, sizes: Sizes) -> Stage:
     """Return the stage that a case wants, to be entered."""
     servers = {"fleet": sizes.fleet, "logins": sizes.logins}.get(name, 0)
-    firewalls = blacklists(sizes) if name == "growth" else {events.OTHER: []} if name in ("load", "kills", "outage") else None
+    two = {events.OTHER: []}
+    firewalls = {
+        "growth": blacklists(sizes), "load": two, "kills": two, "outage": two,
+        "long_list": {crowds.LONG: addresses(sizes.traffic.listed, "100.0.0.1")}, "many_firewalls": crowds.crowd(sizes),
+    }.get(name)  # fmt: skip
     return Stage(place, latency, fleet_names(servers), firewalls)

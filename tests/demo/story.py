@@ -158,7 +158,7 @@ class Story:
             verdict = self.stage.responder.verdict(timeout=20)
             if verdict is None:
                 raise Misbehaviour("no verdict within 20 s")
-            event = verdict["ips"]
+            event = verdict["intrusion"]
             expect((event["host_name"], event["attacker"]) == (ATTACKED, ATTACKER), f"another event arrived: {event}")
             expect(verdict["verdict"] == "blocked", f"the verdict is {verdict['verdict']}: {verdict['reason']}")
             for name in FIREWALLS:

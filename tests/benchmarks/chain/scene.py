@@ -98,23 +98,24 @@ class Scene:
         self.port = free_port()
         self.ledger = self.place / "ledger.sqlite3"
 
-    def firewalls(self) -> list[dict[str, Any]]:
-        """Return the connection options of all firewalls."""
+    def firewalls(self, *names: str) -> list[dict[str, Any]]:
+        """Return the connection options of these firewalls, of all by default."""
         user = self.stage.ready["firewall_users"][0]["username"]
         common = {"username": user, "password_file": str(self.stage.place / "firewall-secret"), "ca_path": self.stage.ready["ca_path"]}
-        return [{"name": one["name"], "api_url": one["api_url"], **common} for one in self.stage.ready["firewalls"]]
+        found = [{"name": one["name"], "api_url": one["api_url"], **common} for one in self.stage.ready["firewalls"]]
+        return [one for one in found if not names or one["name"] in names]
 
     # The sides
 
-    def service(self) -> Server:
+    def service(self, *names: str, watch: bool = False) -> Server:
         """The responder on its own, as in real use but for the limits of the blast radius, which would end every case here."""
         settings = {
             "port": self.port, "tls": self._tls, "path_secrets_file": str(self.stage.place / "path-secret"),
             "state_dir": str(self.place / "state"), "monitor": {"port": free_port()},
-            "respond": self._respond(),
+            "respond": {**self._respond(), "firewalls": self.firewalls(*names)},
         }  # fmt: skip
         source = self.stage.place / "collections" / COLLECTION / "extensions" / "eda" / "plugins" / "event_source" / "webhook.py"
-        return self._server([sys.executable, source, "--config", self._write("responder.yml", settings)])
+        return self._server([sys.executable, source, "--config", self._write("responder.yml", settings)], watch)
 
     def _respond(self) -> dict[str, Any]:
         return {"firewalls": self.firewalls(), "limits": {"new_per_minute": UNLIMITED, "total": UNLIMITED}, "ledger": str(self.ledger)}
@@ -145,9 +146,9 @@ class Scene:
         path.chmod(0o600)
         return path
 
-    def _server(self, command: Sequence[str | Path]) -> Server:
+    def _server(self, command: Sequence[str | Path], watch: bool = False) -> Server:
         environment = {**self.stage.environment, "TMPDIR": str(self.place / "tmp")}
-        return Server(command, environment, self.place, self.port)
+        return Server(command, environment, self.place, self.port, watch)
 
     # What is sent, and what came of it
 

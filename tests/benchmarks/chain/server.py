@@ -8,12 +8,13 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tools.shell import descendants, stop_group
@@ -24,6 +25,8 @@ PATIENCE = 90.0  # seconds until it listens; ansible-rulebook starts a Java mach
 TICKS = os.sysconf("SC_CLK_TCK")
 PORTS = (20_000, 32_000)  # below those that Linux gives to outgoing connections
 PAGE = os.sysconf("SC_PAGE_SIZE")
+#: The id of the event in a line with a verdict.
+VERDICT = re.compile(rb'"type":"verdict".*"intrusion":\{"id":"([0-9a-f]{32})"')
 
 
 def free_port() -> int:
@@ -35,9 +38,15 @@ def free_port() -> int:
 
 
 class Server:
-    """One side, as a context manager; what it prints goes to a log in its place."""
+    """One side, as a context manager; what it prints goes to a log in its place.
 
-    def __init__(self, command: Sequence[str | Path], environment: Mapping[str, str], place: Path, port: int) -> None:
+    Attributes:
+        verdicts: monotonic times at which the first verdicts of events were printed, by their ids; only where they are watched for.
+    """
+
+    def __init__(self, command: Sequence[str | Path], environment: Mapping[str, str], place: Path, port: int, watch: bool = False) -> None:
+        self.verdicts: dict[str, float] = {}
+        self._watch = watch
         self.command = [str(word) for word in command]
         self.port = port
         self.place = place
@@ -63,9 +72,17 @@ class Server:
         self._started = time.monotonic()
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, cwd=self.place, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                start_new_session=True,
+                self.command, cwd=self.place, env=self._environment, stdin=subprocess.DEVNULL, stderr=log, start_new_session=True,
+                stdout=subprocess.PIPE if self._watch else log,
             )  # fmt: skip
+        if self._watch:
+            threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True).start()
+
+    def _read(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            found = VERDICT.search(line)
+            if found:
+                self.verdicts.setdefault(found[1].decode(), time.monotonic())
 
     def wait_until_it_listens(self) -> None:
         """Wait; the seconds from its start are in `starting`."""
