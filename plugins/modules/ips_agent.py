@@ -16,9 +16,9 @@ description:
   - The service cannot be asked whether an agent is there, and it answers before the work is done. The module therefore decides
     on evidence and names it in RV(agent.evidence).
   - C(host), what was seen on the server itself, given with O(installed) or looked up at O(agent_path), speaks first.
-  - C(receipt), what this collection last asked for, kept in O(state_dir), outweighs the host for 30 minutes, since what is under way
-    does not show there yet. An installation that was asked for outweighs a host without agent for ever when O(state=absent), so that
-    an agent that arrives late is removed, too.
+  - C(receipt), what this collection last asked for, kept in O(state_dir), outweighs the host for 30 minutes, or until the host has
+    shown it once, since what is under way does not show there yet. An installation that was asked for outweighs a host without
+    agent for ever when O(state=absent), so that an agent that arrives late is removed, too.
   - C(api), notification destinations are configured, so an agent was registered. Having none proves nothing. Where they cannot be
     read, the module goes on without them and says so.
   - C(none), nothing is known. The module then acts and reports a change, except where the service answers that there was

@@ -208,6 +208,8 @@ def ensure(service: Service, wanted: Wanted, *, check_mode: bool) -> Outcome:
         NotVerified: the agent did not appear at, or go from, agent_path in time; and whatever the client raises.
     """
     evidence = gather(service, wanted)
+    if evidence.source == "host" and not check_mode:
+        _settle(service, wanted, evidence)
     plan = plan_agent(wanted, evidence)
     alias = None
     if plan.changed or evidence.source != "host":
@@ -304,6 +306,15 @@ def _receipt(service: Service, wanted: Wanted, seen: Optional[bool]) -> Optional
     if not isinstance(kept, dict) or kept.get("state") not in ("present", "absent") or not isinstance(kept.get("at"), (int, float)):
         return None
     return Receipt(kept["state"] == "present", 0 <= time.time() - kept["at"] < UNDER_WAY)
+
+
+def _settle(service: Service, wanted: Wanted, evidence: Evidence) -> None:
+    """Note that what was asked for has come about: from then on it is not under way, and an agent that gets lost is asked for again."""
+    key, state = _receipt_key(service, wanted), "present" if evidence.present else "absent"
+    kept = service.state.read(RECEIPTS, key) or {}
+    done = {alias for alias, one in kept.items() if isinstance(one, dict) and one.get("state") == state and one.get("at")}
+    if done:
+        service.state.write(RECEIPTS, key, {alias: {**one, "at": 0} if alias in done else one for alias, one in kept.items()})
 
 
 def _receipt_key(service: Service, wanted: Wanted) -> tuple[str, ...]:

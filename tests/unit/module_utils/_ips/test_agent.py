@@ -242,3 +242,19 @@ def test_a_service_that_is_not_there_or_another_one_is(state: StateDir) -> None:
         service.destinations = fail
         with pytest.raises(type(error)):
             ensure(service, Wanted("server", "absent"), check_mode=True)
+
+
+def test_an_agent_that_was_seen_and_got_lost_is_asked_for_again_at_once(state: StateDir) -> None:
+    service = Service(state)
+    ensure(service, Wanted("server", installed=False), check_mode=False)
+    assert not ensure(service, Wanted("server", installed=True), check_mode=False).plan.changed
+    assert ensure(service, Wanted("server", installed=False), check_mode=True).plan.changed
+    assert ensure(service, Wanted("server", installed=False), check_mode=False).plan.changed
+    assert service.requests == ["install", "install"]
+
+
+def test_check_mode_settles_nothing(state: StateDir) -> None:
+    service = Service(state)
+    ensure(service, Wanted("server", installed=False), check_mode=False)
+    ensure(service, Wanted("server", installed=True), check_mode=True)
+    assert not ensure(service, Wanted("server", installed=False), check_mode=False).plan.changed
