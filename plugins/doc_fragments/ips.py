@@ -91,3 +91,53 @@ options:
 requirements:
   - requests
 """
+
+    DESTINATIONS = r"""
+options:
+  destinations:
+    description:
+      - The destinations.
+      - A webhook and a Slack channel are identified by their URL, an e-mail destination by its address, a syslog server by its
+        address and port.
+      - URLs that differ only in the case of scheme and host, in a default port or in a slash at the end are the same, and so are e-mail
+        addresses that differ in case. The spelling that is there is kept.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      type:
+        description:
+          - Kind of destination.
+        type: str
+        required: true
+        choices: [syslog, email, webhook, slack]
+      url:
+        description:
+          - Where to post, for O(destinations[].type=webhook) and O(destinations[].type=slack), which need it.
+          - It is treated as a secret. Results and diffs show scheme, host and a short digest.
+        type: str
+      email_address:
+        description:
+          - One address, for O(destinations[].type=email), which needs it.
+        type: str
+      syslog:
+        description:
+          - The syslog server, for O(destinations[].type=syslog), which needs it.
+        type: dict
+        suboptions:
+          ip_address:
+            description:
+              - IP address of the server.
+            type: str
+            required: true
+          udp_port:
+            description:
+              - UDP port, from V(1) to V(65535).
+            type: int
+            required: true
+          facility:
+            description:
+              - Facility, as a number from V(16) to V(23) or a name from V(local0) to V(local7).
+            type: str
+            required: true
+"""

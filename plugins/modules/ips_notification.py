@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - intrusion.response.attributes
   - intrusion.response.attributes.actiongroup_ips
   - intrusion.response.ips
+  - intrusion.response.ips.destinations
 options:
   server_name:
     description:
@@ -37,52 +38,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  destinations:
-    description:
-      - The destinations.
-      - A webhook and a Slack channel are identified by their URL, an e-mail destination by its address, a syslog server by its
-        address and port.
-      - URLs that differ only in the case of scheme and host, in a default port or in a slash at the end are the same, and so are e-mail
-        addresses that differ in case. The spelling that is there is kept.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      type:
-        description:
-          - Kind of destination.
-        type: str
-        required: true
-        choices: [syslog, email, webhook, slack]
-      url:
-        description:
-          - Where to post, for O(destinations[].type=webhook) and O(destinations[].type=slack), which need it.
-          - It is treated as a secret. Results and diffs show scheme, host and a short digest.
-        type: str
-      email_address:
-        description:
-          - One address, for O(destinations[].type=email), which needs it.
-        type: str
-      syslog:
-        description:
-          - The syslog server, for O(destinations[].type=syslog), which needs it.
-        type: dict
-        suboptions:
-          ip_address:
-            description:
-              - IP address of the server.
-            type: str
-            required: true
-          udp_port:
-            description:
-              - UDP port, from V(1) to V(65535).
-            type: int
-            required: true
-          facility:
-            description:
-              - Facility, as a number from V(16) to V(23) or a name from V(local0) to V(local7).
-            type: str
-            required: true
   purge:
     description:
       - With O(state=present), remove every destination that is not named. An empty list of O(destinations) then removes all.
@@ -230,24 +185,12 @@ from ansible_collections.intrusion.response.plugins.module_utils._core.module im
 from ansible_collections.intrusion.response.plugins.module_utils._core.options import IPS_CONNECTION
 from ansible_collections.intrusion.response.plugins.module_utils._ips import notification
 from ansible_collections.intrusion.response.plugins.module_utils._ips.client import IpsClient
+from ansible_collections.intrusion.response.plugins.module_utils._ips.destination import DESTINATION_OPTIONS
 
-DESTINATION_SPEC = {
-    "type": {"type": "str", "required": True, "choices": ["syslog", "email", "webhook", "slack"]},
-    "url": {"type": "str", "no_log": True},
-    "email_address": {"type": "str"},
-    "syslog": {
-        "type": "dict",
-        "options": {
-            "ip_address": {"type": "str", "required": True},
-            "udp_port": {"type": "int", "required": True},
-            "facility": {"type": "str", "required": True},
-        },
-    },
-}
 ARGUMENT_SPEC = {
     "server_name": {"type": "str", "required": True, "aliases": ["host_name"]},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "destinations": {"type": "list", "elements": "dict", "options": DESTINATION_SPEC, "default": []},
+    "destinations": {"type": "list", "elements": "dict", "options": DESTINATION_OPTIONS, "default": []},
     "purge": {"type": "bool", "default": False},
     "check_server": {"type": "bool", "default": False},
     "verify_timeout": {"type": "int", "default": 30},

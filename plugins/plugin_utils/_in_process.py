@@ -27,6 +27,7 @@ from ..module_utils._core.http import tls_context
 from ..module_utils._core.module import run_in_process
 from ..module_utils._core.wire import REQUESTS_IMPORT_ERROR
 from ._inventory import NOTHING, Known, known_addresses
+from ._progress import Progress
 
 
 class InProcessAction(ActionBase):
@@ -69,6 +70,7 @@ class InProcessAction(ActionBase):
                 check_mode=self._task.check_mode,
                 diff_mode=self._task.diff,
                 inventory=known.addresses,
+                progress=Progress(self._task.get_name()),
             )
         else:
             done = self._run_as_process(arguments, known, task_vars)

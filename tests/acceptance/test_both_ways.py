@@ -22,6 +22,7 @@ DESTINATIONS = [
     {"type": "syslog", "syslog": {"ip_address": "127.0.0.1", "udp_port": "514", "facility": "local3"}},
 ]
 SERVER = {"server_name": "VA1ACMEWEB01"}
+FLEET = ["VA1ACMEWEB01", {"server_name": "VA1ACMEWEB02", "destinations": DESTINATIONS[:1], "installed": "no"}, "VA1ACMEWEB03"]
 #: Tasks in order, each with keywords of its own; what they return must not depend on where they run.
 CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("cos_blacklist_entry", ENTRY, {"check_mode": True, "diff": True}),
@@ -67,6 +68,18 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("ips_notification", {**SERVER, "destinations": [{"type": "https://127.0.0.1:9/canary-misplaced"}]}, {}),
     ("ips_notification_info", SERVER, {}),
     ("ips_notification", {**SERVER, "state": "absent"}, {}),
+    ("ips_servers", {"servers": FLEET, "destinations": DESTINATIONS}, {"check_mode": True, "diff": True}),
+    ("ips_servers", {"servers": FLEET, "destinations": DESTINATIONS}, {"diff": True}),
+    ("ips_servers", {"servers": "VA1ACMEWEB02, VA1ACMEWEB03", "purge": True}, {}),
+    ("ips_servers", {"servers": ["VA1ACMEWEB01", "va1acmeweb01"]}, {}),
+    ("ips_servers", {"servers": [{"server_name": "VA1ACMEWEB01", "account_alias": "OTHR"}, "VA1ACMEWEB02"], "state": "absent"}, {}),
+    ("ips_servers", {"servers": ["VA1ACMEWEB01", {"name": "VA1ACMEWEB02"}]}, {}),
+    ("ips_servers", {"servers": [["VA1ACMEWEB01"], True]}, {}),
+    ("ips_servers", {"servers": [{"server_name": "A", "destinations": [{"type": "slack", "url": "canary-not-a-url"}]}]}, {}),
+    ("ips_servers", {"servers": [{"server_name": "A", "destinations": [{"type": "slack", "uri": "https://127.0.0.1:9/canary"}]}]}, {}),
+    ("ips_notification_info", {"servers": FLEET}, {}),
+    ("ips_notification_info", {"servers": ["VA1ACMEWEB01"], **SERVER}, {}),
+    ("ips_notification_info", {}, {}),
 ]
 CASES += [
     ("response_ledger_info", {"last": "1d", "limit": 0}, {}),

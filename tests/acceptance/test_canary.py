@@ -73,6 +73,12 @@ def loud(fleet: Fleet, playbook: str | Path, *arguments: str, **environment: str
     return played
 
 
+def many(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a task on one server as those of a task on several."""
+    rest = {name: value for name, value in arguments.items() if name != "server_name"}
+    return {**rest, "servers": [arguments["server_name"], "VA1ACMEWEB02"]}
+
+
 def modules(fleet: Fleet) -> list[dict[str, Any]]:
     """Every module, in success and in failure."""
     local = {"delegate_to": "localhost", "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}}
@@ -94,6 +100,10 @@ def modules(fleet: Fleet) -> list[dict[str, Any]]:
         {"intrusion.response.ips_notification": {**login, "destinations": DESTINATIONS[:1], "state": "absent"}},
         {"intrusion.response.ips_notification": {**login, "destinations": wrong_url}},
         {"intrusion.response.ips_notification": {**login, "destinations": DESTINATIONS, "purge": "perhaps"}},
+        {"intrusion.response.ips_servers": {**many(token), "destinations": DESTINATIONS}},
+        {"intrusion.response.ips_servers": {**many(login), "servers": [{"server_name": "VA1ACMEWEB01", "destinations": DESTINATIONS[:1]}]}},
+        {"intrusion.response.ips_servers": {**many(login), "servers": [{"server_name": "VA1ACMEWEB01", "destinations": wrong_url}]}},
+        {"intrusion.response.ips_notification_info": many(token)},
         {"intrusion.response.ips_notification_info": token},
         {"intrusion.response.ips_notification_info": {**token, "account_alias": "OTHR"}},
         {"intrusion.response.cos_blacklist_entry": {**cos, "host": "203.0.113.5", "ttl": 600}},
@@ -114,7 +124,7 @@ def test_modules(fleet: Fleet) -> None:
     for check in ("--check", "--force-handlers"):
         played = loud(fleet, playbook, check)
         assert "TASK [Task 17]" in played.output
-        assert played.output.count("...ignoring") >= 9
+        assert played.output.count("...ignoring") >= 10
     assert_no_file_tells(fleet)
 
 
@@ -130,6 +140,9 @@ def refused(fleet: Fleet) -> list[dict[str, Any]]:
         {"intrusion.response.ips_notification": {**ips, "destinations": f"https://hooks.example.com/{WEBHOOK}"}},
         {"intrusion.response.ips_notification": {**ips, "destinations": [f"hooks.example.com/{WEBHOOK}"]}},
         {"intrusion.response.ips_notification": {**ips, "destinations": [*DESTINATIONS, 5]}},
+        {"intrusion.response.ips_servers": {**many(ips), "destinations": [*DESTINATIONS, 5]}},
+        {"intrusion.response.ips_servers": {**many(ips), "servers": [{"server_name": "A", "destinations": [*DESTINATIONS, 5]}]}},
+        {"intrusion.response.ips_servers": {**many(ips), "servers": ["A", {"server_nam": "B", "destinations": DESTINATIONS}]}},
     ]
     local = {"delegate_to": "localhost", "ignore_errors": True, "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}}
     ways = [{}, {"environment": {"OUT_OF": "process"}}]
@@ -158,7 +171,7 @@ def test_options_that_are_refused(fleet: Fleet) -> None:
 def test_services_that_repeat_what_they_were_sent(fleet: Fleet) -> None:
     """An error page may quote the request, secrets and all."""
     destinations = [task for task in modules(fleet) if "intrusion.response.ips_notification" in task]
-    keep = destinations[:1] + modules(fleet)[:2] + modules(fleet)[10:13]
+    keep = destinations[:1] + modules(fleet)[:2] + modules(fleet)[10:11] + modules(fleet)[14:17]
     # Each is told what only it knows, so each can only be asked to hide that.
     for task in keep:
         name, arguments = next((key, value) for key, value in task.items() if key.startswith("intrusion."))

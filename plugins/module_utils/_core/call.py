@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .each import Progress, say_nothing
 from .text import clean
 
 
@@ -23,6 +24,7 @@ class Call:
         environ: the environment, for values that add to an option instead of replacing it.
         warnings: messages for the user, collected on the way.
         inventory: the IPv4 addresses by which the caller's inventory knows its hosts, each with the name of a host.
+        progress: takes how many of many are done, and how many there are, each time that one is.
     """
 
     params: Mapping[str, Any]
@@ -30,6 +32,7 @@ class Call:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     warnings: list[str] = field(default_factory=list)
     inventory: Mapping[str, str] = field(default_factory=dict)
+    progress: Progress = say_nothing
 
     def warn(self, message: str) -> None:
         """Collect a warning, once, as one line that a terminal shows as it is."""

@@ -198,6 +198,12 @@ class EntriesFailed(IntrusionResponseError):
     code = "entries_failed"
 
 
+class ServersFailed(IntrusionResponseError):
+    """Some of many servers failed; each has a failure of its own."""
+
+    code = "servers_failed"
+
+
 class LedgerUnusable(IntrusionResponseError):
     """The ledger cannot be read, or is not the one that was expected."""
 

@@ -53,6 +53,14 @@ class _Module(AnsibleModule):  # type: ignore[misc, unused-ignore]
 
     validated = False
 
+    def __init__(self, *, shorthand: Mapping[str, str], **kwargs: Any) -> None:
+        self._shorthand = shorthand
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call, unused-ignore]
+
+    def _load_params(self) -> None:
+        super()._load_params()  # type: ignore[no-untyped-call, unused-ignore]
+        self.params = spelt_out(self.params, self._shorthand)
+
     def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
         if not self.validated:
             self.no_log_values.update(secret_values(self.argument_spec, self.params))
@@ -69,15 +77,33 @@ class _Module(AnsibleModule):  # type: ignore[misc, unused-ignore]
         super()._log_invocation()  # type: ignore[no-untyped-call, unused-ignore]
 
 
-def run_module(run: Run, argument_spec: dict[str, Any], **constraints: Any) -> None:
+def spelt_out(arguments: Mapping[str, Any], shorthand: Mapping[str, str]) -> dict[str, Any]:
+    """Return arguments in which a name in a list of mappings is the mapping that it stands for.
+
+    Args:
+        arguments: as they were given.
+        shorthand: for the options that take such lists, the suboption that a name stands for.
+    """
+    whole = dict(arguments)
+    for option, suboption in shorthand.items():
+        given = whole.get(option)
+        if isinstance(given, str):
+            given = given.split(",")
+        if isinstance(given, list):
+            whole[option] = [{suboption: one} if isinstance(one, (str, int)) and not isinstance(one, bool) else one for one in given]
+    return whole
+
+
+def run_module(run: Run, argument_spec: dict[str, Any], *, shorthand: Optional[Mapping[str, str]] = None, **constraints: Any) -> None:
     """Run a module's function as an ordinary Ansible module and exit.
 
     Args:
         run: takes a Call, returns the module's return values (with changed, and diff when it has one).
         argument_spec: complete, connection options included.
+        shorthand: as spelt_out takes it.
         constraints: required_if and the like, as AnsibleModule takes them.
     """
-    module = _Module(argument_spec=argument_spec, supports_check_mode=True, **constraints)  # type: ignore[no-untyped-call, unused-ignore]
+    module = _Module(argument_spec=argument_spec, supports_check_mode=True, shorthand=shorthand or {}, **constraints)
     module.validated = True
     module.no_log_values.update(url_passwords(module.params.values()))
     if REQUESTS_IMPORT_ERROR is not None:
@@ -101,15 +127,18 @@ def run_in_process(
     *,
     check_mode: bool,
     diff_mode: bool,
-    inventory: Optional[Mapping[str, str]] = None,
+    **more: Any,
 ) -> dict[str, Any]:
     """Return what run_module prints, without a process of its own: same validation, same messages, same masking.
 
     Args:
         name: the module's name, for messages.
+        constraints: those of run_module, and shorthand.
         arguments: as a task gives them, of plain JSON types.
-        inventory: what the call gets besides.
+        more: what the call gets besides, inventory and progress.
     """
+    constraints = dict(constraints)
+    arguments = spelt_out(arguments, constraints.pop("shorthand", {}))
     validated = ArgumentSpecValidator(argument_spec, **constraints).validate(arguments)
     params = validated.validated_parameters
     warnings = [f"Both option {both['option']} and its alias {both['alias']} are set." for both in validated._warnings]
@@ -119,7 +148,7 @@ def run_in_process(
         result: dict[str, Any] = {"failed": True, "msg": refusal}
     else:
         shown = params
-        call = Call(params=params, check_mode=check_mode, environ=os.environ, inventory=inventory or {})
+        call = Call(params=params, check_mode=check_mode, environ=os.environ, **more)
         result = _outcome(run, call, diff_mode)
         warnings += call.warnings
     if warnings:

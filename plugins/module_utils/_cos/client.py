@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Callable, Optional
 from urllib.parse import quote, urlencode
 
 from .._core.call import Call
+from .._core.each import Progress, each, say_nothing
 from .._core.errors import BadResponse, InvalidInput, Unreachable, failure_for
 from .._core.http import Endpoint, Reply, Transport
 from .._core.options import check_connection
@@ -24,8 +23,6 @@ HINTS = {
     401: "Credentials are needed, or were rejected.",
     403: "The user or the REST management object may have read-only access, or an administrator is logged in.",
 }
-#: Seconds in which a firewall nearby answers, and after how many requests it is told from others.
-AT_ONCE, PROBED = 0.002, 3
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -36,9 +33,12 @@ class CosClient:
     type all the same (REST guide 15.00, chapters 1 and 5). Every answer is a JSON object with the member "error".
     """
 
-    def __init__(self, endpoint: Endpoint, transport: Transport, redactor: Redactor, concurrency: int = 1) -> None:
+    def __init__(
+        self, endpoint: Endpoint, transport: Transport, redactor: Redactor, concurrency: int = 1, progress: Progress = say_nothing
+    ) -> None:
         self.endpoint = endpoint
         self._concurrency = concurrency
+        self._progress = progress
         self._transport = transport
         self._redact = redactor
 
@@ -54,7 +54,7 @@ class CosClient:
         auth = (params["username"], params["password"] or "") if params["username"] else None
         concurrency = params.get("concurrency") or 1
         transport = Transport(endpoint, redactor=redactor, auth=auth, read_only=call.check_mode, connections=concurrency)
-        return cls(endpoint, transport, redactor, concurrency)
+        return cls(endpoint, transport, redactor, concurrency, call.progress)
 
     def __enter__(self) -> CosClient:
         return self
@@ -72,19 +72,8 @@ class CosClient:
         self._transport.wait(attempt)
 
     def each(self, function: Callable[[Any], None], items: Iterable[Any]) -> None:
-        """Call function, which must not raise, for every item, one after the other or over as many connections as there are.
-
-        Where answers come at once, several threads only get into each other's way.
-        """
-        rest = iter(items)
-        begun = time.monotonic()
-        for number, item in enumerate(rest, 1):
-            function(item)
-            if self._concurrency > 1 and number >= PROBED and time.monotonic() - begun > number * AT_ONCE:
-                break
-        with ThreadPoolExecutor(self._concurrency) as pool:
-            for _done in pool.map(function, rest):
-                pass
+        """Call function, which must not raise, for every item, over as many connections as there are."""
+        each(function, list(items), self._progress, concurrency=self._concurrency)
 
     def blacklist(self) -> dict[str, Any]:
         """Return the answer that lists the whole blacklist, with blacklist_count and blacklist_hosts."""

@@ -9,19 +9,22 @@ released CLC Go client speaks; the slash of app/ is as documented (ips-api.md 11
 
 from __future__ import annotations
 
+import copy
 import json
 import re
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Callable, Optional, Union
 from urllib.parse import quote
 
 from .._core.call import Call
-from .._core.errors import BadResponse, NotFound, WrongService, failure_for
+from .._core.each import Progress, each, say_nothing
+from .._core.errors import BadResponse, IntrusionResponseError, NotFound, TimeoutUnknown, Unreachable, WrongService, failure_for
 from .._core.http import Endpoint, Reply, Transport
-from .._core.options import check_connection, path_name
+from .._core.options import check_connection
 from .._core.redact import Redactor, mask_urls
 from .._core.state import StateDir
-from .login import GivenToken, PasswordLogin, clc_endpoint, login_from_params
+from .login import GivenToken, PasswordLogin, check_account, clc_endpoint, login_from_params
 
 # What a service may answer in other words than these counts as a failure, which is looked at; the other way round it would be believed.
 ALREADY = re.compile(r"already\s+(been\s+)?(installed|exists|present|protected|registered)", re.IGNORECASE)
@@ -38,6 +41,8 @@ NO_RESOURCE = re.compile(r"\bresource does not exist", re.IGNORECASE)
 BARE = re.compile(r"(http )?(error )?(404)?\W*(not found)?\W*", re.IGNORECASE)
 #: Where agents are: documented, and as the released client asks for it. Neither is redirected, which would lose the body.
 APP_PATHS = ("/app/", "/app")
+#: How many requests in a row, each with all its retries, may remain without an answer before the others are given up.
+SILENT = 3
 HINTS = {
     401: "The token is missing, expired or revoked.",
     403: "The user may not act on this account; check account_alias.",
@@ -46,7 +51,7 @@ HINTS = {
 
 
 class IpsClient:
-    """One account's view of the service."""
+    """One account's view of the service; views of other accounts share its connections and its login."""
 
     def __init__(
         self,
@@ -56,30 +61,50 @@ class IpsClient:
         state: StateDir,
         redactor: Redactor,
         warn: Callable[[str], None],
+        concurrency: int = 1,
+        progress: Progress = say_nothing,
     ) -> None:
         self.state = state
         self.warn = warn
         self.url = transport.endpoint.url
+        self._account_alias: Optional[str] = None
+        self._concurrency = concurrency
+        self._progress = progress
         self._transport = transport
         self._servers = servers
         self._login = login
         self._redact = redactor
-        self._app_paths: tuple[str, ...] = APP_PATHS
+        # What all views learn
+        self._app_paths = list(APP_PATHS)
+        self._unanswered: list[IntrusionResponseError] = []
 
     @classmethod
     def from_call(cls, call: Call) -> IpsClient:
         """Make one from connection options; raises InvalidInput for settings that cannot work."""
+        check_account(call.params)
+        return cls.for_accounts(call).of_account(call.params["account_alias"], call.warn)
+
+    @classmethod
+    def for_accounts(cls, call: Call) -> IpsClient:
+        """Make one as from_call does, to take views of several accounts from."""
         params = call.params
         check_connection(call)
-        if params["account_alias"]:
-            path_name("account_alias", params["account_alias"])
         redactor = Redactor([params["token"], params["password"]])
         endpoint = Endpoint.from_options("ips_url", params)
         state = StateDir.from_option(params["state_dir"], call.warn)
         clc = clc_endpoint(params)
         login = login_from_params(params, clc, state, redactor)
-        transport = Transport(endpoint, redactor=redactor, read_only=call.check_mode)
-        return cls(transport, Transport(clc, redactor=redactor, read_only=True), login, state, redactor, call.warn)
+        concurrency = params.get("concurrency") or 1
+        transport = Transport(endpoint, redactor=redactor, read_only=call.check_mode, connections=concurrency)
+        servers = Transport(clc, redactor=redactor, read_only=True, connections=concurrency)
+        return cls(transport, servers, login, state, redactor, call.warn, concurrency, call.progress)
+
+    def of_account(self, account_alias: Optional[str], warn: Callable[[str], None]) -> IpsClient:
+        """Return the view of an account, the login's own when None, whose warnings go to warn."""
+        view = copy.copy(self)
+        view._account_alias = account_alias
+        view.warn = warn
+        return view
 
     def __enter__(self) -> IpsClient:
         return self
@@ -91,7 +116,11 @@ class IpsClient:
     @property
     def account_alias(self) -> str:
         """The account acted on; may log in to learn the home account."""
-        return self._login.account_alias
+        return self._account_alias or self._login.home_alias
+
+    def each(self, function: Callable[[Any], None], items: Iterable[Any], requests: int) -> None:
+        """Call function, which must not raise and sends about so many requests, for every item, over as many connections as there are."""
+        each(function, list(items), self._progress, concurrency=self._concurrency, requests=requests)
 
     def install(self, server_name: str) -> bool:
         """Ask for an agent; return False when the service says that there is one already.
@@ -175,10 +204,10 @@ class IpsClient:
     def _app(self, method: str, body: bytes) -> tuple[str, Reply]:
         """Send to the path that is served and keep to it; return it with its answer, of two 404s with one that may be the service's."""
         told = []
-        for path in self._app_paths:
+        for path in tuple(self._app_paths):
             reply = self._send(method, path, body=body)
             if reply.status not in (404, 405) or of_this_api(reply):
-                self._app_paths = (path,)
+                self._app_paths[:] = [path]
                 return path, reply
             told.append((path, reply))  # nothing was done there, and it may not be served
         return next((one for one in told if _is_empty(one[1])), told[0])
@@ -211,13 +240,23 @@ class IpsClient:
     def _send(self, method: str, path: str, *, transport: Optional[Transport] = None, **request: Any) -> Reply:
         transport = transport or self._transport
         while True:
+            token = self._login.token()
             headers = {
-                "Authorization": f"Bearer {self._login.token()}",
+                "Authorization": f"Bearer {token}",
                 "Content-Type": "application/json",
                 "Accept": "application/json, text/plain",
             }
-            reply = transport.send(method, path, headers=headers, **request)
-            if reply.status not in (401, 403) or not self._login.renew(reply.status):
+            if len(self._unanswered) >= SILENT:
+                raise Unreachable(
+                    f"{method} {path} was not sent: the {SILENT} requests before it got no answer. {self._unanswered[-1].message}"
+                )
+            try:
+                reply = transport.send(method, path, headers=headers, **request)
+            except (TimeoutUnknown, Unreachable) as error:
+                self._unanswered.append(error)
+                raise
+            self._unanswered.clear()
+            if reply.status not in (401, 403) or not self._login.renew(token, reply.status):
                 return reply
 
     def _expect_success(self, place: str, reply: Reply, option: str = "ips_url") -> None:

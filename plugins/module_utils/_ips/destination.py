@@ -23,6 +23,20 @@ FACILITIES = {f"local{number - 16}": number for number in range(16, 24)}
 #: What the API documents of a destination (ips-api.md 3.1); all else is undocumented, and kept as it was listed.
 DOCUMENTED = ("typeCode", "url", "emailAddress", "sysLogSettings")
 DOCUMENTED_SYSLOG = ("ipAddress", "udpPort", "facility")
+#: A destination as options of a module.
+DESTINATION_OPTIONS: dict[str, dict[str, Any]] = {
+    "type": {"type": "str", "required": True, "choices": ["syslog", "email", "webhook", "slack"]},
+    "url": {"type": "str", "no_log": True},
+    "email_address": {"type": "str"},
+    "syslog": {
+        "type": "dict",
+        "options": {
+            "ip_address": {"type": "str", "required": True},
+            "udp_port": {"type": "int", "required": True},
+            "facility": {"type": "str", "required": True},
+        },
+    },
+}
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 

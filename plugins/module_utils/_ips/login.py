@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import hmac
 import json
 import os
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any, Optional, Union
 
-from .._core.errors import AuthFailed, BadResponse, InvalidInput, ServerFault
+from .._core.errors import AuthFailed, BadResponse, IntrusionResponseError, InvalidInput, ServerFault
 from .._core.http import Endpoint, Transport
+from .._core.options import path_name
 from .._core.redact import Redactor
 from .._core.state import StateDir
 
@@ -27,6 +30,7 @@ YOUNG = 60
 #: For how many seconds a refused password is not tried again.
 REMEMBERED = 60
 NOT_ACCEPTED = "The CLC login did not accept the user name or the password."
+NO_ALIAS = "account_alias is needed together with token (environment: CLC_ACCT_ALIAS)."
 NO_CREDENTIALS = (
     "Credentials are missing: set token and account_alias, or username and password "
     "(environment: CLC_V2_API_TOKEN and CLC_ACCT_ALIAS, or CLC_V2_API_USERNAME and CLC_V2_API_PASSWD)."
@@ -36,60 +40,73 @@ NO_CREDENTIALS = (
 class GivenToken:
     """A token that the user supplied; nothing can be done when it is refused."""
 
-    def __init__(self, token: str, account_alias: str) -> None:
+    def __init__(self, token: str) -> None:
         self._token = token
-        self.account_alias = account_alias
+
+    @property
+    def home_alias(self) -> str:
+        """The alias of the user's own account, which a token does not tell; raises InvalidInput."""
+        raise InvalidInput(NO_ALIAS)
 
     def token(self) -> str:
         """Return the token."""
         return self._token
 
-    def renew(self, _status: int) -> bool:
+    def renew(self, _refused: str, _status: int) -> bool:
         """Return that there is no other token to try."""
         return False
 
 
 class PasswordLogin:
-    """A token obtained with user name and password, from the state directory while it lives."""
+    """A token obtained with user name and password, from the state directory while it lives; threads may share it."""
 
-    def __init__(
-        self, endpoint: Endpoint, username: str, password: str, account_alias: Optional[str], state: StateDir, redactor: Redactor
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, username: str, password: str, state: StateDir, redactor: Redactor) -> None:
         self._endpoint = endpoint
         self._username = username
         self._password = password
-        self._account_alias = account_alias
         self._state = state
         self._redact = redactor
         self._key = (endpoint.url, username)
+        self._lock = threading.RLock()
         self._session: Optional[dict[str, Any]] = None
+        self._failure: Optional[IntrusionResponseError] = None
         self._renewed = False
 
     @property
-    def account_alias(self) -> str:
-        """The alias to act on: the given one, else the user's home account."""
-        return self._account_alias or str(self._current()["account_alias"])
+    def home_alias(self) -> str:
+        """The alias of the user's own account."""
+        return str(self._current()["account_alias"])
 
     def token(self) -> str:
         """Return a token, logging in when there is none yet."""
         return str(self._current()["token"])
 
-    def renew(self, status: int) -> bool:
+    def renew(self, refused: str, status: int) -> bool:
         """Take a new token after this one was refused with status; return whether there is a new one to try.
 
         The service may refuse a worn-out token with 403 as well as 401. A young token refused with 403 lacks permission.
         """
-        session = self._current()
-        if self._renewed or (status == 403 and abs(time.time() - session["obtained"]) < YOUNG):
-            return False
-        self._renewed = True
-        self._session = self._shared(refused=session["token"])
-        return True
+        with self._lock:
+            session = self._current()
+            if session["token"] != refused:
+                return True  # another thread was faster
+            if self._renewed or (status == 403 and abs(time.time() - session["obtained"]) < YOUNG):
+                return False
+            self._renewed = True
+            self._session = self._shared(refused=refused)
+            return True
 
     def _current(self) -> dict[str, Any]:
-        if self._session is None:
-            self._session = self._shared()
-        return self._session
+        with self._lock:
+            if self._session is None:
+                if self._failure is not None:  # which every server of a fleet would meet, after the same time
+                    raise copy.copy(self._failure)
+                try:
+                    self._session = self._shared()
+                except IntrusionResponseError as error:
+                    self._failure = error
+                    raise
+            return self._session
 
     def _shared(self, refused: Optional[str] = None) -> dict[str, Any]:
         """Return the kept session; the lock makes one process log in while the others wait for its token."""
@@ -167,11 +184,16 @@ def login_from_params(
     params: Mapping[str, Any], endpoint: Endpoint, state: StateDir, redactor: Redactor
 ) -> Union[GivenToken, PasswordLogin]:
     """Make the login that the connection options describe; raises InvalidInput when they describe none."""
-    alias = params["account_alias"]
     if params["token"]:
-        if not alias:
-            raise InvalidInput("account_alias is needed together with token (environment: CLC_ACCT_ALIAS).")
-        return GivenToken(params["token"], alias)
+        return GivenToken(params["token"])
     if not (params["username"] and params["password"]):
         raise InvalidInput(NO_CREDENTIALS)
-    return PasswordLogin(endpoint, params["username"], params["password"], alias, state, redactor)
+    return PasswordLogin(endpoint, params["username"], params["password"], state, redactor)
+
+
+def check_account(params: Mapping[str, Any], name: str = "account_alias") -> None:
+    """Raise InvalidInput for an account that cannot be one, or that is needed and not given; name is what messages call it."""
+    if params["account_alias"]:
+        path_name(name, params["account_alias"])
+    elif params["token"]:
+        raise InvalidInput(NO_ALIAS)

@@ -10,8 +10,10 @@ same here, both to decide and to verify.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional, Protocol
 
@@ -22,8 +24,18 @@ from .destination import Destination, Destinations, parse_destination
 
 #: The service was documented to take one of each (FAQ of the dedicated cloud).
 SINGLE = ("syslog", "webhook")
+#: Seconds, from and to.
+VERIFY_TIMEOUTS = (0, 3600)
 
 Warn = Callable[[str], None]
+#: Calls a function, which must not raise, for each of some.
+Each = Callable[[Callable[[Any], None], Iterable[Any]], None]
+
+
+def one_by_one(function: Callable[[Any], None], items: Iterable[Any]) -> None:
+    """Call function for every item."""
+    for item in items:
+        function(item)
 
 
 class Service(Protocol):
@@ -80,7 +92,7 @@ class Wanted:
             state=params["state"],
             purge=params["purge"],
             check_server=params["check_server"],
-            verify_timeout=integer_between("verify_timeout", params["verify_timeout"], 0, 3600),
+            verify_timeout=integer_between("verify_timeout", params["verify_timeout"], *VERIFY_TIMEOUTS),
         )
 
 
@@ -129,6 +141,26 @@ def plan_destinations(wanted: Wanted, current: Destinations) -> Plan[Replace]:
     return Plan(before, {"destinations": _shown(after)}, (Replace(after),))
 
 
+@dataclass(eq=False)
+class Written:
+    """A list that the service accepted and that shows at some time, or not.
+
+    Attributes:
+        service: the client, as the view of the server's account.
+        outcome: what to report in the end; its destinations are what was sent until they were read back.
+        before: what was there.
+        settled: whether the service shows it.
+        failure: why what was sent does not count as there.
+    """
+
+    service: Service
+    wanted: Wanted
+    outcome: Outcome
+    before: Destinations
+    settled: bool = False
+    failure: Optional[IntrusionResponseError] = None
+
+
 def ensure(service: Service, wanted: Wanted, *, check_mode: bool) -> Outcome:
     """Bring the destinations to the wanted state and report what the service shows afterwards.
 
@@ -136,25 +168,53 @@ def ensure(service: Service, wanted: Wanted, *, check_mode: bool) -> Outcome:
         NotVerified: what was written did not show in time.
         StoredDifferently: something else showed; and whatever the client raises.
     """
+    outcome, written = write(service, wanted, check_mode=check_mode)
+    if written is None:
+        return outcome
+    settle([written])
+    if written.failure is not None:
+        raise written.failure
+    return written.outcome
+
+
+def write(service: Service, wanted: Wanted, *, check_mode: bool) -> tuple[Outcome, Optional[Written]]:
+    """Send what differs; return what is predicted, and what has to be settled when there is something; raises as ensure does."""
     if wanted.check_server:
         service.check_server(wanted.server_name)
     current = _read(service, wanted.server_name)
     plan = plan_destinations(wanted, current)
     if not plan.operations:
-        return Outcome(wanted.server_name, service.account_alias, plan, current)
+        return Outcome(wanted.server_name, service.account_alias, plan, current), None
     target = plan.operations[0].destinations
-    if not check_mode:
-        try:
-            if target:
-                service.replace_destinations(wanted.server_name, [one.to_wire() for one in target])
-            else:
-                service.delete_destinations(wanted.server_name)
-        except IntrusionResponseError as error:
-            error.changed = error.changed or error.outcome_unknown
-            raise
-        if wanted.verify_timeout:
-            target = _verify(service, wanted, current, target)
-    return Outcome(wanted.server_name, service.account_alias, plan, target)
+    outcome = Outcome(wanted.server_name, service.account_alias, plan, target)
+    if check_mode:
+        return outcome, None
+    try:
+        if target:
+            service.replace_destinations(wanted.server_name, [one.to_wire() for one in target])
+        else:
+            service.delete_destinations(wanted.server_name)
+    except IntrusionResponseError as error:
+        error.changed = error.changed or error.outcome_unknown
+        raise
+    return outcome, Written(service, wanted, outcome, current) if wanted.verify_timeout else None
+
+
+def settle(written: Sequence[Written], each: Each = one_by_one) -> None:
+    """Read in rounds until the service shows what was sent, since it may queue writes; between two rounds all wait together.
+
+    Args:
+        written: each gets an outcome as read back, or a failure (NotVerified, StoredDifferently).
+        each: calls a function for each of some.
+    """
+    begun = time.monotonic()
+    pending = list(written)
+    for attempt in itertools.count():
+        each(functools.partial(_look, time.monotonic() - begun), pending)
+        pending = [one for one in pending if not one.settled and one.failure is None]
+        if not pending:
+            return
+        pending[0].service.wait(attempt)
 
 
 def read(service: Service, server_name: str) -> dict[str, Any]:
@@ -212,29 +272,29 @@ def _read(service: Service, server_name: str) -> Destinations:
     return tuple(sorted(Destination.from_wire(raw) for raw in service.destinations(server_name)))
 
 
-def _verify(service: Service, wanted: Wanted, before: Destinations, target: Destinations) -> Destinations:
-    """Read until the service shows the target, since it may queue writes."""
-    end = time.monotonic() + wanted.verify_timeout
-    attempt = 0
-    while True:
-        try:
-            current = _read(service, wanted.server_name)
-        except IntrusionResponseError as error:
-            raise NotVerified(
-                f"The service accepted the destinations of {wanted.server_name}, but could not be read afterwards ({error.code}).",
-                http_status=error.http_status,
-                changed=True,
-            ) from None
-        if judge(before, target, current):
-            return current
-        if time.monotonic() >= end:
-            raise NotVerified(
+def _look(waited: float, one: Written) -> None:
+    """Read one list back, and decide whether it is settled, fails, or is to be read again."""
+    wanted = one.wanted
+    try:
+        current = _read(one.service, wanted.server_name)
+    except IntrusionResponseError as error:
+        one.failure = NotVerified(
+            f"The service accepted the destinations of {wanted.server_name}, but could not be read afterwards ({error.code}).",
+            http_status=error.http_status,
+            changed=True,
+        )
+        return
+    try:
+        if judge(one.before, one.outcome.destinations, current):
+            one.outcome, one.settled = replace(one.outcome, destinations=current), True
+        elif waited >= wanted.verify_timeout:
+            one.failure = NotVerified(
                 f"The service accepted the destinations of {wanted.server_name}, but does not show them after {wanted.verify_timeout} s.",
                 hint="The server may be unknown to the service, or the service may take longer (verify_timeout).",
                 changed=True,
             )
-        service.wait(attempt)
-        attempt += 1
+    except StoredDifferently as error:
+        one.failure = error
 
 
 def _shown(destinations: Destinations) -> list[dict[str, Any]]:

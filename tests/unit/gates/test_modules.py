@@ -16,6 +16,7 @@ from ansible.module_utils.basic import AnsibleModule
 NO_INFO_TWIN = {
     "ips_agent": "the API has no operation that reads the state of an agent",
     "cos_blacklist_entries": "cos_blacklist_entry_info lists all entries",
+    "ips_servers": "ips_notification_info reads many servers, too",
 }
 #: What can be read, but is written on the way of something else only.
 NO_STATE_TWIN = {"response_ledger"}
@@ -160,6 +161,8 @@ def check_arguments(
             assert "{{" in value or not nested, f"{place}: {name}"
             continue
         for item in (value if isinstance(value, list) else [value]) if nested else []:
+            if isinstance(item, str) and name == "servers":  # a name is short for a mapping
+                continue
             needed = {key for key, part in nested.items() if part.get("required")}
             check_arguments(item, nested, set(nested), needed, f"{place}: {name}")
 
