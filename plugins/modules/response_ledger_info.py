@@ -66,7 +66,7 @@ options:
     elements: str
     choices: [block, renew, update, unblock]
     default: []
-  door:
+  origin:
     description:
       - Only what this module did, or the responder. The playbooks use M(intrusion.response.cos_blacklist_entries).
     type: str
@@ -168,7 +168,7 @@ records:
       description: Description of the entry.
       type: str
       sample: port scan
-    door:
+    origin:
       description: The module that did it, or V(responder).
       type: str
       sample: cos_blacklist_entries
@@ -295,7 +295,7 @@ ARGUMENT_SPEC = {
     "until": {"type": "str"},
     "last": {"type": "str"},
     "action": {"type": "list", "elements": "str", "choices": ["block", "renew", "update", "unblock"], "default": []},
-    "door": {"type": "str", "choices": ["cos_blacklist_entries", "cos_blacklist_entry", "responder"]},
+    "origin": {"type": "str", "choices": ["cos_blacklist_entries", "cos_blacklist_entry", "responder"]},
     "limit": {"type": "int", "default": 100},
     **connection_spec(LEDGER),
 }

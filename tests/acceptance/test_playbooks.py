@@ -100,7 +100,7 @@ def test_a_misspelt_variable_is_a_warning(fleet: Fleet) -> None:
 def test_an_inventory_s_own_variables_do_not_leak_into_a_block(fleet: Fleet) -> None:
     own = {
         "description": "edge firewall", "service": "http-all", "ttl": 5, "target": "nobody", "rule_name": "x", "event": "e9", "last": "1h",
-        "never_block": "203.0.113.0/24", "ledger": "none", "addresses": ["203.0.113.99"], "door": "responder",
+        "never_block": "203.0.113.0/24", "ledger": "none", "addresses": ["203.0.113.99"], "origin": "responder",
     }
     change_inventory(fleet, firewalls={"vars": own}, all={"vars": own})
     assert fleet.play(BLOCK, *ADDRESS).status == 0

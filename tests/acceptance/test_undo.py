@@ -137,12 +137,12 @@ def test_by_who_did_it(fleet: Fleet) -> None:
             " WHERE address = '203.0.113.5' AND outcome = 'ok'"
         )
     block(fleet, addresses="203.0.113.7", rule_name="IPS", ledger="none")
-    played = undo(fleet, door="responder", last="1h")
+    played = undo(fleet, origin="responder", last="1h")
     assert played.status == 0 and played.changes == dict.fromkeys(FIREWALLS, 1), played.output
     assert blocked(fleet) & {f"203.0.113.{number}" for number in (5, 6, 7)} == {"203.0.113.5", "203.0.113.6"}
-    assert undo(fleet, door="cos_blacklist_entries").changes == dict.fromkeys(FIREWALLS, 1)
-    mistyped = undo(fleet, door="resbonder")
-    assert mistyped.status != 0 and "value of door must be one of" in mistyped.output, mistyped.output
+    assert undo(fleet, origin="cos_blacklist_entries").changes == dict.fromkeys(FIREWALLS, 1)
+    mistyped = undo(fleet, origin="resbonder")
+    assert mistyped.status != 0 and "value of origin must be one of" in mistyped.output, mistyped.output
 
 
 def test_nothing_happened_in_that_time(fleet: Fleet) -> None:

@@ -178,12 +178,12 @@ class Story:
             outcome = self.stage.run(command)
             expect(outcome.status == 0, f"exit status {outcome.status}", outcome)
             records = outcome.result()["records"]
-            what = {(one["action"], one["address"], one["door"]) for one in records}
+            what = {(one["action"], one["address"], one["origin"]) for one in records}
             by_hand = {(action, SCANNER, "cos_blacklist_entries") for action in ("block", "unblock")}
             expect(what == {("block", ATTACKER, "responder")} | by_hand, f"the ledger holds {sorted(what)}", outcome)
             expect(all(one["event"] == self.event for one in records if one["address"] == ATTACKER), "the event is not on record", outcome)
             names = {firewall["api_url"]: firewall["name"] for firewall in self.stage.ready["firewalls"]}
-            rows = [[one["at"], one["action"], one["address"], names[one["firewall"]], one["door"], one["rule_name"]] for one in records]
+            rows = [[one["at"], one["action"], one["address"], names[one["firewall"]], one["origin"], one["rule_name"]] for one in records]
             self.screen.table(["when", "what", "address", "on", "by", "rule"], rows)
             self.screen.done(f"{len(records)} records")
 

@@ -36,7 +36,7 @@ class Recorder:
     Args:
         call: for its environment and its warnings.
         ledger: where to.
-        about: what is the same in all records, unless the change itself says otherwise: firewall, door, user, job, event, event_rule.
+        about: what is the same in all records, unless the change itself says otherwise: firewall, origin, user, job, event, event_rule.
     """
 
     def __init__(self, call: Call, ledger: Ledger, about: Mapping[str, Any]) -> None:
@@ -48,7 +48,7 @@ class Recorder:
         self._writes: dict[Change, str] = {}
 
     @classmethod
-    def from_call(cls, call: Call, door: str, api_url: str) -> Recorder:
+    def from_call(cls, call: Call, origin: str, api_url: str) -> Recorder:
         """Make one from module options; in check mode it records nothing. Raises InvalidInput."""
         params = call.params
         keep = integer_between("ledger_keep", params["ledger_keep"], 0, 36500)
@@ -58,7 +58,7 @@ class Recorder:
         user, job = who(call.environ)
         given = {name: params[name] or None for name in ("event", "event_rule")}
         user = parse_name("ledger_user", params["ledger_user"]) or user
-        return cls(call, ledger, {"firewall": firewall_name(api_url), "door": door, "user": user, "job": job, **given})
+        return cls(call, ledger, {"firewall": firewall_name(api_url), "origin": origin, "user": user, "job": job, **given})
 
     def __enter__(self) -> Recorder:
         return self

@@ -52,7 +52,7 @@ class Query:
             since=parse_time("since", since) if last is None else now - parse_span("last", last),
             until=parse_time("until", until),
             actions=tuple(params["action"]),
-            door=parse_name("door", params["door"]),
+            origin=parse_name("origin", params["origin"]),
         )
         if found.since is not None and found.until is not None and found.since >= found.until:
             raise InvalidInput("since must be before until.")

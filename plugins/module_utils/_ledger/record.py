@@ -23,7 +23,7 @@ LARGEST_INTEGER = 2**53
 _clean = functools.lru_cache(maxsize=1024)(clean)
 #: How long texts may be; those of entries are compared with what is listed, and so not cut.
 _BOUNDS: dict[str, Optional[int]] = {
-    **dict.fromkeys(("door", "user", "job", "event", "event_rule", "overridden"), LONGEST_NAME),
+    **dict.fromkeys(("origin", "user", "job", "event", "event_rule", "overridden"), LONGEST_NAME),
     **dict.fromkeys(("rule_name", "description")),
 }
 
@@ -40,7 +40,7 @@ class Record(NamedTuple):
         ttl: seconds from then on, None when unknown.
         rule_name: as listed afterwards, or as sent where that is not known; of an unblock, as it was listed before.
         code: code of the failure; together with ok, the entry stands, but was stored differently.
-        door: what did it: the name of a module, or responder.
+        origin: what did it: the name of a module, or responder.
         event: id of the IPS event that led to it.
         event_rule: name of the IPS rule that raised the event.
         overridden: why the address was protected, where the user had that overridden.
@@ -58,7 +58,7 @@ class Record(NamedTuple):
     rule_name: str = ""
     description: str = ""
     code: Optional[str] = None
-    door: str = ""
+    origin: str = ""
     user: Optional[str] = None
     job: Optional[str] = None
     event: Optional[str] = None
@@ -107,13 +107,13 @@ class Filter:
     since: Optional[float] = None
     until: Optional[float] = None
     actions: tuple[str, ...] = ()
-    door: Optional[str] = None
+    origin: Optional[str] = None
 
     def values(self, **more: Any) -> dict[str, Any]:
         """Return the values for a query; lists as one text each, since SQLite bounds how many values there may be."""
         given = (("addresses", self.addresses), ("actions", self.actions))
         lists = {name: f" {' '.join(found)} " if found else "" for name, found in given}
-        plain = {name: getattr(self, name) for name in ("event", "rule_name", "firewall", "since", "until", "door")}
+        plain = {name: getattr(self, name) for name in ("event", "rule_name", "firewall", "since", "until", "origin")}
         return {**plain, **lists, **more}
 
 

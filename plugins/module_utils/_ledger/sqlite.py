@@ -33,7 +33,7 @@ CREATE TABLE records (
     rule_name TEXT NOT NULL,
     description TEXT NOT NULL,
     code TEXT,
-    door TEXT NOT NULL,
+    origin TEXT NOT NULL,
     user TEXT,
     job TEXT,
     event TEXT,
@@ -58,7 +58,7 @@ CREATE TRIGGER records_are_kept BEFORE DELETE ON records WHEN OLD.at >= (SELECT 
 """
 
 _COLUMNS = (
-    "at, action, outcome, address, service, firewall, ttl, rule_name, description, code, door, user, job, event, event_rule, overridden,"
+    "at, action, outcome, address, service, firewall, ttl, rule_name, description, code, origin, user, job, event, event_rule, overridden,"
     " write"
 )
 _WANTED = (
@@ -70,7 +70,7 @@ _WANTED = (
     " AND (:since IS NULL OR at >= :since)"
     " AND (:until IS NULL OR at < :until)"
     " AND (:actions = '' OR instr(:actions, ' ' || action || ' '))"
-    " AND (:door IS NULL OR door = :door)"
+    " AND (:origin IS NULL OR origin = :origin)"
 )
 #: Not superseded by a later record of the same write.
 _FINAL = "NOT EXISTS (SELECT 1 FROM records AS later WHERE later.write = records.write AND later.id > records.id)"

@@ -106,8 +106,8 @@ class Responder:
         """Let the limits go by the ledger until the firewalls list what they have, and count the last minute's blocks again."""
         now = time.time()
         try:
-            standing = self._ledger.standing(Filter(door="responder"), now)
-            recent, _count = self._ledger.find(Filter(door="responder", actions=("block",), since=now - WINDOW))
+            standing = self._ledger.standing(Filter(origin="responder"), now)
+            recent, _count = self._ledger.find(Filter(origin="responder", actions=("block",), since=now - WINDOW))
         except LedgerUnusable as error:
             self._warn(error.message)
             return {}

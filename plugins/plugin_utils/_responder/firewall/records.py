@@ -15,12 +15,12 @@ from ....module_utils._ledger.record import Record
 from ..decide.policy import event_in
 from .messages import Wish
 
-DOOR = "responder"
+ORIGIN = "responder"
 
 
 def record_for(firewall: str, change: Change, lead: Wish, at: float, write: str) -> Record:
     """Return the record of a write for the sake of an event; a later one of the same write supersedes it."""
-    return record_of(change, at, firewall=firewall, door=DOOR, event=lead.event, event_rule=lead.event_rule, write=write)
+    return record_of(change, at, firewall=firewall, origin=ORIGIN, event=lead.event, event_rule=lead.event_rule, write=write)
 
 
 def standing(firewall: str, listing: Listing, instance: str) -> tuple[Record, ...]:
@@ -28,7 +28,7 @@ def standing(firewall: str, listing: Listing, instance: str) -> tuple[Record, ..
     now = time.time()
     found = ((entry, event_in(entry.description, instance)) for entry in listing.owned_entries())
     return tuple(
-        record_of(Change(Wanted(*entry.key), "added", now=entry), now, firewall=firewall, door=DOOR, event=event)
+        record_of(Change(Wanted(*entry.key), "added", now=entry), now, firewall=firewall, origin=ORIGIN, event=event)
         for entry, event in found
         if event
     )

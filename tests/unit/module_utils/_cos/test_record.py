@@ -56,7 +56,7 @@ def test_the_life_of_an_entry(door) -> None:
     assert before <= first.at <= time.time()
     assert first._replace(at=0, write=None) == Record(
         at=0, action="block", outcome="ok", address=HOST, service="all_services", firewall=door.emulator.firewalls[0].api_url, ttl=600,
-        rule_name="IPS", description="scan", door="cos_blacklist_entry", user="alice", job="77", event="e1", event_rule="Port Scan", id=2,
+        rule_name="IPS", description="scan", origin="cos_blacklist_entry", user="alice", job="77", event="e1", event_rule="Port Scan", id=2,
     )  # fmt: skip
     assert (update.action, update.ttl, update.rule_name, update.event) == ("update", 60, "IPS", None)
     assert (renew.action, renew.ttl) == ("renew", 600)

@@ -65,7 +65,7 @@ made = st.builds(
     rule_name=texts,
     description=texts,
     code=st.one_of(st.none(), st.just("unreachable")),
-    door=st.sampled_from(("responder", "cos_blacklist_entry")),
+    origin=st.sampled_from(("responder", "cos_blacklist_entry")),
     user=st.one_of(st.none(), texts),
     job=st.none(),
     event=names,
@@ -83,7 +83,7 @@ filters = st.builds(
     since=st.one_of(st.none(), st.integers(0, 400).map(lambda seconds: NOW - seconds)),
     until=st.one_of(st.none(), st.integers(0, 400).map(lambda seconds: NOW - seconds)),
     actions=st.lists(st.sampled_from(("block", "unblock")), max_size=2, unique=True).map(tuple),
-    door=st.one_of(st.none(), st.just("responder")),
+    origin=st.one_of(st.none(), st.just("responder")),
 )
 
 
@@ -104,7 +104,7 @@ def passes(wanted: Filter, one: Record) -> bool:
         and (wanted.since is None or one.at >= wanted.since)
         and (wanted.until is None or one.at < wanted.until)
         and (not wanted.actions or one.action in wanted.actions)
-        and wanted.door in (None, one.door)
+        and wanted.origin in (None, one.origin)
     )
 
 

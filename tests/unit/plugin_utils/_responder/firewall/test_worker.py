@@ -153,7 +153,7 @@ def test_a_block(emulator: Handle) -> None:
         assert until(lambda: one.hosts) == {HOST}
         (record,) = one.records
         assert (record.action, record.outcome, record.address, record.event) == ("block", "ok", HOST, case.event)
-        assert record.firewall == emulator.firewalls[0].api_url and record.door == "responder"
+        assert record.firewall == emulator.firewalls[0].api_url and record.origin == "responder"
     assert writes(emulator) == ["POST"]
 
 
