@@ -248,15 +248,19 @@ def judge(before: Destinations, target: Destinations, shown: Destinations) -> bo
         return True
     if found == set(_normal(before)):
         return False
-    missing = [one for one in target if one.normal not in found]
-    sent = set(_normal(target))
-    surplus = [one for one in shown if one.normal not in sent]
-    differences = [f"{text}: {', '.join(map(str, some))}" for text, some in (("Missing", missing), ("Not sent", surplus)) if some]
     raise StoredDifferently(
-        f"The service accepted the destinations, but shows others. {'. '.join(differences)}.",
+        f"The service accepted the destinations, but shows others. {_differences(target, shown)}",
         hint="It may take fewer destinations of a type, or somebody else may have written at the same time.",
         changed=True,
     )
+
+
+def _differences(target: Destinations, shown: Destinations) -> str:
+    """Return what is missing and what was not sent, for people."""
+    sent, found = set(_normal(target)), set(_normal(shown))
+    missing = [str(one) for one in target if one.normal not in found]
+    surplus = [str(one) for one in shown if one.normal not in sent]
+    return " ".join(f"{text}: {', '.join(some)}." for text, some in (("Missing", missing), ("Not sent", surplus)) if some)
 
 
 def _normal(destinations: Iterable[Destination]) -> list[tuple[str, str, int, int]]:
@@ -289,8 +293,10 @@ def _look(waited: float, one: Written) -> None:
             one.outcome, one.settled = replace(one.outcome, destinations=current), True
         elif waited >= wanted.verify_timeout:
             one.failure = NotVerified(
-                f"The service accepted the destinations of {wanted.server_name}, but does not show them after {wanted.verify_timeout} s.",
-                hint="The server may be unknown to the service, or the service may take longer (verify_timeout).",
+                f"The service accepted the destinations of {wanted.server_name}, but still shows what was there before, after "
+                f"{wanted.verify_timeout} s. {_differences(one.outcome.destinations, current)}",
+                hint="The server may be unknown to the service, it may take no more destinations of a type, or it may take longer "
+                "(verify_timeout).",
                 changed=True,
             )
     except StoredDifferently as error:

@@ -157,6 +157,22 @@ def test_unknown_server(door, value: str, code: str) -> None:
     assert caught.value.code == code
 
 
+def test_a_service_that_takes_fewer_destinations_is_named_at_once(door) -> None:
+    door.emulator.switch("ips.second_destination", "keep_last")
+    with pytest.raises(IntrusionResponseError) as caught:
+        door.notification(destinations=[syslog(16, 514), syslog(16, 515)], verify_timeout=600)
+    assert caught.value.code == "stored_differently" and caught.value.changed
+    text = caught.value.message
+    assert "Missing: syslog" in text and " 514 " in text and " 515 " not in text
+    assert len(door.emulator.journal("ips")) == 3
+
+
+def test_what_does_not_show_is_named(door) -> None:
+    with pytest.raises(IntrusionResponseError) as caught:
+        door.notification(server_name="VA1ACMENONE99", destinations=[EMAIL], verify_timeout=1)
+    assert caught.value.code == "not_verified" and EMAIL["email_address"] in caught.value.message
+
+
 def test_check_server_finds_a_mistyped_name_before_any_write(door) -> None:
     for run in (door.agent, door.notification):
         options = {"destinations": [EMAIL]} if run == door.notification else {}
