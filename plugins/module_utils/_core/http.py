@@ -326,7 +326,7 @@ class Transport:
         return reply
 
     def _exchange(self, method: str, target: str, body: Optional[bytes], headers: Mapping[str, str], deadline: Deadline) -> Reply:
-        response = self._pool.urlopen(
+        response = self._pool.request(
             method,
             f"{self._root}{target}",
             body=body,

@@ -69,8 +69,8 @@ class Setting(NamedTuple):
 
 def setting(kind: str, help: str, default: Any = None, **more: Any) -> Any:
     """Declare a field of a section; see Setting."""
-    declared = Setting(kind, help, default, **more)
-    return dataclasses.field(default=default, metadata={"setting": declared}, repr=kind not in SECRETS)
+    metadata = {"setting": Setting(kind, help, default, **more)}
+    return dataclasses.field(default=default, metadata=metadata, repr=kind not in SECRETS)  # pylint: disable=invalid-field-call
 
 
 def declared(section: Any) -> Iterator[tuple[str, Setting]]:

@@ -44,7 +44,7 @@ def requests(draw: st.DrawFn) -> Wanted:
         renew_below=draw(st.one_of(st.none(), st.integers(1, ttl or 300))),
         rule_name=draw(st.one_of(st.none(), st.sampled_from(TEXTS))),
         description=draw(st.one_of(st.none(), st.sampled_from(TEXTS))),
-        )
+    )
 
 
 class Firewall:

@@ -241,7 +241,7 @@ def test_what_stands_is_bounded_as_records_are(door) -> None:
 
 def older(door, **values: Any) -> None:
     """Add a record as it is, as an older release did."""
-    with closing(sqlite3.connect(door.ledger)) as connection, connection:
+    with closing(sqlite3.connect(door.ledger, isolation_level=None)) as connection:
         columns = [name for name in Record._fields if name != "id"]
         (row,) = connection.execute(f"SELECT {', '.join(columns)} FROM records WHERE outcome = 'ok' LIMIT 1")
         given = {**dict(zip(columns, row)), "write": None, **values}
