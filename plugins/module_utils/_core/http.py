@@ -332,7 +332,7 @@ class Transport:
             body=body,
             headers=headers,
             timeout=deadline.seconds,
-            pool_timeout=deadline.seconds,  # type: ignore[arg-type]
+            pool_timeout=deadline.seconds,
             retries=False,
             redirect=False,
             assert_same_host=False,
