@@ -214,8 +214,14 @@ DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_int=_integer, parse_
 def _checked(post: Mapping[str, Any]) -> Post:
     if not isinstance(post, Mapping):
         raise InvalidEvent("The post is no object.")
-    parts = itertools.count()
-    return Post((_checked_name(name), _checked_value(value, 1, parts)) for name, value in post.items())
+    parts = itertools.count(len(post))
+    return Post(
+        (
+            name if type(name) is str and name.isascii() else _checked_name(name),
+            value if type(value) is str and value.isascii() else _checked_value(value, 1, parts),  # most values are such
+        )
+        for name, value in post.items()
+    )
 
 
 def _checked_name(name: Any) -> str:

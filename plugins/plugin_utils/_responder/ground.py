@@ -69,6 +69,11 @@ class Ground:
             self.release()
             raise
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it was not let go of."""
+        return self._file >= 0
+
     def is_ours(self) -> bool:
         """Return whether the files that somebody would find are those that are open here, and not cut or overwritten."""
         try:

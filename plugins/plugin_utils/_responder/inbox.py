@@ -133,12 +133,14 @@ class Inbox:
         """Return whether an event is known by heart."""
         return event_id in self._known
 
-    def finish(self, event_id: str, verdict: Mapping[str, Any]) -> None:
-        """Record that an event is settled, with the next commit that succeeds; can be called from any thread.
+    def finish(self, event_id: str, verdict: Optional[Mapping[str, Any]]) -> None:
+        """Record that an event is settled, with the next commit that succeeds; None for the verdict that was noted before.
+
+        Can be called from any thread.
 
         An event whose verdict is lost is acted on again after a restart, which changes nothing on the firewalls.
         """
-        text = json.dumps(verdict, separators=(",", ":"), default=str)
+        text = "" if verdict is None else json.dumps(verdict, separators=(",", ":"), default=str)
         self._drop(event_id)
         self._writer.put(_Change(event_id, verdict=text), VERDICT_PAUSE)
 
@@ -195,10 +197,11 @@ class Inbox:
     # The writer's thread
 
     def _write(self, changes: Sequence[_Change]) -> None:
+        if self._lost_ground and not self._ground.is_open:
+            self._ground = Ground(self.path)  # raises where it cannot be had
         try:
-            self._look_at_the_ground()
             self._new = self._commit(changes)
-            self._look_at_the_ground()  # or what is committed may be so to a file that nobody finds again
+            self._look_at_the_ground()  # what is committed may be so to a file that nobody finds again
         except sqlite3.Error:
             with suppress(sqlite3.Error):
                 if self._ground.database.in_transaction:
@@ -225,8 +228,8 @@ class Inbox:
             elif not change.is_final:
                 execute("UPDATE events SET verdict = ? WHERE id = ? AND finished IS NULL", (change.verdict, change.id))
             else:
-                row = (change.verdict, now, change.id)
-                execute("UPDATE events SET verdict = ?, finished = ?, event = NULL WHERE id = ?", row)
+                row = (change.verdict or None, now, change.id)
+                execute("UPDATE events SET verdict = coalesce(?, verdict), finished = ?, event = NULL WHERE id = ?", row)
         execute("COMMIT")
         if self._lost_ground:
             LOG.warning("There is a new inbox in %s, with %s events that wait for their verdict.", self.path, len(rows))
@@ -269,14 +272,13 @@ class Inbox:
                 done.set_result(outcome)
 
     def _look_at_the_ground(self) -> None:
-        """Make sure that what is written is what will be found again; otherwise begin anew, or raise."""
+        """Make sure that what is written is what will be found again; otherwise let go of it, and raise."""
         if self._ground.is_ours():
             return
         if not self._lost_ground:
             LOG.error("%s was removed, replaced or cut by somebody. Nothing is acknowledged until there is a new one.", self.path)
         self._lost_ground = True
         self._ground.release()
-        self._ground = Ground(self.path)  # raises where it cannot be had
         raise StateUnusable(f"{self.path} was removed, replaced or cut.")
 
     def _prune(self) -> float:

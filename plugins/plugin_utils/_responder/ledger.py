@@ -19,8 +19,8 @@ from .batch import BatchWriter
 
 LOG = logging.getLogger("intrusion.response")
 
-#: Most records that are written at once, and seconds of trouble after which records are given up.
-BATCH, PATIENCE = 500, 60.0
+#: Most records that are written at once, for how many seconds they wait for others, and after how many of trouble they are given up.
+BATCH, PAUSE, PATIENCE = 500, 0.05, 60.0
 
 Then = Callable[[], None]
 
@@ -61,12 +61,12 @@ class LedgerWriter:
     def put(self, records: Collection[Record], then: Optional[Then] = None) -> None:
         """Take records, and what to call after they, and what was put before, are written or given up."""
         note = _Note(tuple(records), then)
-        if not self._writer.put(note):
+        if not self._writer.put(note, PAUSE):
             self._settle((note,))
 
     def complete(self, records: Collection[Record]) -> None:
         """Take records of blocks that stand; what the ledger has of them already is left out."""
-        self._writer.put(_Note(tuple(records), completes=True))
+        self._writer.put(_Note(tuple(records), completes=True), PAUSE)
 
     def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, float]:
         """Return when somebody took addresses off a firewall, last and since an epoch time. Reads the ledger, so it may block."""

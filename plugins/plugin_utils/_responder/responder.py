@@ -345,7 +345,8 @@ class Responder:
         pending.told = pending.said()
         self._waiting.pop(pending, None)
         self._emit(verdict)
-        if pending.open:
+        pending.noted = bool(pending.open)
+        if pending.noted:
             self._inbox.note(pending.id, _kept(verdict))
 
     def _close(self, pending: Pending) -> None:
@@ -366,7 +367,7 @@ class Responder:
         self._inbox.finish(stored.id, _kept(told))
 
     def _finish(self, pending: Pending) -> None:
-        self._inbox.finish(pending.id, _kept(pending.verdict or {}))
+        self._inbox.finish(pending.id, None if pending.noted else _kept(pending.verdict or {}))
 
     def _tell_limit(self) -> None:
         change = self._limits.change(time.monotonic())

@@ -52,6 +52,7 @@ class Pending:
         open: the firewalls that have not settled it, each with the number of the wish that it got.
         results: by the name of the firewall.
         told: what the last verdict said of each firewall, None before the first one.
+        verdict: the last one, and whether the inbox has it.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Pending:
     results: dict[str, Result] = field(default_factory=dict)
     told: Optional[dict[str, str]] = None
     verdict: Optional[dict[str, Any]] = None
+    noted: bool = False
 
     def said(self) -> dict[str, str]:
         """Return what there is to tell of each firewall."""
@@ -70,7 +72,7 @@ class Pending:
 
     def recall(self, verdict: dict[str, Any]) -> None:
         """Take note of a verdict that went out."""
-        self.verdict = verdict
+        self.verdict, self.noted = verdict, True
         self.told = {one["name"]: one["result"] for one in verdict["firewalls"] if one["result"] != PENDING}
 
     def compose(self, names: list[str], dry_run: bool) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
+from socket import inet_aton
 from typing import NamedTuple, Optional
 
 from ....module_utils._core.options import CONTROL_CHARACTERS, LONGEST_TTL
@@ -115,10 +116,9 @@ class Policy:
 
     def private_reason(self, address: str) -> Optional[str]:
         """Return why an address is not blocked for being private or reserved, or None."""
-        parsed = IPv4Address(address)
-        number = int(parsed)
+        number = int.from_bytes(inet_aton(address), "big")
         for first, last, name in RANGES:
-            if first <= number <= last and not any(parsed in allowed for allowed in self.private):
+            if first <= number <= last and not any(IPv4Address(number) in allowed for allowed in self.private):
                 return f"{name} address"
         return None
 

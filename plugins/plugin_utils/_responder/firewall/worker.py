@@ -46,6 +46,7 @@ BATCH = 64
 FIRST_PAUSE, LONGEST_PAUSE, HOPELESS_PAUSE = 0.25, 1.0, 10.0
 #: Seconds after an event from which on its address may have been taken off again by somebody before it is written.
 LATE = 1.0
+NEAREST = "it is an address of the firewall or of this machine"
 #: Outcomes are told together, but do not wait for longer than so many seconds.
 TELL = 0.005
 
@@ -110,7 +111,8 @@ class Worker:
         self._not_before = self._active_at = -math.inf
         self._pause = FIRST_PAUSE
         self._trouble: Optional[IntrusionResponseError] = None
-        self._found, self._nearest = False, Guard()
+        self._found = False
+        self._nearest: set[str] = set()
         self._last: Optional[Report] = None
         self._thread = threading.Thread(target=self._run, name=f"firewall {name}", daemon=True)
 
@@ -223,7 +225,7 @@ class Worker:
             self._stumble(answer)
             return
         changes = self._view.adopt(answer)
-        self._nearest = Guard(firewall=answer.addresses, own=answer.own)  # what the event loop tells all workers may come too late
+        self._nearest = {str(address) for address in answer.addresses | answer.own}  # the guard that knows them may come too late
         self._trouble, self._not_before, self._needs_listing = None, -math.inf, False
         self.health.answers()
         found: tuple[Record, ...] = ()
@@ -263,7 +265,7 @@ class Worker:
         withdrawn = self._ledger.withdrawn([target.address for target in late], min(target.received for target in late)) if late else {}
         allowed = []
         for target in targets:
-            reason = self.guard.reason(target.address) or self._nearest.reason(target.address)
+            reason = self.guard.reason(target.address) or (NEAREST if target.address in self._nearest else None)
             if reason is not None:
                 self._outcome(target, Result(PROTECTED, "protected_address", reason))
             elif withdrawn.get(target.address, -math.inf) >= target.received:

@@ -59,7 +59,6 @@ class Webhook:
         bounds = Bounds(limits.connections, limits.connections_per_source or limits.connections, limits.body_timeout, settings.allow_from)
         certificates = None if settings.tls is None else Certificates(settings.tls)
         self._listener = Listener("The webhook", bounds, self._handle, metrics.refused, certificates)
-        self._recording: set[asyncio.Task[dict[str, Any]]] = set()
         self._settings = settings
 
     async def start(self) -> tuple[str, int]:
@@ -165,18 +164,10 @@ class Webhook:
 
     async def _record(self, event: Event, is_test: bool) -> dict[str, Any]:
         """Hand the event over; a disk that hangs must not keep the connections from others."""
-        task = asyncio.ensure_future(self._take(event, is_test))
-        self._recording.add(task)
-        task.add_done_callback(self._recorded)
-        done, _pending = await asyncio.wait({task}, timeout=self._settings.limits.body_timeout)
-        if not done:
-            raise NotRecorded("It takes too long.")
-        return task.result()
-
-    def _recorded(self, task: asyncio.Task[dict[str, Any]]) -> None:
-        self._recording.discard(task)
-        if not task.cancelled():
-            task.exception()  # or asyncio complains when nobody waits for it any more
+        try:
+            return await asyncio.wait_for(self._take(event, is_test), self._settings.limits.body_timeout)
+        except asyncio.TimeoutError:
+            raise NotRecorded("It takes too long.") from None
 
 
 def _unpacked(request: web.BaseRequest, body: bytes, most: int) -> bytes:
