@@ -15,6 +15,7 @@ import secrets
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from ipaddress import IPv4Address
 from typing import Callable, Optional, Union
 
@@ -104,7 +105,7 @@ class Worker:
         self._lister = Lister(name, client, lambda: self.policy, self._answered)
         self.targets: dict[str, Target] = {}
         self._unsent: dict[str, Target] = {}
-        self._outcomes: list[Outcome] = []
+        self._outcomes: deque[Outcome] = deque()
         self._told_at = 0.0
         self._next = -math.inf
         self._needs_listing = False
@@ -387,8 +388,11 @@ class Worker:
         protected: Optional[tuple[frozenset[IPv4Address], frozenset[IPv4Address]]] = None,
         found: tuple[Record, ...] = (),
     ) -> None:
-        outcomes, self._outcomes = tuple(self._outcomes), []
-        report = Report(self.name, self.health.code, self.health.writes, outcomes, blocked, protected, found)
+        outcomes: list[Outcome] = []
+        with suppress(IndexError):  # several threads may write, and so tell
+            while True:
+                outcomes.append(self._outcomes.popleft())
+        report = Report(self.name, self.health.code, self.health.writes, tuple(outcomes), blocked, protected, found)
         self._told_at = time.monotonic()
         if outcomes or blocked is not None or report != self._last:
             self._last = report

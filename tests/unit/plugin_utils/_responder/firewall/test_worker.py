@@ -5,36 +5,23 @@
 
 from __future__ import annotations
 
-import itertools
-import threading
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from ansible_collections.intrusion.response.plugins.module_utils._cos.client import CosClient
-from ansible_collections.intrusion.response.plugins.module_utils._cos.guard import Guard
 from ansible_collections.intrusion.response.plugins.module_utils._events.event import Event
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import Firewall
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.policy import Policy, entry_description
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.policy import entry_description
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import listing as listing_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import sender as sender_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import worker as module
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.dry_run import DryRun
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.messages import Outcome, Report, Wish
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.worker import Worker
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.settings import read
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.verdict import Result
 
 from emulator.testing import Handle, running_emulator
 
 from ..cable import Cable
-from ..running import entries, firewall, post_of, until
-
-POLICY = read(Policy, {})
-HOST = "203.0.113.5"
-INSTANCE = "1f3a"
+from ..running import entries, post_of, until
+from .bench import HOST, INSTANCE, bench
 
 
 @pytest.fixture(scope="module")
@@ -48,88 +35,6 @@ def emulator(shared: Handle, monkeypatch: pytest.MonkeyPatch) -> Handle:
     monkeypatch.setattr(module, "FIRST_PAUSE", 0.05)
     shared.reset()
     return shared
-
-
-class Ledger:
-    """Says what somebody took back, and how long blocks last."""
-
-    def __init__(self) -> None:
-        self.ttls: dict[str, int] = {}
-        self.unblocked: dict[str, float] = {}
-
-    def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, float]:
-        return {address: at for address, at in self.unblocked.items() if address in addresses and at >= since}
-
-    def ttl(self, ttl: int, address: str, event: str) -> int:
-        return self.ttls.get(event, ttl)
-
-
-class Bench:
-    """A worker, and what it tells."""
-
-    def __init__(self, worker: Worker, reports: list[Report], ledger: Ledger) -> None:
-        self.worker = worker
-        self.reports = reports
-        self.ledger = ledger
-        self.numbers = itertools.count(1)
-
-    def wish(self, host: str = HOST, ttl: int = 3600, age: float = 0.0, **fields: Any) -> Wish:
-        now = time.time() - age
-        event = Event.from_post(post_of(sourceIP=host, **fields), now)
-        self.ledger.ttls[event.id] = ttl
-        description = entry_description(event, INSTANCE)
-        return Wish(next(self.numbers), host, event.id, event.reason, now, POLICY.entry_rule_name(event), description)
-
-    def put(self, *args: Any, **kwargs: Any) -> Wish:
-        wish = self.wish(*args, **kwargs)
-        self.worker.want(wish)
-        return wish
-
-    @property
-    def outcomes(self) -> list[Outcome]:
-        return [outcome for report in list(self.reports) for outcome in report.outcomes]
-
-    def outcome(self, wish: Wish, final: bool = True) -> Outcome | None:
-        found = (one for one in self.outcomes if one.address == wish.address and one.number >= wish.number and one.final == final)
-        return next(found, None)
-
-    def result(self, wish: Wish, final: bool = True) -> Result:
-        return until(lambda: self.outcome(wish, final), "a result").result
-
-    def ask(self, *args: Any, **kwargs: Any) -> Result:
-        return self.result(self.put(*args, **kwargs))
-
-    @property
-    def records(self) -> list[Any]:
-        told = [record for outcome in self.outcomes for record in outcome.records]
-        return told + [record for report in list(self.reports) for record in report.found]
-
-    @property
-    def hosts(self) -> set[str]:
-        hosts: set[str] = set()
-        for report in list(self.reports):
-            if report.blocked is not None:
-                hosts = (hosts | report.blocked.marked) - report.blocked.unmarked
-        return hosts
-
-
-@contextmanager
-def bench(emulator: Handle, dry_run: bool = False, policy: Policy = POLICY, guard: Guard | None = None, **settings: Any) -> Iterator[Bench]:
-    found = read(Firewall, firewall(emulator, **settings), "respond.firewalls[0]", {})
-    reports: list[Report] = []
-    ledger = Ledger()
-    client = CosClient.from_call(found.call(dry_run))
-    worker = Worker(
-        found.name or "", found.address, DryRun(client) if dry_run else client, policy=policy, guard=guard or Guard(), escalation=ledger,
-        ledger=ledger, instance=INSTANCE, known=frozenset(), tell=reports.append,
-    )  # fmt: skip
-    worker.start()
-    try:
-        yield Bench(worker, reports, ledger)
-    finally:
-        worker.close()
-        worker.join(20)
-    assert not [thread for thread in threading.enumerate() if thread.name.endswith("er fw1")]
 
 
 def seeded(emulator: Handle, *given: dict[str, Any]) -> None:
@@ -389,3 +294,19 @@ def test_a_defect_costs_the_events_at_hand_only(emulator: Handle, monkeypatch: p
             patch.setattr(sender_module, "change_for", lambda *_unused: 1 // 0)
             assert one.ask().result == "failed"
         assert one.ask().result == "blocked"
+
+
+def test_nothing_is_lost_where_several_threads_write(emulator: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender_module, "SIDE_BY_SIDE", 2)
+    monkeypatch.setattr(module, "TELL", -1.0)
+    with bench(emulator, concurrency=8) as one:
+        monkeypatch.setattr(one.worker._client, "each", side_by_side)
+        wishes = [one.put(f"203.0.{number // 200}.{number % 200}") for number in range(600)]
+        until(lambda: all(one.outcome(wish) for wish in wishes))
+        assert all(one.outcome(wish, final=False) for wish in wishes)
+        assert len(one.records) == len(writes(emulator)) == 600
+
+
+def side_by_side(function: Any, items: Any) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(function, items))
