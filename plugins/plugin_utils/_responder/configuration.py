@@ -110,7 +110,7 @@ class MonitorSettings:
     enabled: bool = setting("boolean", "Whether there is a monitor at all.", True, fixed=True)
     host: str = setting("text", "Where it listens.", "127.0.0.1", objection=_host, fixed=True)
     port: int = setting("integer", "Where it listens.", 9105, low=0, high=65535, fixed=True)
-    names: tuple[str, ...] = setting("texts", "Names of hosts by which it may be asked, beside localhost, its own and all addresses.", ())
+    names: tuple[str, ...] = setting("texts", "Names by which it may be asked, beside localhost, its own and addresses.", (), fixed=True)
 
     def completed(self, _where: Where) -> MonitorSettings:
         """Warn of readers."""

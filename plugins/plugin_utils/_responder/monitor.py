@@ -63,12 +63,7 @@ BOUNDS = Bounds(32, 16, 10.0)
 
 
 class Metrics:
-    """Counts what happens, in a registry of its own; without prometheus_client nothing is counted.
-
-    Attributes:
-        acknowledged: events, new or known.
-        lost: what could not be written, by what it was.
-    """
+    """Counts what happens, in a registry of its own; without prometheus_client nothing is counted."""
 
     def __init__(self) -> None:
         self._registry = prometheus_client.CollectorRegistry() if HAS_PROMETHEUS else None

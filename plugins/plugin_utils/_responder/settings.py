@@ -331,8 +331,8 @@ def table(section: Any, path: str = "") -> list[str]:
         names = f"`{full}`, `{name}_file`" if how.kind in SECRETS else f"`{full}`"
         default = how.shown or _default(how)
         given = f" ({', '.join(f'`{variable}`' for variable in how.env)})" if how.env else ""
-        fixed = "; fixed while it runs" if how.fixed else ""
-        rows.append(f"| {names} | {default} | {how.help}{given}{fixed} |")
+        fixed = " Fixed while it runs." if how.fixed else ""
+        rows.append(f"| {names} | {default} | {how.help}{fixed}{given} |")
         if how.section is not None:
             rows += table(how.section, f"{full}[]" if how.kind == "sections" else full)
     return rows

@@ -122,5 +122,5 @@ def test_the_schema_and_the_table_follow() -> None:
     assert found["properties"]["many"]["items"]["properties"]["file"]["type"] == ["string", "null"]
     rows = table(Outer)
     assert "| `integer` | 5 | An integer. (`AN_INTEGER`, `ANOTHER`) |" in rows
-    assert "| `number` |  | A `number`.; fixed while it runs |" in rows
+    assert "| `number` |  | A `number`. Fixed while it runs. |" in rows
     assert "| `password`, `password_file` |  | A secret. |" in rows and "| `many[].text` |  | A text. |" in rows
