@@ -167,6 +167,28 @@ def test_a_connection_plugin_that_is_not_installed(fleet: Fleet) -> None:
         assert played.status == 0 and set(played.changes) == set(FIREWALLS), played.output
 
 
+def test_servers_that_cannot_be_connected_to_stop_nobody(fleet: Fleet) -> None:
+    bad = {
+        "bad1": {"ansible_host": "{{ nowhere }}"},
+        "bad2": {"ansible_connection": "ansible.netcommon.network_cli", "ansible_network_os": "x.y.z"},
+    }
+    change_inventory(fleet, servers={"hosts": bad})
+    for playbook in (REPORT, ONBOARD):
+        played = fleet.play(playbook)
+        assert played.status != 0 and set(bad) <= played.failed, played.output
+        assert set(SERVERS) <= set(played.changes) - played.failed, played.output
+        assert playbook != REPORT or set(FIREWALLS) <= set(played.changes) - played.failed, played.output
+
+
+def test_an_address_of_a_firewall_that_is_in_error_is_no_reason_to_take_another(fleet: Fleet) -> None:
+    change_inventory(fleet, firewalls={"hosts": {"fw3": {"cos_api_url": "{{ nowhere }}"}, "fw4": {"ansible_host": "{{ nowhere }}"}}})
+    for playbook, arguments in ((BLOCK, ADDRESS), (REPORT, ("--limit", "firewalls")), (UNDO, ("-e", "blacklist_last=10"))):
+        played = fleet.play(playbook, *arguments)
+        assert played.failed == {"fw3", "fw4"} and "'nowhere' is undefined" in said(played), played.output
+        assert "https://fw" not in played.output
+        assert set(FIREWALLS) <= set(played.changes), played.output
+
+
 def test_a_firewall_with_an_ipv6_address(fleet: Fleet) -> None:
     change_inventory(fleet, firewalls={"hosts": {"fw3": {"ansible_host": "2001:db8::1"}}})
     played = fleet.play(BLOCK, *ADDRESS, "--limit", "fw3", COS_RETRIES="0", COS_TIMEOUT="1")

@@ -65,6 +65,8 @@ class _Module(AnsibleModule):  # type: ignore[misc, unused-ignore]
         if not self.validated:
             self.no_log_values.update(secret_values(self.argument_spec, self.params))
             msg = _refusal(self._name, self.validation_result.errors) or clean(mask_urls(msg))
+            kwargs = {**InvalidInput(msg).as_result(), **kwargs}
+            kwargs.pop("msg", None)
             kwargs.setdefault("invocation", {"module_args": _whole(shown_arguments(self.argument_spec, self.params))})
         super().fail_json(msg, **kwargs)
 
@@ -145,7 +147,7 @@ def run_in_process(
     refusal = _refusal(name, validated.errors)
     if refusal:
         shown = shown_arguments(argument_spec, params)
-        result: dict[str, Any] = {"failed": True, "msg": refusal}
+        result: dict[str, Any] = {"failed": True, **InvalidInput(refusal).as_result()}
     else:
         shown = params
         call = Call(params=params, check_mode=check_mode, environ=os.environ, **more)

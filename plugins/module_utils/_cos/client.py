@@ -13,12 +13,13 @@ from urllib.parse import quote, urlencode
 
 from .._core.call import Call
 from .._core.each import Progress, each, say_nothing
-from .._core.errors import BadResponse, InvalidInput, Unreachable, failure_for
+from .._core.errors import BadResponse, InvalidInput, Unreachable, WrongService, failure_for
 from .._core.http import Endpoint, Reply, Transport
 from .._core.options import check_connection
 from .._core.redact import Redactor, mask_urls
 
 BLACKLIST = "/api/oper/blacklist"
+CHECK_URL = "Check api_url: it is the root of the firewall's management address, without /api."
 HINTS = {
     401: "Credentials are needed, or were rejected.",
     403: "The user or the REST management object may have read-only access, or an administrator is logged in.",
@@ -119,11 +120,17 @@ class CosClient:
             answer = None
         answer = answer if isinstance(answer, dict) else {}
         code = reply.status
+        if code == 404 and "error" not in answer:  # every error of this API has that member (cos-core-api.md 1.4)
+            raise WrongService(
+                f"{place} was answered with 404 and something that is not of this API, so nothing is known.",
+                http_status=code,
+                hint=CHECK_URL,
+            )
         if code < 400 and answer.get("error") is False:
             return answer
         if code < 400:
             if answer.get("error") is not True:
-                raise BadResponse(f"{place}: the answer is not what a cOS Core firewall sends.", http_status=code)
+                raise BadResponse(f"{place}: the answer is not what a cOS Core firewall sends.", http_status=code, hint=CHECK_URL)
             stated = str(answer.get("error_code"))
             code = int(stated) if re.fullmatch(r"[45]\d\d", stated, re.ASCII) else 0
         text = mask_urls(self._redact(str(answer.get("error_message") or "")))[:200]

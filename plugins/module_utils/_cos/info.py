@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
-from .._core.errors import NotFound
+from .._core.errors import NotFound, WrongService
 from .._core.options import parse_ipv4, refuse_control_characters
 from .blacklist import Entry, Listing, expiry, normal_alert_type, parse_service
 from .client import CosClient
@@ -65,7 +65,7 @@ def device(client: CosClient) -> dict[str, Any]:
     about = client.about()
     try:
         answer = client.high_availability()
-    except NotFound:
+    except (NotFound, WrongService):  # an older release has no such resource
         high_availability = None
     else:
         status = answer.get("status")

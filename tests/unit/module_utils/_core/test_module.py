@@ -54,6 +54,7 @@ def test_no_secret_is_shown_when_the_validation_fails(name: str, arguments: dict
     result = run(arguments, name=name)
     assert result["failed"] and SECRET not in json.dumps(result)
     assert set(arguments) <= set(result["invocation"]["module_args"]), "what was given is still named"
+    assert (result["code"], result["changed"], result["retryable"], result["http_status"]) == ("invalid_input", False, False, None)
 
 
 def test_no_secret_of_the_environment_is_shown_when_the_validation_fails(monkeypatch: pytest.MonkeyPatch) -> None:

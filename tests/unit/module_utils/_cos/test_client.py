@@ -44,6 +44,15 @@ def test_answers_that_are_none(door, body: Any, code: str, said: str) -> None:
     assert (error.code, error.message) == (code, f"GET /api/oper/blacklist{said}")
 
 
+@pytest.mark.parametrize("body", ["", "<html>", "404 page not found", {"message": "no Route matched with those values"}, ["error"]])
+def test_the_404_of_a_stranger_says_nothing_of_a_firewall(door, body: Any) -> None:
+    error = answered(door, body, 404)
+    assert error.code == "wrong_service" and "api_url" in error.as_result()["msg"]
+    with pytest.raises(IntrusionResponseError) as caught:
+        door.entry(host=HOST, state="absent", retries=0)
+    assert caught.value.code == "wrong_service" and not caught.value.changed
+
+
 def test_an_error_that_is_no_json(door) -> None:
     assert answered(door, "<html>", 403).message == "GET /api/oper/blacklist was answered with 403."
 
