@@ -38,7 +38,8 @@ class Target:
         received: epoch time of the latest event.
         not_before: monotonic time before which nothing is sent.
         change: the write that was sent last, None before the first one.
-        sent: monotonic time at which that was; the listing must have been begun later to tell of it.
+        sent: monotonic time at which that began.
+        ended: monotonic time at which it was answered or given up; a listing must have been begun later to tell of it.
         answered: epoch time at which the firewall accepted it.
         accepted: whether the answer is good enough for a verdict.
         tries: how often it was sent in vain.
@@ -47,8 +48,22 @@ class Target:
     """
 
     __slots__ = (
-        "accepted", "address", "answered", "bare", "change", "failure", "lead", "longest", "not_before", "number", "received", "replaces",
-        "sent", "tries", "until",
+        "accepted",
+        "address",
+        "answered",
+        "bare",
+        "change",
+        "ended",
+        "failure",
+        "lead",
+        "longest",
+        "not_before",
+        "number",
+        "received",
+        "replaces",
+        "sent",
+        "tries",
+        "until",
     )  # fmt: skip
 
     def __init__(self, wish: Wish, ttl: int) -> None:
@@ -59,7 +74,7 @@ class Target:
         self.longest = 0
         self.not_before = -math.inf
         self.change: Optional[Change] = None
-        self.sent = -math.inf
+        self.sent = self.ended = -math.inf
         self.answered: Optional[float] = None
         self.accepted = False
         self.failure: Optional[IntrusionResponseError] = None
@@ -120,7 +135,7 @@ def _after_a_write(target: Target, view: View) -> Step:
     entry = written(target, view)
     if entry is not None:
         return Step("settled", entry)
-    if view.begun <= target.sent:
+    if view.begun <= target.ended:
         return LIST
     owned, failure = view.owned(target.address), target.failure
     if not owned:

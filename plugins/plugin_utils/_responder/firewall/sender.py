@@ -71,6 +71,8 @@ class Sender:
                 with suppress(IntrusionResponseError):  # no address must become unblocked by a failed change
                     self._client.add({**change.fields(), "ttl": str(change.before.ttl or 1)})
             return
+        finally:
+            target.ended = time.monotonic()
         target.answered = time.time()
         target.accepted = change.before is None and echoes(answer, change)
         self._accepted(target)
