@@ -217,8 +217,8 @@ def _checked(post: Mapping[str, Any]) -> Post:
     parts = itertools.count(len(post))
     return Post(
         (
-            name if type(name) is str and name.isascii() else _checked_name(name),
-            value if type(value) is str and value.isascii() else _checked_value(value, 1, parts),  # most values are such
+            name if isinstance(name, str) and name.isascii() else _checked_name(name),
+            value if isinstance(value, str) and value.isascii() else _checked_value(value, 1, parts),  # most values are such
         )
         for name, value in post.items()
     )
