@@ -37,11 +37,12 @@ options:
       - Whether nothing was done.
     type: bool
     default: false
-  listening:
+  entry:
     description:
-      - Whether the role was to set destinations, so that a server without any deserves a warning.
-    type: bool
-    default: false
+      - The entry point of the role. V(main) is to set destinations, so that a server without any deserves a warning; V(report) shows
+        those of each server.
+    type: str
+    default: main
 """
 
 EXAMPLES = r"""
@@ -61,39 +62,46 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible_collections.intrusion.response.plugins.filter.destination_lines import destination_lines
 from ansible_collections.intrusion.response.plugins.module_utils._core.text import clean
 
 NOBODY = "WARNING: protect_destinations is empty, and unless they have destinations already, nobody hears of attacks on"
 
 
 def protect_summary(
-    hostvars: Mapping[str, Any], batch: list[str], out: list[str], check_mode: bool = False, listening: bool = False
+    hostvars: Mapping[str, Any], batch: list[str], out: list[str], check_mode: bool = False, entry: str = "main"
 ) -> list[str]:
     """Return the lines; the servers come in the order of batch, then of out."""
-    facts = {host: hostvars[host] for host in dict.fromkeys([*batch, *out])}
-    runs = max((int(one.get("__protect_runs", 0)) for one in facts.values()), default=0)
-    if any(int(facts[host].get("__protect_runs", 0)) < runs for host in batch) or any(facts[host].get("__protect_failure") for host in out):
+    told = {host: hostvars[host].get("protect_result") or {} for host in dict.fromkeys([*batch, *out])}
+    run = max((one.get("run", 0) for one in told.values()), default=0)
+    if any(told[host].get("run", 0) < run for host in batch):
         return []
-    results = [one["protect_result"] for one in facts.values() if one.get("protect_result") is not None]
-    failed = [one for one in results if one["failed"]]
+    results = [one for one in told.values() if one]
+    failed = [one for one in results if one["code"]]
     groups = {
         "Agent changed": [one for one in results if one["agent_changed"]],
         "Agent unchanged": [one for one in results if one["agent"] and not one["agent_changed"]],
         "Could not be looked at": [one for one in results if one["unseen"]],
         "Destinations changed": [one for one in results if one["destinations_changed"]],
         "Destinations unchanged": [one for one in results if one["destinations"] is not None and not one["destinations_changed"]],
-        NOBODY: [one for one in results if listening and one["destinations"] is None and not one["failed"]],
+        NOBODY: [one for one in results if entry == "main" and one["destinations"] is None and not one["code"]],
     }
     lines = ["Check mode: nothing was written, this is what would happen."] if check_mode else []
     for title, members in groups.items():
         if members:
             lines.append(f"{title} ({len(members)}): {', '.join(clean(one['server_name']) for one in members)}")
-    left = [host for host in out if facts[host].get("protect_result") is None]
+    if entry == "report":
+        lines = [f"{clean(one['server_name'])}: {_where(one['destinations'])}" for one in results if not one["code"]]
+    left = [host for host in out if not told[host]]
     if left:
         lines.append(f"Failed before the role ({len(left)}): {', '.join(clean(host) for host in left)}")
     if failed:
         lines.append(f"Failed ({len(failed)})")
     return lines + [f"{clean(one['server_name'])}: {clean(one['code'])}: {clean(one['reason'])}" for one in failed]
+
+
+def _where(destinations: list[Mapping[str, Any]]) -> str:
+    return ", ".join(destination_lines(destinations)) or "nowhere"
 
 
 class FilterModule:

@@ -377,7 +377,7 @@ ARGUMENT_SPEC = {
 CONSTRAINTS = {"shorthand": {"servers": "server_name"}}
 
 
-def run(call: Call) -> dict:
+def run(call: Call) -> dict[str, object]:
     """Bring many servers to the wanted state."""
     request = fleet.Request.from_params(call.params)
     with IpsClient.for_accounts(call) as client:

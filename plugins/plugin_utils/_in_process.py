@@ -13,6 +13,7 @@ import gc
 import json
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from types import ModuleType
 from typing import Any, ClassVar, Optional
@@ -30,6 +31,23 @@ from ._inventory import NOTHING, Known, known_addresses
 from ._progress import Progress
 
 
+def prepare(argument_spec: Mapping[str, Mapping[str, Any]]) -> None:
+    """Do in the parent of all workers, which is where the strategy loads a plugin, what every fork would otherwise do.
+
+    Args:
+        argument_spec: of the module whose function is going to run.
+    """
+    if "ca_path" in argument_spec:
+        _function, names = argument_spec["ca_path"]["fallback"]
+        with suppress(InvalidInput):  # which the task itself will report
+            tls_context(True, next((os.environ[name] for name in names if os.environ.get(name)), None))
+    # The first template that uses one makes Ansible load all of its own filters or tests; better here than in each worker.
+    filter_loader.get("ansible.builtin.bool")
+    test_loader.get("ansible.builtin.changed")
+    # The workers' collectors would otherwise walk over, and so copy, the memory that they share with the parent.
+    gc.freeze()
+
+
 class InProcessAction(ActionBase):
     """Runs one module; a subclass names it."""
 
@@ -43,15 +61,7 @@ class InProcessAction(ActionBase):
         """Prepare the parent of all workers, which is where the strategy loads the plugin, so that every fork finds it done."""
         super().__init_subclass__(**kwargs)
         if hasattr(cls, "module"):
-            if "ca_path" in cls.module.ARGUMENT_SPEC:
-                _function, names = cls.module.ARGUMENT_SPEC["ca_path"]["fallback"]
-                with suppress(InvalidInput):  # which the task itself will report
-                    tls_context(True, next((os.environ[name] for name in names if os.environ.get(name)), None))
-            # The first template that uses one makes Ansible load all of its own filters or tests; better here than in each worker.
-            filter_loader.get("ansible.builtin.bool")
-            test_loader.get("ansible.builtin.changed")
-            # The workers' collectors would otherwise walk over, and so copy, the memory that they share with the parent.
-            gc.freeze()
+            prepare(cls.module.ARGUMENT_SPEC)
 
     def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
         """Run the task and return its result."""

@@ -29,16 +29,16 @@ def test_quick_run_writes_results_and_plot(tmp_path: Path) -> None:
     (emulator,) = document["emulators"]
     cases = {case["name"]: case for case in emulator["cases"]}
     assert set(cases) == {
-        "fleet", "bulk", "ad_hoc", "logins", "growth", "events", "load", "burst", "kills", "outage", "verdicts", "long_list",
+        "fleet", "fleet_1000", "bulk", "ad_hoc", "logins", "growth", "events", "load", "burst", "kills", "outage", "verdicts", "long_list",
         "many_firewalls",
     }  # fmt: skip
-    assert set(cases["fleet"]["measures"]["fresh"]) == {"ours", "floor", "structure", "modules", "uri"}
+    assert set(cases["fleet"]["measures"]["fresh"]) == {"ours", "floor", "least", "late", "alone", "uri"}
     with_java = {"rulebook", "playbook"} if java_version() >= OLDEST_JAVA else set()
     assert set(cases["events"]["measures"]["median"]) == {"ours", "bare", *with_java}
     assert bool(with_java) is ("left out" not in cases["events"]["facts"])
     exact = {name: [target for target in case["targets"] if target["exact"]] for name, case in cases.items()}
     assert {name: len(targets) for name, targets in exact.items() if targets} == {
-        "bulk": 1, "logins": 1, "load": 5, "burst": 5, "kills": 6, "outage": 5,
+        "fleet_1000": 1, "bulk": 1, "logins": 1, "load": 5, "burst": 5, "kills": 6, "outage": 5,
     }  # fmt: skip
     assert [target for targets in exact.values() for target in targets if not target["reached"]] == []
     assert cases["load"]["facts"]["50/s"][0]["milliseconds"].keys() >= {"median", "p95", "p99"}

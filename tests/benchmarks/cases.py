@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from .chain import crowds, events, failures
 from .stage import Run, Stage, addresses, expect
 
 LISTED = "203.0.113.5"
+TEN = 10
 #: What Ansible prints at -vvv when it starts a module's own process.
 STARTED = "AnsiballZ_"
 
@@ -23,18 +25,25 @@ def fleet_names(count: int) -> list[str]:
     return [f"VA1BENCH{number:04}" for number in range(1, count + 1)]
 
 
-def fleet(stage: Stage, sizes: Sizes) -> Case:
-    """The role on fresh servers and again, against the same with uri tasks, and against as many tasks that do nothing.
+#: Tasks for every host and for one host only: what the role executes when it takes one step at a time for each host, as it once did
+#: (the check of the arguments, an include, the agent, the destinations, the result, and the summary).
+STEP_BY_STEP = (5, 1, 0)
+LATE = 5  # milliseconds that an answer takes longer in the side of that name
 
-    The number of tasks is what the recap of a run of the role counts for each host: `ok` (which includes the changed ones) are
-    those that were executed, `skipped` those whose condition said no. The floor has the executed ones only; the side `structure`
-    shows what the skipped ones cost.
+
+def fleet(stage: Stage, sizes: Sizes) -> Case:
+    """The role on fresh servers and again, against the same with uri tasks, and against tasks that do nothing.
+
+    There are two floors: as many debug tasks as a role executes that takes one step at a time for each host, and as many as this one
+    executes, which shows what is left of our own. How many those are is what the recap counts for each host. The side `alone` has
+    an environment, with which each host asks for itself; the side `late` has a service farther away.
     """
     inventory = stage.inventory(fleet_names(sizes.fleet))
     command = ("ansible-playbook", "-i", inventory, "-f", str(sizes.forks))
 
-    def twice(name: str, *options: str, ordinary: bool = False) -> dict[str, Run]:
+    def twice(name: str, *options: str, ordinary: bool = False, late: float = 0) -> dict[str, Run]:
         stage.forget()
+        stage.control("PATCH", "settings", {"latency_ms": stage.latency + late})
         play = stage.play(name, ordinary=ordinary)
         fresh = stage.run(*command, *options, play)
         writes = Counter(record["method"] for record in stage.requests() if record["write"])
@@ -48,30 +57,54 @@ def fleet(stage: Stage, sizes: Sizes) -> Case:
         expect("modules that ran in a process of their own", STARTED in run.output, False)
     counts = {measure: _tasks(run) for measure, run in counted.items()}
 
-    def floor(with_skipped: bool) -> dict[str, Run]:
-        runs = {}
-        for measure, (every, one, skipped) in counts.items():
-            play = stage.play("floor", floor=(every, one, skipped if with_skipped else 0))
-            runs[measure] = stage.run(*command, "-e", "target=fleet", play)
-        return runs
+    def floor(tasks: tuple[int, int, int]) -> Run:
+        return stage.run(*command, "-e", "target=fleet", stage.play("floor", floor=tasks))
 
     def judge(case: Case) -> list[Target]:
         return [
-            Target("fresh servers: ours / floor", 1.6, case.ratio("fresh", "ours", "floor")),
-            Target("fresh servers: uri / ours", 8, case.ratio("fresh", "uri", "ours"), at_least=True),
-            Target("nothing to do: ours / floor", 1.4, case.ratio("again", "ours", "floor")),
+            Target("fresh servers: ours / floor", 0.5, case.ratio("fresh", "ours", "floor")),
+            Target("fresh servers: uri / ours", 20, case.ratio("fresh", "uri", "ours"), at_least=True),
+            Target("nothing to do: ours / floor", 0.4, case.ratio("again", "ours", "floor")),
+            Target(f"fresh servers: {LATE} ms more for an answer", 1.3, case.ratio("fresh", "late", "ours")),
         ]
 
     sides: dict[str, Side] = {
         "ours": lambda: twice("fleet_ours"),
-        "floor": lambda: floor(False),
-        "structure": lambda: floor(True),
-        "modules": lambda: twice("fleet_ours", ordinary=True),
+        "floor": lambda: dict.fromkeys(counts, floor(STEP_BY_STEP)),
+        "least": lambda: {measure: floor(tasks) for measure, tasks in counts.items()},
+        "late": lambda: twice("fleet_ours", late=LATE),
+        "alone": lambda: twice("fleet_ours", ordinary=True),
         "uri": lambda: twice("fleet_uri"),
     }
     names = ("for every host", "for one host", "skipped")
     facts = {"tasks": {measure: dict(zip(names, count)) for measure, count in counts.items()}, "servers": sizes.fleet, "forks": sizes.forks}
-    return Case(f"role protect, {sizes.fleet} servers", sides, judge, slow=("modules", "uri"), facts=facts)
+    return Case(f"role protect, {sizes.fleet} servers", sides, judge, slow=("alone", "uri"), facts=facts)
+
+
+def fleet_1000(stage: Stage, sizes: Sizes) -> Case:
+    """Ten times as many servers: how time and memory grow, and how often the role logs in."""
+    many = sizes.fleet * TEN
+    logins: list[int] = []
+
+    def ours(count: int) -> dict[str, Run]:
+        stage.forget()
+        inventory = stage.inventory(fleet_names(count))
+        run = stage.run("ansible-playbook", "-i", inventory, "-f", str(sizes.forks), stage.play("fleet_ours"))
+        requests = stage.requests()
+        expect("writes to fresh servers", sum(record["write"] for record in requests), 2 * count)
+        logins.append(sum(record["service"] == "clc" for record in requests))
+        return {"fresh": run}
+
+    def judge(case: Case) -> list[Target]:
+        memory = max(run.memory for run in case.samples["fresh"]["many"])
+        return [
+            Target(f"{many} servers / {sizes.fleet} servers", 10.5, case.ratio("fresh", "many", "few")),
+            Target(f"{many} servers: peak memory", 300, memory, unit="MiB"),
+            Target("logins", 1, max(logins), exact=True, unit=""),
+        ]
+
+    sides: dict[str, Side] = {"few": lambda: ours(sizes.fleet), "many": lambda: ours(many)}
+    return Case(f"role protect, {many} servers", sides, judge, facts={"servers": many, "forks": sizes.forks})
 
 
 def _tasks(run: Run) -> tuple[int, int, int]:
@@ -127,23 +160,29 @@ def bulk(stage: Stage, sizes: Sizes) -> Case:
 
 
 def ad_hoc(stage: Stage, sizes: Sizes) -> Case:
-    """One new block from the command line, against the debug module from the command line."""
+    """One new block, and one agent, from the command line, against the debug module from the command line."""
     stage.forget()
     fresh = iter(addresses(100_000, "30.0.0.1"))
+    servers = itertools.count(1)
 
     def ours() -> dict[str, Run]:
         options = f"host={next(fresh)} ttl=600 description='port scan'"
         run = stage.run("ansible", "localhost", "-m", "intrusion.response.cos_blacklist_entry", "-a", options)
         expect("entries written", sum(record["write"] for record in stage.requests()), 1)
-        return {"block": run}
+        agent = stage.run("ansible", "localhost", "-m", "intrusion.response.ips_agent", "-a", f"server_name=VA1NEW{next(servers)}")
+        expect("agents asked for", sum(record["write"] for record in stage.requests()), 1)
+        return {"block": run, "agent": agent}
 
     def floor() -> dict[str, Run]:
-        return {"block": stage.run("ansible", "localhost", "-m", "ansible.builtin.debug")}
+        return dict.fromkeys(("block", "agent"), stage.run("ansible", "localhost", "-m", "ansible.builtin.debug"))
 
     def judge(case: Case) -> list[Target]:
-        return [Target("one block, ad hoc: ours / floor", 1.25, case.ratio("block", "ours", "floor"))]
+        return [
+            Target("one block, ad hoc: ours / floor", 1.25, case.ratio("block", "ours", "floor")),
+            Target("one agent, ad hoc: ours / floor", 1.15, case.ratio("agent", "ours", "floor")),
+        ]
 
-    return Case("one block, ad hoc", {"ours": ours, "floor": floor}, judge, turns=sizes.ad_hoc)
+    return Case("one block and one agent, ad hoc", {"ours": ours, "floor": floor}, judge, turns=sizes.ad_hoc)
 
 
 def logins(stage: Stage, sizes: Sizes) -> Case:
@@ -208,7 +247,8 @@ def growth(stage: Stage, sizes: Sizes) -> Case:
 
 
 CASES: dict[str, Callable[[Stage, Sizes], Case]] = {
-    "fleet": fleet, "bulk": bulk, "ad_hoc": ad_hoc, "logins": logins, "growth": growth, "events": events.events, "load": events.load,
+    "fleet": fleet, "fleet_1000": fleet_1000,
+    "bulk": bulk, "ad_hoc": ad_hoc, "logins": logins, "growth": growth, "events": events.events, "load": events.load,
     "burst": events.burst, "kills": failures.kills, "outage": failures.outage, "verdicts": crowds.verdicts, "long_list": crowds.long_list,
     "many_firewalls": crowds.many_firewalls,
 }  # fmt: skip
@@ -216,7 +256,7 @@ CASES: dict[str, Callable[[Stage, Sizes], Case]] = {
 
 def stage_for(name: str, place: Path, latency: float, sizes: Sizes) -> Stage:
     """Return the stage that a case wants, to be entered."""
-    servers = {"fleet": sizes.fleet, "logins": sizes.logins}.get(name, 0)
+    servers = {"fleet": sizes.fleet, "fleet_1000": sizes.fleet * TEN, "logins": sizes.logins}.get(name, 0)
     two = {events.OTHER: []}
     firewalls = {
         "growth": blacklists(sizes), "load": two, "kills": two, "outage": two,

@@ -16,6 +16,7 @@ from rich.text import Text
 from .case import shown
 
 COLOURS = {"ours": "#2a7f62", "floor": "#9aa5b1", "structure": "#c3cad2", "modules": "#d9a441", "uri": "#c8553d"}
+COLOURS.update(least=COLOURS["structure"], late="#8fc7a9", alone=COLOURS["modules"], few=COLOURS["floor"], many=COLOURS["ours"])
 COLOURS.update(bare=COLOURS["floor"], bulk=COLOURS["structure"], rulebook=COLOURS["modules"], playbook=COLOURS["uri"])
 OTHER = "#5b7db1"
 BAR, GAP, LABEL, WIDTH, NUMBER = 16, 14, 330, 460, 80

@@ -79,6 +79,7 @@ class Stage:
         self, place: Path, latency: float, servers: Iterable[str] = (), blacklists: Mapping[str, Iterable[str]] | None = None
     ) -> None:
         self.place = place
+        self.latency = latency
         blacklists = blacklists or {}
         entries = {
             name: {"entries": [{"host": host, "ttl": 86400, "rule_name": "seed"} for host in hosts]} for name, hosts in blacklists.items()

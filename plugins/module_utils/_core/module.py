@@ -158,7 +158,18 @@ def run_in_process(
     if validated._deprecations:
         result["deprecations"] = [dict(deprecation) for deprecation in validated._deprecations]
     secrets = secret_values(argument_spec, arguments) | secret_values(argument_spec, params) | url_passwords(params.values())
-    return {name: _masked(value, secrets) for name, value in {**result, "invocation": {"module_args": shown}}.items()}
+    return {name: masked(value, secrets) for name, value in {**result, "invocation": {"module_args": shown}}.items()}
+
+
+def validated(name: str, argument_spec: dict[str, Any], arguments: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """Return the validated options of a module, and the secrets among them; raises InvalidInput, without secrets."""
+    found = ArgumentSpecValidator(argument_spec).validate(arguments)
+    params: dict[str, Any] = found.validated_parameters
+    secrets = secret_values(argument_spec, arguments) | secret_values(argument_spec, params) | url_passwords(params.values())
+    refusal = _refusal(name, found.errors)
+    if refusal:
+        raise InvalidInput(str(remove_values(refusal, secrets)))
+    return params, secrets
 
 
 def _refusal(name: str, errors: Iterable[Any]) -> str:
@@ -170,7 +181,7 @@ def _refusal(name: str, errors: Iterable[Any]) -> str:
     return clean(f"{prefix}{mask_urls(error.msg)}")
 
 
-def _masked(value: Any, secrets: set[str]) -> Any:
+def masked(value: Any, secrets: Iterable[str]) -> Any:
     """Do what remove_values does, but walk through a value only where there may be a secret in it."""
     if value is None or isinstance(value, bool):
         return value

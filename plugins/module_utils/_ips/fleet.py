@@ -21,6 +21,7 @@ EXAMPLES_SHOWN = 3
 #: About how many requests a server takes at most, before what was written is read back; and to read.
 WRITING, READING = 4, 1
 NO_FAILURE = dict.fromkeys(("code", "http_status", "retryable", "hint", "msg"))
+NOTHING_KNOWN = dict.fromkeys(("account_alias", "destinations"))
 
 Warn = Callable[[str], None]
 
@@ -106,6 +107,7 @@ class Row:
         agent: what was done about the agent, or is predicted.
         destinations: the same about the destinations.
         written: what has to be read back, when there is something.
+        found: what was read, where that is all there is to do.
         failure: why it ended early.
         doubtful: what the request that failed may have changed, "agent" or "destinations".
     """
@@ -116,6 +118,7 @@ class Row:
     agent: Optional[agent.Outcome] = None
     destinations: Optional[notification.Outcome] = None
     written: Optional[notification.Written] = None
+    found: Optional[dict[str, Any]] = None
     failure: Optional[IntrusionResponseError] = None
     doubtful: Optional[str] = None
 
@@ -161,13 +164,14 @@ class Row:
 
     def result(self) -> dict[str, Any]:
         """Return the server's part of the return values."""
-        known = [one.account_alias for one in (self.destinations, self.agent) if one is not None]
+        shown = self.destinations.result() if self.destinations else self.found or NOTHING_KNOWN
+        acted_on = self.agent.account_alias if self.agent else None
         return {
             "server_name": self.wanted.server_name,
-            "account_alias": next(filter(None, known), self.wanted.account_alias),
+            "account_alias": shown["account_alias"] or acted_on or self.wanted.account_alias,
             "agent": self.agent.result()["agent"] if self.agent else None,
             "agent_changed": self.agent_changed,
-            "destinations": self.destinations.result()["destinations"] if self.destinations else None,
+            "destinations": shown["destinations"],
             "destinations_changed": self.destinations_changed,
             "warnings": self.warnings,
             **_end(self.failure),
@@ -186,6 +190,14 @@ class Row:
 
 def ensure(service: Service, request: Request, *, check_mode: bool) -> dict[str, Any]:
     """Bring all servers to the wanted state, and return module return values, those of failures included."""
+    rows = work(service, request, check_mode=check_mode)
+    changed = [row for row in rows if row.changed]
+    diff = {side: {"servers": [row.diff(side) for row in changed]} for side in ("before", "after")}
+    return {**_together(rows, [row.result() for row in rows]), "diff": diff}
+
+
+def work(service: Service, request: Request, *, check_mode: bool) -> list[Row]:
+    """Bring all servers to the wanted state, and return the course of each."""
     rows = [_row(service, wanted) for wanted in request.servers]
     failed: list[Row] = []
 
@@ -203,28 +215,28 @@ def ensure(service: Service, request: Request, *, check_mode: bool) -> dict[str,
         notification.settle(written, lambda function, items: service.each(function, items, READING))
         for row in rows:
             row.take_over()
-    changed = [row for row in rows if row.changed]
-    diff = {side: {"servers": [row.diff(side) for row in changed]} for side in ("before", "after")}
-    return {**_together(rows, [row.result() for row in rows]), "diff": diff}
+    return rows
 
 
 def read(service: Service, servers: Sequence[Wanted]) -> dict[str, Any]:
     """Return the destinations of servers as module return values, those of failures included."""
+    rows = look(service, servers)
+    left_out = {"agent", "agent_changed", "destinations_changed"}
+    return _together(rows, [{name: value for name, value in row.result().items() if name not in left_out} for row in rows])
+
+
+def look(service: Service, servers: Sequence[Wanted]) -> list[Row]:
+    """Read the destinations of servers, and return the course of each."""
     rows = [_row(service, wanted) for wanted in servers]
-    found: dict[Row, dict[str, Any]] = {}
 
     def run(row: Row) -> None:
         try:
-            found[row] = notification.read(row.service, row.wanted.server_name)
+            row.found = notification.read(row.service, row.wanted.server_name)
         except IntrusionResponseError as error:
-            row.failure = error
+            row.fail(error, "destinations")
 
     service.each(run, rows, READING)
-    results = []
-    for row in rows:
-        unread = {"server_name": row.wanted.server_name, "account_alias": row.wanted.account_alias, "destinations": None}
-        results.append({**found.get(row, unread), "warnings": row.warnings, **_end(row.failure), "changed": False})
-    return _together(rows, results)
+    return rows
 
 
 def servers_to_read(params: Mapping[str, Any]) -> tuple[Wanted, ...]:

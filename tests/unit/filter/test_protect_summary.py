@@ -11,16 +11,16 @@ NOBODY = "WARNING: protect_destinations is empty, and unless they have destinati
 def facts(name, **changed):
     known = {
         "server_name": name, "agent": {"state": "installed"}, "agent_changed": True, "unseen": False, "destinations": [],
-        "destinations_changed": False, "failed": False, "reason": None, "code": None,
+        "destinations_changed": False, "reason": None, "code": None,
     }
-    return {"__protect_runs": 1, "__protect_failure": {}, "protect_result": {**known, **changed}}
+    return {"protect_result": {**known, "run": 1, **changed}}
 
 
 def test_who_changed_and_who_failed(apply):
     hosts = {
         "A": facts("A"),
         "B": facts("B", agent_changed=False, destinations_changed=True),
-        "C": facts("C", agent=None, agent_changed=False, destinations=None, failed=True, reason="gone\x1b", code="not_found"),
+        "C": facts("C", agent=None, agent_changed=False, destinations=None, reason="gone\x1b", code="not_found"),
         "D": {},
     }
     assert apply(hosts, ["A", "B"], ["C", "D"]) == [
@@ -36,11 +36,19 @@ def test_who_could_not_be_looked_at(apply):
 
 def test_a_warning_where_nobody_listens(apply):
     hosts = {"A": facts("A", destinations=None), "B": facts("B")}
-    assert f"{NOBODY} (1): A" in apply(hosts, ["A", "B"], [], False, True)
-    assert not any("WARNING" in line for line in apply(hosts, ["A", "B"], []))
+    assert f"{NOBODY} (1): A" in apply(hosts, ["A", "B"], [])
+    assert not any("WARNING" in line for line in apply(hosts, ["A", "B"], [], False, "install"))
 
 
 def test_nothing_while_somebody_is_under_way(apply):
     assert apply({"A": facts("A"), "B": {}}, ["A", "B"], []) == []
-    failing = {**facts("B"), "__protect_failure": {"reason": "x"}}
-    assert apply({"A": facts("A"), "B": failing}, ["A"], ["B"]) == []
+    assert apply({"A": facts("A", run=2), "B": facts("B")}, ["A", "B"], []) == [], "in the second run of the role"
+
+
+def test_where_the_events_go(apply):
+    mail = [{"type": "email", "email_address": "a@example.com"}, {"type": "webhook", "url": "https://x.example/********#1"}]
+    unread = facts("C", agent=None, agent_changed=False, destinations=None, reason="no", code="not_permitted")
+    hosts = {"A": facts("A", destinations=mail), "B": facts("B"), "C": unread}
+    assert apply(hosts, ["A", "B", "C"], [], False, "report") == [
+        "A: email a@example.com, webhook https://x.example/********#1", "B: nowhere", "Failed (1)", "C: not_permitted: no",
+    ]

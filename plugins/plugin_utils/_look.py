@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks at a host for the agent's file. A host that cannot be looked at is an answer like any other, not an error."""
+"""A look at a host for the agent's file. A host that cannot be looked at is an answer like any other, not an error."""
 
 from __future__ import annotations
 
@@ -26,40 +26,43 @@ WINDOWS = "if (Test-Path -LiteralPath '{path}' -ErrorAction Stop) {{ 'agent={{0}
 LONGEST_REASON = 200
 
 
-class ActionModule(ActionBase):
+class LookingAction(ActionBase):
     """Runs one shell command, again until what is waited for is seen."""
 
-    _supports_check_mode = True
-    TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset({"linux_path", "windows_path", "wait_for", "timeout", "delay"})
+    def look(
+        self, paths: tuple[str, str], variables: dict[str, Any], wait_for: Optional[str] = None, timeout: float = 0, delay: float = 5
+    ) -> tuple[str, Optional[str]]:
+        """Return what was seen and, where that is "unknown" and not "present" or "absent", why.
 
-    def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
-        """Return state and reason as documented."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        arguments = self._task.args
-        wanted = arguments.get("wait_for")
-        end = time.monotonic() + (float(arguments.get("timeout", 0)) if wanted else 0)
+        Args:
+            paths: of the agent, on Linux and on Windows.
+            variables: of the host.
+            wait_for: look again until this is seen.
+            timeout: seconds to wait at most.
+            delay: seconds between two looks.
+        """
+        end = time.monotonic() + (timeout if wait_for else 0)
         while True:
-            state, reason = self._look(arguments, self._windows(task_vars or {}))
-            if state == wanted or time.monotonic() >= end:
-                return {**result, "changed": False, "state": state, "reason": reason}
-            time.sleep(max(float(arguments.get("delay", 5)), 0.1))
+            state, reason = self._look(paths, self._windows(variables))
+            if state == wait_for or time.monotonic() >= end:
+                return state, reason
+            time.sleep(delay)
 
-    def _windows(self, task_vars: dict[str, Any]) -> bool:
-        facts = task_vars.get("ansible_facts") or {}
+    def _windows(self, variables: dict[str, Any]) -> bool:
+        facts = variables.get("ansible_facts") or {}
         return (
             self._connection.transport in ("winrm", "psrp", "ansible.builtin.winrm", "ansible.builtin.psrp")
             or getattr(self._connection._shell, "SHELL_FAMILY", "") in ("powershell", "cmd")
             or facts.get("os_family") == "Windows"
         )
 
-    def _look(self, arguments: dict[str, Any], windows: bool) -> tuple[str, Optional[str]]:
+    def _look(self, paths: tuple[str, str], windows: bool) -> tuple[str, Optional[str]]:
         if windows:
             # PowerShell takes typographic quotation marks for quotation marks, too.
-            path = re.sub("(['\u2018-\u201b])", r"\1\1", str(arguments["windows_path"]))
+            path = re.sub("(['\u2018-\u201b])", r"\1\1", paths[1])
             command, executable = WINDOWS.format(path=path), None
         else:
-            command, executable = LINUX.format(path=shlex.quote(str(arguments["linux_path"]))), "/bin/sh"
+            command, executable = LINUX.format(path=shlex.quote(paths[0])), "/bin/sh"
         try:
             done = self._low_level_execute_command(command, executable=executable)  # type: ignore[no-untyped-call]
         except AnsibleError as error:

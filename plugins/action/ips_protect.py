@@ -1,0 +1,168 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role protect: asks for all servers of a play together, and tells each host what became of it.
+
+A task for a host costs Ansible as much as dozens of requests. So one task for one of the hosts asks for all of them, and one
+task for each host returns the host's part, without a request. A host that must be looked at, or of which that one task cannot be
+sure that it takes part, is asked for in its own task.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Optional
+
+from ansible.playbook.block import Block
+from ansible.playbook.handler import Handler
+from ansible.playbook.task_include import TaskInclude
+from ansible.template import Templar
+
+from ..module_utils._core.errors import IntrusionResponseError, InvalidInput
+from ..module_utils._core.text import clean
+from ..modules import ips_servers
+from ..plugin_utils._in_process import prepare
+from ..plugin_utils._look import LookingAction
+from ..plugin_utils._progress import Progress
+from ..plugin_utils._protect import GROUP, MODULE, PREFIX, VARIABLES, Request, carry_out, outcome, read_request
+
+prepare(ips_servers.ARGUMENT_SPEC)
+#: Strategies that keep all hosts at the same task, and run a task with run_once for one of them.
+TOGETHER = {"linear", "debug", "mitogen_linear"}
+LOCAL = ("local", "ansible.builtin.local")
+#: Where the role keeps what was done for all.
+REGISTERED = "__protect_together"
+RESULT = "protect_result"
+
+
+class ActionModule(LookingAction):
+    """Action plugin of the role."""
+
+    _supports_check_mode = True
+    TRANSFERS_FILES = False
+    _VALID_ARGS = frozenset({"entry", "together", "fail"})
+
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
+        """Return what is documented."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        entry = str(self._task.args["entry"])
+        if self._task.args.get("together"):
+            return {**result, "changed": False, "entry": entry, "servers": self._together(entry, variables)}
+        before = variables.get(REGISTERED)
+        parts = before.get("servers", {}) if isinstance(before, Mapping) and before.get("entry") == entry else {}
+        part = parts.get(variables["inventory_hostname"]) or self._alone(entry, variables)
+        run = (variables.get(RESULT) or {}).get("run", 0) + 1
+        told = {"msg": f"{part['server_name']}: {part['reason']}"} if part["code"] else {}
+        shown = {name: value for name, value in part.items() if name != "diff" or self._task.diff}
+        return {**result, **shown, **told, "run": run, "failed": bool(part["code"]) and bool(self._task.args.get("fail", True))}
+
+    def _together(self, entry: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the part of each host that certainly takes part in this task, and need not be looked at."""
+        if not self._all_take_part():
+            return {}
+        requests: dict[str, Request] = {}
+        hosts, everyone = variables["ansible_play_batch"], variables["ansible_play_hosts_all"]
+        manager, inventory = variables["hostvars"]._variable_manager, variables["hostvars"]._inventory
+        for name in hosts:
+            host = inventory.get_host(name)
+            own = manager.get_vars(play=self._task.play, host=host, task=self._task, _hosts=hosts, _hosts_all=everyone)
+            try:
+                request = self._request(entry, own)
+            except Exception:  # noqa: S112  whatever a template raises; in the host's own task it will be said
+                continue
+            if not self._to_be_looked_at(request, own, own.get("ansible_connection") or self._task.connection):
+                requests[name] = request
+        return self._carry_out(entry, requests)
+
+    def _all_take_part(self) -> bool:
+        """Whether every host of the play that is left comes to this task, at this time and under the same conditions."""
+        task = self._task
+        strategy = str(task.play.strategy).rpartition(".")[2]
+        if strategy not in TOGETHER or isinstance(task, Handler) or task.when or any(task.environment or ()):
+            return False
+        here = task._role.get_role_path()
+        if any(role.get_role_path() != here for role in task.get_dep_chain() or ()):
+            return False
+        node = task._parent
+        while node is not None:
+            role = getattr(node, "_role", None)
+            is_own = role is not None and role.get_role_path() == here
+            if (role is not None and not is_own) or getattr(node, "delegate_to", None):
+                return False
+            if isinstance(node, TaskInclude) and not node.statically_loaded:
+                return False
+            if isinstance(node, Block) and (node.rescue or node.always) and not is_own:
+                return False
+            node = node._parent
+        return True
+
+    def _alone(self, entry: str, variables: dict[str, Any]) -> dict[str, Any]:
+        """Look at the host where that is wanted, ask the service, and wait."""
+        name = clean(variables.get("protect_server_name") or variables["inventory_hostname"])
+        for environment in self._task.environment or ():
+            os.environ.update({key: str(value) for key, value in (self._templar.template(environment) or {}).items()})
+        try:
+            request = self._request(entry, variables)
+            name = request.wanted.server_name
+            return self._work(entry, request, variables)
+        except IntrusionResponseError as error:
+            return outcome(name, error)
+        except Exception as error:  # whatever a template raises
+            return outcome(name, InvalidInput(clean(str(error).splitlines()[0] if str(error) else type(error).__name__)))
+
+    def _work(self, entry: str, request: Request, variables: dict[str, Any]) -> dict[str, Any]:
+        host = variables["inventory_hostname"]
+        seen, unseen = "unknown", False
+        if self._to_be_looked_at(request, variables, self._connection.transport):
+            seen, reason = self.look(request.paths, variables)
+            if seen == "unknown" and request.detection == "host":
+                part = outcome(request.wanted.server_name)
+                return {**part, "code": "host", "reason": f"The host could not be looked at for the agent: {reason}"}
+            unseen = seen == "unknown"
+        request = request.knowing(None if seen == "unknown" else seen == "present")
+        wanted = request.wanted.agent and request.wanted.agent.state
+        if request.wait is None or self._task.check_mode or seen in ("unknown", wanted):
+            return {**self._carry_out(entry, {host: request})[host], "unseen": unseen}
+        part = self._carry_out(entry, {host: request.of("agent")})[host]
+        if part["code"]:
+            return {**part, "unseen": unseen}
+        now, _reason = self.look(request.paths, variables, wanted, *request.wait)
+        if now != wanted:
+            verb = "installation" if wanted == "present" else "removal"
+            still = {"present": "there", "absent": "missing"}.get(now, "out of sight")
+            reason = f"The service accepted the {verb} of the agent, but it was still {still} after {request.wait[0]} s."
+            return {**part, "unseen": unseen, "code": "host", "reason": reason}
+        agent = {**part["agent"], "state": "installed" if now == "present" else "not_installed", "evidence": "host"}
+        rest = self._carry_out(entry, {host: request.of("destinations")})[host]
+        changed = {"changed": part["changed"] or rest["changed"], "agent": agent, "agent_changed": part["agent_changed"]}
+        return {**rest, **changed, "unseen": unseen, "warnings": part["warnings"] + rest["warnings"], "diff": _both(part, rest)}
+
+    def _request(self, entry: str, variables: dict[str, Any]) -> Request:
+        """Return what a host's variables ask for; raises InvalidInput, and whatever a template raises."""
+        templar = Templar(self._loader, variables=variables)
+        given = {name.removeprefix(PREFIX): variables[name] for name in VARIABLES if name in variables}
+        defaults: dict[str, Any] = {}
+        for one in self._task.module_defaults or ():
+            defaults.update(one)
+        values = templar.template({"given": given, "group": defaults.get(GROUP) or {}, "own": defaults.get(MODULE) or {}})
+        given = values["given"]
+        given["server_name"] = given.get("server_name") or variables["inventory_hostname"]
+        return read_request(given, entry, {**values["group"], **values["own"]})
+
+    def _to_be_looked_at(self, request: Request, variables: Mapping[str, Any], connection: str) -> bool:
+        """Whether the host is to tell of its agent. A connection that is local for this play only leads to the controller."""
+        if request.wanted.agent is None or request.detection not in ("auto", "host"):
+            return False
+        if request.detection == "host" or connection not in LOCAL:
+            return True
+        return "ansible_connection" in variables["hostvars"].raw_get(variables["inventory_hostname"])
+
+    def _carry_out(self, entry: str, requests: Mapping[str, Request]) -> dict[str, dict[str, Any]]:
+        progress = Progress(self._task.get_name())
+        return carry_out(requests, reading=entry == "report", check_mode=self._task.check_mode, progress=progress)
+
+
+def _both(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    return {side: {**first.get("diff", {}).get(side, {}), **second.get("diff", {}).get(side, {})} for side in ("before", "after")}

@@ -1,0 +1,213 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role asks for all servers in one task, and yet every host has its own settings, outcome and part in the play."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .fleet import Fleet, Played
+
+SERVERS = [f"VA1ACMEAPP0{number}" for number in range(1, 9)]
+EMAIL = {"type": "email", "email_address": "secops@example.com"}
+ROLE = {"name": "Protect", "import_role": {"name": "intrusion.response.protect"}}
+LATE = "inventory_hostname > 'VA1ACMEAPP03'"
+FAIL_SOME = {"name": "Fail some", "ansible.builtin.fail": {"msg": "x"}, "when": LATE}
+NOTE = {"name": "Note", "ansible.builtin.debug": {"msg": "{{ inventory_hostname }} goes on"}}
+INCLUDE = {"name": "Include", "include_role": {"name": "intrusion.response.protect"}, "when": LATE}
+
+
+class Play:
+    """Plays on servers of which none is looked at, so that all can be asked for in one task."""
+
+    def __init__(self, directory: Path) -> None:
+        self.fleet = Fleet(directory, {"protect_detection": "receipt"})
+        self.hosts: dict[str, dict[str, Any]] = {name: {} for name in SERVERS}
+
+    def __enter__(self) -> Play:
+        self.fleet.__enter__()
+        self.seed()
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.fleet.__exit__(*unused)
+
+    def seed(self) -> None:
+        other = [{"name": "VA1OTHRWEB01", "alias": "OTHR"}]
+        self.fleet.control("POST", "seed", {"servers": [{"name": name, "alias": "ACME"} for name in SERVERS] + other})
+
+    def play(self, *tasks: dict[str, Any], arguments: tuple[str, ...] = (), **keywords: Any) -> Played:
+        path = self.fleet.secret / "inventory.json"
+        inventory = json.loads(path.read_text())
+        inventory["servers"]["hosts"] = self.hosts
+        path.write_text(json.dumps(inventory))
+        self.fleet.control("DELETE", "journal")
+        play = {"hosts": "servers", "gather_facts": False, "tasks": list(tasks) or [ROLE], **keywords}
+        book = self.fleet.write_playbook("fleet.json", [play])
+        return self.fleet.play(book, "-f", "4", *arguments)
+
+    def asked(self) -> Counter[str]:
+        """How often each server was written to."""
+        found: Counter[str] = Counter()
+        for request in self.fleet.writes():
+            body = request["body"] or ""
+            found[re.search(r'hostName": "(\w+)', body)[1] if "hostName" in body else request["path"].rpartition("/")[2]] += 1
+        return found
+
+    def logins(self) -> int:
+        return sum(request["service"] == "clc" for request in self.fleet.control("GET", "journal"))
+
+    @staticmethod
+    def together(played: Played) -> bool:
+        """Whether they were asked for in the one task, going by what it returned at -v."""
+        return '"servers": {"VA1' in played.output
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Iterator[Play]:
+    with Play(tmp_path) as play:
+        yield play
+
+
+TWICE = dict.fromkeys(SERVERS, 2)
+
+
+def test_all_in_one_task_and_each_host_has_its_own_outcome(play: Play) -> None:
+    played = play.play(arguments=("-v",))
+    assert played.status == 0 and played.changes == dict.fromkeys(SERVERS, 1), played.output
+    assert play.together(played) and play.asked() == TWICE and play.logins() == 1
+    again = play.play()
+    assert again.changes == dict.fromkeys(SERVERS, 0) and not play.asked() and play.logins() == 0
+
+
+@pytest.mark.parametrize(
+    "keywords", [{"serial": 3}, {"serial": ["25%", 1, 10]}, {"strategy": "free"}, {"strategy": "host_pinned"}, {"strategy": "debug"}],
+    ids=str,
+)
+def test_batches_and_strategies(play: Play, keywords: dict[str, Any]) -> None:
+    played = play.play(**keywords)
+    assert played.status == 0 and played.changes == dict.fromkeys(SERVERS, 1), played.output
+    assert play.asked() == TWICE and play.logins() == 1
+    assert len(re.findall(r"Agent changed \(\d+\): ", played.output)) >= 1
+
+
+def test_one_failure_is_one_hosts_own_and_a_relaunch_mends_it(play: Play) -> None:
+    play.fleet.control("POST", "faults", [{"kind": "status", "status": 403, "method": "PUT", "path": SERVERS[2], "times": None}])
+    caught = [{"name": "Caught", "ansible.builtin.debug": {"msg": "{{ ansible_failed_result.code }} {{ protect_result.code }}"}}]
+    played = play.play({"name": "Block", "block": [ROLE, NOTE], "rescue": caught})
+    assert played.status == 0 and "not_permitted not_permitted" in played.output
+    assert played.output.count("goes on") == len(SERVERS) - 1
+    played = play.play(ROLE, NOTE)
+    assert played.failed == {SERVERS[2]} and played.changes == dict.fromkeys(SERVERS, 0), played.output
+    assert f"{SERVERS[2]} goes on" not in played.output and "Failed (1)" in played.output
+    play.fleet.control("DELETE", "faults")
+    played = play.play(arguments=("--limit", SERVERS[2]))
+    assert played.changes == {SERVERS[2]: 1} and play.asked() == {SERVERS[2]: 1}
+
+
+def test_any_errors_fatal_ends_the_play_after_everybody_knows_how_it_went(play: Play) -> None:
+    play.hosts[SERVERS[1]] = {"protect_server_name": "two words"}
+    after = {"name": "After", "ansible.builtin.debug": {"msg": "after"}}
+    played = play.play(ROLE, after, any_errors_fatal=True)
+    assert played.status != 0 and "TASK [After]" not in played.output
+    assert played.changes == {**dict.fromkeys(SERVERS, 1), SERVERS[1]: 0}
+
+
+def test_a_host_that_failed_before_is_left_alone(play: Play) -> None:
+    refuse = {"name": "Refuse one", "ansible.builtin.fail": {"msg": "no"}, "when": f"inventory_hostname == '{SERVERS[3]}'"}
+    played = play.play(refuse, ROLE)
+    assert played.failed == {SERVERS[3]} and "Failed before the role (1)" in played.output
+    assert play.asked() == {name: 2 for name in SERVERS if name != SERVERS[3]}
+
+
+def test_hosts_differ_in_destinations_account_names_and_connections(play: Play, tmp_path: Path) -> None:
+    parent = play.fleet.ready["users"][1]
+    play.hosts[SERVERS[0]] = {"protect_destinations": [{"type": "email", "email_address": "{{ inventory_hostname | lower }}@example.com"}]}
+    play.hosts[SERVERS[1]] = {"protect_destinations": []}
+    play.hosts["other"] = {
+        "protect_server_name": "VA1OTHRWEB01", "protect_account_alias": "OTHR", "protect_username": parent["username"],
+        "protect_password": parent["password"], "protect_state_dir": str(tmp_path / "other"),
+    }
+    play.hosts["refused"] = {"protect_server_name": "VA1ACMEDB01", "protect_account_alias": "OTHR"}
+    played = play.play()
+    assert played.failed == {"refused"}, played.output
+    asked = play.asked()
+    assert asked[SERVERS[0]] == 2 and asked[SERVERS[1]] == 1 and asked["VA1OTHRWEB01"] == 2 and play.logins() == 2
+    held = {server["name"]: server["destinations"] for server in play.fleet.control("GET", "state")["servers"]}
+    assert held[SERVERS[0]][0]["emailAddress"] == f"{SERVERS[0].lower()}@example.com" and not held[SERVERS[1]]
+
+
+def test_variables_of_the_play_and_of_the_role_count(play: Play) -> None:
+    mail = {"protect_destinations": "[{type: email, email_address: {{ inventory_hostname }}@example.com}]", "protect_purge": "yes"}
+    played = play.play({**ROLE, "vars": mail}, vars={"protect_destinations": [EMAIL]})
+    assert played.changes == dict.fromkeys(SERVERS, 1), played.output
+    held = {server["name"]: server["destinations"] for server in play.fleet.control("GET", "state")["servers"]}
+    assert [held[name][0]["emailAddress"] for name in SERVERS] == [f"{name}@example.com" for name in SERVERS]
+
+
+def test_one_server_under_two_names_of_hosts_is_asked_for_once(play: Play) -> None:
+    play.hosts = {SERVERS[0]: {}, "alias": {"protect_server_name": SERVERS[0].lower()}}
+    played = play.play()
+    assert played.changes == {SERVERS[0]: 1, "alias": 0} and play.asked() == {SERVERS[0]: 2}, played.output
+
+
+@pytest.mark.parametrize(
+    "tasks",
+    [
+        pytest.param([{**ROLE, "when": "inventory_hostname != groups.servers[0]"}], id="all but the first"),
+        pytest.param([{**ROLE, "when": "inventory_hostname == groups.servers[1]"}], id="one"),
+        pytest.param([INCLUDE], id="included"),
+        pytest.param([{"name": "Block", "block": [FAIL_SOME], "rescue": [ROLE]}], id="rescue"),
+        pytest.param([{"name": "Block", "block": [FAIL_SOME, ROLE], "rescue": [NOTE]}], id="block"),
+        pytest.param([{"name": "End some", "ansible.builtin.meta": "end_host", "when": LATE}, ROLE], id="end"),
+    ],
+)
+def test_who_does_not_come_to_the_role_is_left_alone(play: Play, tasks: list[dict[str, Any]], request: pytest.FixtureRequest) -> None:
+    late, early = set(SERVERS[3:]), set(SERVERS[:3])
+    wanted = {"all but the first": set(SERVERS[1:]), "one": {SERVERS[1]}, "included": late, "rescue": late, "block": early, "end": early}
+    expected = wanted[request.node.callspec.id]
+    played = play.play(*tasks)
+    assert play.asked() == dict.fromkeys(expected, 2), played.output
+    assert {host for host, changes in played.changes.items() if changes} == expected
+
+
+def test_credentials_of_module_defaults_and_of_an_environment(play: Play) -> None:
+    user = play.fleet.ready["users"][0]
+    play.fleet.variables["protect_username"] = play.fleet.variables["protect_password"] = ""
+    play.fleet.write_inventory()
+    defaults = {"group/intrusion.response.ips": {"username": user["username"], "password": user["password"]}}
+    played = play.play(module_defaults=defaults)
+    assert played.changes == dict.fromkeys(SERVERS, 1), played.output
+    given = {"CLC_V2_API_USERNAME": user["username"], "CLC_V2_API_PASSWD": user["password"]}
+    again = play.play()
+    assert set(again.failed) == set(SERVERS), "nobody gives credentials"
+    again = play.play({**ROLE, "environment": given})
+    assert again.status == 0 and again.changes == dict.fromkeys(SERVERS, 0), again.output
+
+
+@pytest.mark.parametrize("entry", ["notify", "install", "remove", "report"])
+def test_other_entry_points(play: Play, entry: str) -> None:
+    assert play.play().status == 0
+    role = {"name": entry, "import_role": {"name": "intrusion.response.protect", "tasks_from": entry}}
+    foretold = play.play({**role, "vars": {"protect_purge": True, "protect_destinations": []}}, arguments=("--check",))
+    assert not play.asked()
+    done = play.play({**role, "vars": {"protect_purge": True, "protect_destinations": []}})
+    assert done.status == 0 and done.changes == foretold.changes, done.output
+    count = {"notify": 1, "install": 0, "remove": 2, "report": 0}[entry]
+    assert play.asked() == (dict.fromkeys(SERVERS, count) if count else {})
+    if entry == "report":
+        assert all(f"{name}: email secops@example.com" in done.output for name in SERVERS)
+
+
+def test_writes_that_show_late_are_waited_for_once(play: Play) -> None:
+    play.fleet.control("PATCH", "switches", {"ips.write_visibility": "delayed:2"})
+    played = play.play(arguments=("-v",))
+    assert played.status == 0 and play.together(played), played.output
