@@ -25,13 +25,14 @@ from ..modules import ips_servers
 from ..plugin_utils._in_process import prepare
 from ..plugin_utils._look import LookingAction
 from ..plugin_utils._progress import Progress
-from ..plugin_utils._protect import GROUP, MODULE, PREFIX, VARIABLES, Request, carry_out, outcome, read_request
+from ..plugin_utils._protect import GROUP, MODULE, PREFIX, VARIABLES, Reader, Request, carry_out, outcome, truth
 
 prepare(ips_servers.ARGUMENT_SPEC)
 #: Strategies that keep all hosts at the same task, and run a task with run_once for one of them.
 TOGETHER = {"linear", "debug", "mitogen_linear"}
 LOCAL = ("local", "ansible.builtin.local")
-#: Where the role keeps what was done for all.
+#: Where the role says which of its entry points this is, and keeps what was done for all.
+ENTRY = "__protect_entry"
 REGISTERED = "__protect_together"
 RESULT = "protect_result"
 
@@ -41,13 +42,13 @@ class ActionModule(LookingAction):
 
     _supports_check_mode = True
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset({"entry", "together", "fail"})
+    _VALID_ARGS = frozenset({"together"})
 
     def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
         """Return what is documented."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        entry = str(self._task.args["entry"])
+        entry = str(variables[ENTRY])
         if self._task.args.get("together"):
             return {**result, "changed": False, "entry": entry, "servers": self._together(entry, variables)}
         before = variables.get(REGISTERED)
@@ -56,20 +57,28 @@ class ActionModule(LookingAction):
         run = (variables.get(RESULT) or {}).get("run", 0) + 1
         told = {"msg": f"{part['server_name']}: {part['reason']}"} if part["code"] else {}
         shown = {name: value for name, value in part.items() if name != "diff" or self._task.diff}
-        return {**result, **shown, **told, "run": run, "failed": bool(part["code"]) and bool(self._task.args.get("fail", True))}
+        return {**result, **shown, **told, "run": run, "failed": bool(part["code"]) and self._fails(variables)}
+
+    def _fails(self, variables: Mapping[str, Any]) -> bool:
+        """Whether a host fails on which something went wrong; what cannot be read leaves it at that."""
+        try:
+            return truth("fail", {"fail": _filled(variables.get("protect_fail"), self._templar)}, True)
+        except Exception:
+            return True
 
     def _together(self, entry: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Return the part of each host that certainly takes part in this task, and need not be looked at."""
         if not self._all_take_part():
             return {}
         requests: dict[str, Request] = {}
+        reader = Reader(entry)
         hosts, everyone = variables["ansible_play_batch"], variables["ansible_play_hosts_all"]
         manager, inventory = variables["hostvars"]._variable_manager, variables["hostvars"]._inventory
         for name in hosts:
             host = inventory.get_host(name)
             own = manager.get_vars(play=self._task.play, host=host, task=self._task, _hosts=hosts, _hosts_all=everyone)
             try:
-                request = self._request(entry, own)
+                request = self._request(reader, own)
             except Exception:  # noqa: S112  whatever a template raises; in the host's own task it will be said
                 continue
             if not self._to_be_looked_at(request, own, own.get("ansible_connection") or self._task.connection):
@@ -104,7 +113,7 @@ class ActionModule(LookingAction):
         for environment in self._task.environment or ():
             os.environ.update({key: str(value) for key, value in (self._templar.template(environment) or {}).items()})
         try:
-            request = self._request(entry, variables)
+            request = self._request(Reader(entry), variables)
             name = request.wanted.server_name
             return self._work(entry, request, variables)
         except IntrusionResponseError as error:
@@ -139,17 +148,15 @@ class ActionModule(LookingAction):
         changed = {"changed": part["changed"] or rest["changed"], "agent": agent, "agent_changed": part["agent_changed"]}
         return {**rest, **changed, "unseen": unseen, "warnings": part["warnings"] + rest["warnings"], "diff": _both(part, rest)}
 
-    def _request(self, entry: str, variables: dict[str, Any]) -> Request:
+    def _request(self, reader: Reader, variables: dict[str, Any]) -> Request:
         """Return what a host's variables ask for; raises InvalidInput, and whatever a template raises."""
         templar = Templar(self._loader, variables=variables)
-        given = {name.removeprefix(PREFIX): variables[name] for name in VARIABLES if name in variables}
+        given = {name.removeprefix(PREFIX): _filled(variables[name], templar) for name in VARIABLES if name in variables}
+        given["server_name"] = given.get("server_name") or variables["inventory_hostname"]
         defaults: dict[str, Any] = {}
         for one in self._task.module_defaults or ():
             defaults.update(one)
-        values = templar.template({"given": given, "group": defaults.get(GROUP) or {}, "own": defaults.get(MODULE) or {}})
-        given = values["given"]
-        given["server_name"] = given.get("server_name") or variables["inventory_hostname"]
-        return read_request(given, entry, {**values["group"], **values["own"]})
+        return reader.read(given, {**_filled(defaults.get(GROUP) or {}, templar), **_filled(defaults.get(MODULE) or {}, templar)})
 
     def _to_be_looked_at(self, request: Request, variables: Mapping[str, Any], connection: str) -> bool:
         """Whether the host is to tell of its agent. A connection that is local for this play only leads to the controller."""
@@ -162,6 +169,20 @@ class ActionModule(LookingAction):
     def _carry_out(self, entry: str, requests: Mapping[str, Request]) -> dict[str, dict[str, Any]]:
         progress = Progress(self._task.get_name())
         return carry_out(requests, reading=entry == "report", check_mode=self._task.check_mode, progress=progress)
+
+
+def _filled(value: Any, templar: Templar) -> Any:
+    """Return a variable with its templates filled in, of which most have none."""
+    return value if _is_plain(value) else templar.template(value)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is the same when it has been through the templating: no braces, and nothing that is vaulted."""
+    if isinstance(value, Mapping):
+        return all(_is_plain(member) for member in value.values())
+    if isinstance(value, list):
+        return all(_is_plain(member) for member in value)
+    return "{" not in value if isinstance(value, str) else value is None or isinstance(value, (bool, int, float))
 
 
 def _both(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def protect_summary(
     hostvars: Mapping[str, Any], batch: list[str], out: list[str], check_mode: bool = False, entry: str = "main"
 ) -> list[str]:
     """Return the lines; the servers come in the order of batch, then of out."""
-    told = {host: hostvars[host].get("protect_result") or {} for host in dict.fromkeys([*batch, *out])}
+    told = {host: _told(hostvars, host) or {} for host in dict.fromkeys([*batch, *out])}
     run = max((one.get("run", 0) for one in told.values()), default=0)
     if any(told[host].get("run", 0) < run for host in batch):
         return []
@@ -98,6 +98,12 @@ def protect_summary(
     if failed:
         lines.append(f"Failed ({len(failed)})")
     return lines + [f"{clean(one['server_name'])}: {clean(one['code'])}: {clean(one['reason'])}" for one in failed]
+
+
+def _told(hostvars: Mapping[str, Any], host: str) -> Any:
+    """Return what the role registered for a host; from where Ansible keeps it, since it puts all other variables together for hostvars."""
+    kept = getattr(getattr(hostvars, "_variable_manager", None), "_nonpersistent_fact_cache", None)
+    return (hostvars[host] if kept is None else kept.get(host, {})).get("protect_result")
 
 
 def _where(destinations: list[Mapping[str, Any]]) -> str:

@@ -19,7 +19,7 @@ from ..module_utils._core.call import Call
 from ..module_utils._core.each import Progress
 from ..module_utils._core.errors import IntrusionResponseError, InvalidInput
 from ..module_utils._core.module import masked, validated
-from ..module_utils._core.options import IPS_CONNECTION, integer_between
+from ..module_utils._core.options import IPS_CONNECTION, integer_between, path_name
 from ..module_utils._core.text import clean
 from ..module_utils._core.wire import REQUESTS_IMPORT_ERROR
 from ..module_utils._ips import fleet
@@ -79,11 +79,35 @@ class Request:
         left_out = {name: None for name in ("agent", "destinations") if name not in manage}
         return replace(self, wanted=replace(self.wanted, **left_out))  # type: ignore[arg-type]
 
+    def named(self, server_name: str) -> Request:
+        """Return the same for another server."""
+        wanted = replace(self.wanted, server_name=server_name)
+        for part in ("agent", "destinations"):
+            if getattr(wanted, part) is not None:
+                wanted = replace(wanted, **{part: replace(getattr(wanted, part), server_name=server_name)})
+        return replace(self, wanted=wanted)
+
     def knowing(self, installed: Optional[bool]) -> Request:
         """Return the same with what was seen on the host."""
         if self.wanted.agent is None:
             return self
         return replace(self, wanted=replace(self.wanted, agent=replace(self.wanted.agent, installed=installed)))
+
+
+class Reader:
+    """Reads requests; those of servers that differ in their names only are validated once."""
+
+    def __init__(self, entry: str) -> None:
+        self._entry = entry
+        self._seen: dict[str, Request] = {}
+
+    def read(self, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> Request:
+        """Return what read_request() does, and raise what it raises."""
+        rest = {name: value for name, value in values.items() if name != "server_name"}
+        key = json.dumps([rest, defaults], sort_keys=True, default=repr)
+        if key not in self._seen:
+            self._seen[key] = read_request(values, self._entry, defaults)
+        return self._seen[key].named(path_name("server_name", str(values["server_name"])))
 
 
 def read_request(values: Mapping[str, Any], entry: str, defaults: Mapping[str, Any]) -> Request:
@@ -137,8 +161,9 @@ def read_request(values: Mapping[str, Any], entry: str, defaults: Mapping[str, A
 
 def truth(name: str, given: Mapping[str, Any], default: bool) -> bool:
     """Return a variable as a truth value; raises InvalidInput."""
+    value = given.get(name)
     try:
-        return bool(boolean(given.get(name, default)))
+        return default if value is None or value == "" else bool(boolean(value))
     except TypeError:
         raise InvalidInput(f"{PREFIX}{name} must be true or false; got {clean(given[name], 80)!r}.") from None
 
