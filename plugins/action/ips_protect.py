@@ -14,9 +14,11 @@ import os
 from collections.abc import Mapping
 from typing import Any, Optional
 
+from ansible.errors import AnsibleError
 from ansible.playbook.block import Block
 from ansible.playbook.handler import Handler
 from ansible.playbook.task_include import TaskInclude
+from ansible.plugins.loader import connection_loader
 from ansible.template import Templar
 
 from ..module_utils._core.errors import IntrusionResponseError, InvalidInput
@@ -30,6 +32,7 @@ from ..plugin_utils._protect import GROUP, MODULE, PREFIX, VARIABLES, Reader, Re
 prepare(ips_servers.ARGUMENT_SPEC)
 #: Strategies that keep all hosts at the same task, and run a task with run_once for one of them.
 TOGETHER = {"linear", "debug", "mitogen_linear"}
+CONNECTED_BY = ("ansible_connection", "ansible_host", "ansible_port", "ansible_user")
 LOCAL = ("local", "ansible.builtin.local")
 #: Where the role says which of its entry points this is, and keeps what was done for all.
 ENTRY = "__protect_entry"
@@ -79,11 +82,21 @@ class ActionModule(LookingAction):
             own = manager.get_vars(play=self._task.play, host=host, task=self._task, _hosts=hosts, _hosts_all=everyone)
             try:
                 request = self._request(reader, own)
+                connection = self._connection_of(own)
             except Exception:  # noqa: S112  whatever a template raises; in the host's own task it will be said
                 continue
-            if not self._to_be_looked_at(request, own, own.get("ansible_connection") or self._task.connection):
+            if not self._to_be_looked_at(request, own, connection):
                 requests[name] = request
         return self._carry_out(entry, requests)
+
+    def _connection_of(self, variables: dict[str, Any]) -> str:
+        """Return a host's connection plugin; raises whatever its own task, which has that connection, would fail with at once."""
+        templar = Templar(self._loader, variables=variables)
+        given = {name: _filled(variables.get(name), templar) for name in CONNECTED_BY}
+        connection = str(given["ansible_connection"] or self._task.connection or "ssh")
+        if not connection_loader.has_plugin(connection):
+            raise AnsibleError(f"There is no connection plugin {clean(connection)}.")
+        return connection
 
     def _all_take_part(self) -> bool:
         """Whether every host of the play that is left comes to this task, at this time and under the same conditions."""

@@ -74,9 +74,9 @@ def protect_summary(
     """Return the lines; the servers come in the order of batch, then of out."""
     told = {host: _told(hostvars, host) or {} for host in dict.fromkeys([*batch, *out])}
     run = max((one.get("run", 0) for one in told.values()), default=0)
-    if any(told[host].get("run", 0) < run for host in batch):
+    if any(told[host].get("run", 0) < run and not told[host].get("skipped") for host in batch):
         return []
-    results = [one for one in told.values() if one]
+    results = [one if "run" in one else _failed(host, one) for host, one in told.items() if one and not one.get("skipped")]
     failed = [one for one in results if one["code"]]
     groups = {
         "Agent changed": [one for one in results if one["agent_changed"]],
@@ -104,6 +104,15 @@ def _told(hostvars: Mapping[str, Any], host: str) -> Any:
     """Return what the role registered for a host; from where Ansible keeps it, since it puts all other variables together for hostvars."""
     kept = getattr(getattr(hostvars, "_variable_manager", None), "_nonpersistent_fact_cache", None)
     return (hostvars[host] if kept is None else kept.get(host, {})).get("protect_result")
+
+
+def _failed(host: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the result of a host whose task did not begin, because its connection cannot be set up."""
+    reason = str(result.get("msg") or "No reason was given.").splitlines()[0]
+    return {
+        "server_name": host, "agent": None, "agent_changed": False, "unseen": False, "destinations": None, "destinations_changed": False,
+        "reason": reason, "code": "host",
+    }  # fmt: skip
 
 
 def _where(destinations: list[Mapping[str, Any]]) -> str:

@@ -45,6 +45,13 @@ def test_nothing_while_somebody_is_under_way(apply):
     assert apply({"A": facts("A", run=2), "B": facts("B")}, ["A", "B"], []) == [], "in the second run of the role"
 
 
+def test_hosts_whose_task_did_not_begin(apply):
+    broken = {"protect_result": {"failed": True, "msg": "Task failed: 'nowhere' is undefined\nmore"}}
+    assert apply({"A": facts("A"), "B": broken}, ["A"], ["B"])[-2:] == ["Failed (1)", "B: host: Task failed: 'nowhere' is undefined"]
+    skipped = {"protect_result": {"skipped": True, "changed": False}}
+    assert apply({"A": facts("A"), "B": skipped}, ["A", "B"], []) == ["Agent changed (1): A", "Destinations unchanged (1): A"]
+
+
 def test_where_the_events_go(apply):
     mail = [{"type": "email", "email_address": "a@example.com"}, {"type": "webhook", "url": "https://x.example/********#1"}]
     unread = facts("C", agent=None, agent_changed=False, destinations=None, reason="no", code="not_permitted")
