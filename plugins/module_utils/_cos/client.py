@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Callable, Optional
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from .._core.call import Call
 from .._core.each import Progress, each, say_nothing
@@ -139,4 +139,4 @@ class CosClient:
 
 
 def _encode(fields: Mapping[str, str]) -> str:
-    return urlencode(fields, quote_via=quote, safe="")
+    return "&".join(f"{name}={quote(value, safe='')}" for name, value in fields.items())

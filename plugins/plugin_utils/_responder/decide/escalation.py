@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -61,12 +62,18 @@ class Escalation:
         settings = self.settings
         if not self._ledger.enabled or all(multiplier == 1 for multiplier in settings.multipliers):
             return settings.ttl(ttl, 0)
-        with self._lock:
-            now = time.monotonic()
-            offences, asked = self._offences.get(address, (0, None))
-            if asked is None or now - asked >= KEPT:
-                if len(self._offences) >= MOST:
-                    self._offences.clear()
-                offences = self._ledger.offences(address, time.time() - settings.memory, event_id)
-                self._offences[address] = (offences, now)
+        offences = self._known(address)
+        if offences is None:
+            with self._lock:
+                offences = self._known(address)
+                if offences is None:
+                    if len(self._offences) >= MOST:
+                        self._offences.clear()
+                    offences = self._ledger.offences(address, time.time() - settings.memory, event_id)
+                    self._offences[address] = (offences, time.monotonic())
         return settings.ttl(ttl, offences)
+
+    def _known(self, address: str) -> Optional[int]:
+        """Return the number of offences where it was asked for a moment ago."""
+        offences, asked = self._offences.get(address, (0, -math.inf))
+        return offences if time.monotonic() - asked < KEPT else None
