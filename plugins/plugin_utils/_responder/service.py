@@ -92,8 +92,7 @@ async def _serve(settings: Configuration, path: str) -> None:
     check(settings)
     stop, reload = asyncio.Event(), asyncio.Event()
     for number, event in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, reload)):
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-            loop.add_signal_handler(number, event.set)
+        loop.add_signal_handler(number, event.set)
     lines = Lines(sys.stdout.fileno())
     try:
         async with App(settings, lines.emit, lambda: lines.healthy) as app:

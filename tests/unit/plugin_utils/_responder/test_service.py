@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,10 +46,11 @@ def emulator(shared: Handle) -> Handle:
     return shared
 
 
-def service(*arguments: str, **environ: str) -> subprocess.Popen[str]:
+def service(*arguments: str, ignoring_hangups: bool = False, **environ: str) -> subprocess.Popen[str]:
+    """Start the service; ignoring hangups as below nohup, where a terminal that closes must not end it."""
     return subprocess.Popen(
-        [sys.executable, str(SOURCE), *arguments], env={**os.environ, **environ}, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        [*(["nohup"] if ignoring_hangups else []), sys.executable, str(SOURCE), *arguments], env={**os.environ, **environ}, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 
@@ -164,7 +166,7 @@ class Service:
 
     @contextmanager
     def __call__(self) -> Iterator[subprocess.Popen[str]]:
-        process = service("--config", str(self.config))
+        process = service("--config", str(self.config), ignoring_hangups=True)
         try:
             assert process.stdout is not None
             assert json.loads(process.stdout.readline())["type"] == "started"
@@ -174,10 +176,16 @@ class Service:
             process.communicate(timeout=30)
 
     def said(self, process: subprocess.Popen[str], text: str) -> str:
+        """Return the line of its log that holds a text, once it comes."""
         assert process.stderr is not None
-        while text not in (line := process.stderr.readline()):
-            assert line, "the service ended"
-        return line
+        patience = threading.Timer(30, process.kill)
+        patience.start()
+        try:
+            while text not in (line := process.stderr.readline()):
+                assert line, f"the service never said {text}"
+            return line
+        finally:
+            patience.cancel()
 
 
 def test_the_version() -> None:
