@@ -111,7 +111,6 @@ class App:
         stack.push_async_callback(asyncio.to_thread, self._inbox.close)
         await stack.enter_async_context(self._output)
         if settings.respond is not None:
-            self._metrics.dry_run.set(int(settings.respond.dry_run))
             self._responder = await asyncio.to_thread(
                 Responder, settings.respond, settings.relays, self._inbox, self._metrics, self._emit
             )
@@ -136,7 +135,7 @@ class App:
         wanted = settings or MonitorSettings()
         if not wanted.enabled:
             return
-        monitor = Monitor(wanted, self._metrics, self.health, self.status)
+        monitor = Monitor(wanted, self._metrics, self.status)
         try:
             self.addresses["monitor"] = await monitor.start()
         except CannotListen as error:
@@ -228,27 +227,18 @@ class App:
         if count:
             LOG.info("Went on with %s events of the last run.", count)
 
-    def health(self) -> tuple[bool, dict[str, Any]]:
-        """Return whether all is well, and what is not."""
-        output = {"healthy": self._is_written(), "lost": self._output.lost}
-        self._metrics.lost.labels("output").set(self._output.lost)
-        details: dict[str, Any] = {"recording": self._inbox.healthy, "output": output, "time": time.time()}
-        healthy = self._inbox.healthy and self._is_written()
-        if self._responder is None:
-            return healthy, details
-        return healthy and self._responder.is_able, {**details, **self._responder.health()}
-
     def status(self) -> dict[str, Any]:
-        """Return what runs, since when, its health, its limits and the last verdicts."""
-        healthy, details = self.health()
-        more = {} if self._responder is None else self._responder.status()
+        """Return what runs, since when, whether all is well, what is not, the limits and the last verdicts."""
+        responder = self._responder
         return {
             "version": VERSION,
             "since": self._since,
+            "time": time.time(),
             "address": list(self.addresses.get("webhook", ())),
-            "healthy": healthy,
-            **details,
-            **more,
+            "healthy": self._inbox.healthy and self._is_written() and (responder is None or responder.is_able),
+            "recording": self._inbox.healthy,
+            "output": {"healthy": self._is_written(), "lost": self._output.lost},
+            **({} if responder is None else responder.status()),
             "verdicts": [
                 {
                     "at": event["intrusion"]["received_at"], "verdict": event["verdict"], "attacker": event["attacker"],

@@ -9,7 +9,7 @@ import logging
 import math
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any, Optional
@@ -31,8 +31,8 @@ else:
 
 LOG = logging.getLogger("intrusion.response")
 
-#: Returns whether the responder is well, and details.
-Health = Callable[[], tuple[bool, dict[str, Any]]]
+#: Returns whether the responder is well ("healthy"), and what there is to say about it.
+Status = Callable[[], dict[str, Any]]
 
 #: Why requests are refused: the values of the label `reason`, and what the log says.
 REASONS = {
@@ -78,20 +78,18 @@ class Metrics:
         self.repeated = make("Counter", "events_repeated", "Events that were acknowledged, but recorded before.")
         self._refused = make("Counter", "events_refused", "Requests and connections that were refused.", ("reason",))
         self.verdicts = make("Counter", "verdicts", "Events by their verdict.", ("verdict",))
-        self.queue = make("Gauge", "queue", "Events that wait for their verdict.")
-        self.limited_events = make("Gauge", "limited_events", "Events that wait until the limits allow more blocks.")
         self.latency = make("Histogram", "latency_seconds", "From the event to the firewall's answer.", buckets=BUCKETS)
-        self.firewall = make("Gauge", "firewall_up", "Whether the firewall answered last time.", ("firewall",))
         self.ledger_errors = make("Counter", "ledger_errors", "Times that the ledger could not be written.")
-        self.lost = make("Gauge", "lost", "Verdicts and records that could not be handed on or written.", ("what",))
-        self.limited = make("Gauge", "limited", "Whether the limits keep new addresses from being blocked.")
-        self.dry_run = make("Gauge", "dry_run", "Whether nothing is written to the firewalls.")
+        self._queue = make("Gauge", "queue", "Events that wait for their verdict.")
+        self._limited_events = make("Gauge", "limited_events", "Events that wait until the limits allow more blocks.")
+        self._firewall = make("Gauge", "firewall_up", "Whether the firewall answered last time.", ("firewall",))
+        self._lost = make("Gauge", "lost", "Verdicts and records that could not be handed on or written.", ("what",))
+        self._limited = make("Gauge", "limited", "Whether the limits keep new addresses from being blocked.")
+        self._dry_run = make("Gauge", "dry_run", "Whether nothing is written to the firewalls.")
         for reason in REASONS:
             self._refused.labels(reason)
         for verdict in VERDICTS:
             self.verdicts.labels(verdict)
-        for what in ("output", "ledger"):
-            self.lost.labels(what).set(0)
 
     def refused(self, reason: str, peer: Optional[str]) -> None:
         """Count a refusal, for one of REASONS, and say so now and then."""
@@ -105,45 +103,41 @@ class Metrics:
         more = f" (and {unsaid} more since the last such message)" if unsaid else ""
         LOG.warning("Refused a request or connection from %s: %s%s.", peer or "somebody", REASONS[reason], more)
 
-    def render(self) -> Optional[bytes]:
-        """Return all of it in the text format of Prometheus, None where nothing is counted."""
-        return None if self._registry is None else prometheus_client.generate_latest(self._registry)
+    def render(self, status: Mapping[str, Any]) -> Optional[bytes]:
+        """Return all of it, with what the status says now, in the text format of Prometheus; None where nothing is counted."""
+        if self._registry is None:
+            return None
+        self._queue.set(status.get("waiting", 0))
+        self._limited_events.set(status.get("limited_events", 0))
+        self._limited.set(bool(status.get("limited")))
+        self._dry_run.set(bool(status.get("dry_run")))
+        for name, state in status.get("firewalls", {}).items():
+            self._firewall.labels(name).set(state == "up")
+        for what in ("output", "ledger"):
+            self._lost.labels(what).set(status.get(what, {}).get("lost", 0))
+        return prometheus_client.generate_latest(self._registry)
 
 
 class _Nothing:
     """Stands in for every metric when nothing is counted."""
 
-    def labels(self, *_values: str) -> _Nothing:
-        return self
-
-    def inc(self) -> None:
-        """Do nothing."""
-
-    def set(self, value: float) -> None:
-        """Do nothing."""
-
-    def observe(self, value: float) -> None:
-        """Do nothing."""
+    def __getattr__(self, _name: str) -> Callable[..., _Nothing]:
+        return lambda *_values: self
 
 
 class Monitor:
-    """Serves GET /healthz (200 or 503, JSON), /status (JSON) and /metrics, to whoever asks for it by its own name or an address.
-
-    Args:
-        health: for /healthz.
-        status: returns what runs, for /status.
+    """Serves GET /status, /healthz (the same, but 503 when not all is well) and /metrics, to whoever asks by its own name or an address.
 
     Raises:
         InvalidInput: aiohttp is not there.
         CannotListen: (at the start) the address cannot be had.
     """
 
-    def __init__(self, settings: MonitorSettings, metrics: Metrics, health: Health, status: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, settings: MonitorSettings, metrics: Metrics, status: Status) -> None:
         if not HAS_AIOHTTP:
             raise InvalidInput("The monitor needs the Python package aiohttp.")
         self._settings = settings
         self._metrics = metrics
-        self._health = health
         self._status = status
         self._listener = Listener("The monitor", BOUNDS, self._handle, metrics.refused)
         self._names = {"localhost", settings.host.lower(), socket.gethostname().lower(), *(name.lower() for name in settings.names)}
@@ -174,13 +168,11 @@ class Monitor:
             return web.Response(status=421, text="The monitor answers for its own names only; see monitor.names.\n")
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, headers={"Allow": "GET"})
-        if request.path == "/healthz":
-            healthy, details = self._health()
-            return web.json_response({"healthy": healthy, **details}, status=200 if healthy else 503)
-        if request.path == "/status":
-            return web.json_response(self._status())
+        status = self._status()
+        if request.path in ("/healthz", "/status"):
+            return web.json_response(status, status=200 if status["healthy"] or request.path == "/status" else 503)
         if request.path == "/metrics":
-            body = self._metrics.render()
+            body = self._metrics.render(status)
             if body is None:
                 return web.Response(status=501, text="Metrics need the Python package prometheus_client.\n")
             return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})

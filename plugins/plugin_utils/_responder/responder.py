@@ -13,6 +13,7 @@ import asyncio
 import itertools
 import json
 import logging
+import math
 import time
 from collections import OrderedDict, deque
 from contextlib import suppress
@@ -30,8 +31,8 @@ from .decide.escalation import Escalation
 from .decide.limits import WINDOW, Limits
 from .decide.policy import entry_description
 from .firewall.dry_run import DryRun
-from .firewall.messages import Outcome, Report, Wish
-from .firewall.worker import Worker
+from .firewall.reconcile import Wish
+from .firewall.worker import Outcome, Report, Worker
 from .inbox import Inbox, Stored
 from .ledger import LedgerWriter
 from .monitor import Metrics
@@ -50,6 +51,8 @@ MOST_LIMITED, RETRIED = 10_000, 100
 PATIENCE = 5.0
 #: Seconds for the workers to end.
 STOPPING = 5.0
+#: Seconds until the addresses of this machine are looked at again.
+OWN_PAUSE = 60.0
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -87,15 +90,13 @@ class Responder:
         self._outcomes: deque[tuple[str, Outcome]] = deque()
         self._is_draining = False
         self._health: dict[str, Report] = {}
-        self._protected: dict[str, tuple[frozenset[IPv4Address], frozenset[IPv4Address]]] = {}
-        try:
-            self._own = own_addresses()
-        except OSError as error:
-            self._own = frozenset()
-            LOG.warning("The addresses of this machine cannot be told (%s), and so are not protected.", error)
-        self.guard = self._make_guard()
+        self._addresses_of: dict[str, frozenset[IPv4Address]] = {}
+        self._own: frozenset[IPv4Address] = frozenset()
+        self._looked_at = -math.inf
+        self._workers: list[Worker] = []
+        self._look_at_own()
         self._ticker: Optional[asyncio.TimerHandle] = None
-        self._workers = self._make_workers(self._remember())
+        self._workers.extend(self._make_workers(self._remember()))
 
     def _warn(self, message: str) -> None:
         """Say and count what is wrong with the ledger."""
@@ -121,23 +122,23 @@ class Responder:
     def _make_workers(self, known: dict[str, frozenset[str]]) -> list[Worker]:
         workers = []
         for firewall in self._respond.firewalls:
-            client = CosClient.from_call(firewall.call(self._respond.dry_run))
+            kind = DryRun if self._respond.dry_run else CosClient
             worker = Worker(
-                firewall.name or "", firewall.address, DryRun(client) if self._respond.dry_run else client, policy=self._respond.policy,
+                firewall.name or "", firewall.address, kind.from_call(firewall.call(self._respond.dry_run)), policy=self._respond.policy,
                 guard=self.guard, escalation=self._escalation, ledger=self.records, instance=self._inbox.instance,
                 known=known.get(firewall.address, frozenset()), tell=self._told,
             )  # fmt: skip
-            self._metrics.firewall.labels(worker.name).set(0)
             workers.append(worker)
         return workers
 
-    def _make_guard(self) -> Guard:
-        found = list(self._protected.values())
-        return Guard(
-            self._respond.networks | {IPv4Network(address) for address in self._relays},
-            frozenset[IPv4Address]().union(*(theirs for theirs, _own in found)),
-            self._own.union(*(own for _theirs, own in found)),
-        )
+    def _look_at_own(self) -> None:
+        """Protect the addresses that this machine has now; those of before stay protected where that cannot be told."""
+        self._looked_at = time.monotonic()
+        try:
+            self._own = own_addresses()
+        except OSError as error:
+            LOG.warning("The addresses of this machine cannot be told (%s), and so are not protected.", error)
+        self._spread()
 
     @property
     def waiting(self) -> int:
@@ -175,7 +176,9 @@ class Responder:
         self._spread()
 
     def _spread(self) -> None:
-        self.guard = self._make_guard()
+        firewalls = frozenset[IPv4Address]().union(*self._addresses_of.values())
+        never = self._respond.networks | {IPv4Network(address) for address in self._relays}
+        self.guard = Guard(never, firewalls, self._own)
         for worker in self._workers:
             worker.policy, worker.guard = self._respond.policy, self.guard
 
@@ -251,23 +254,20 @@ class Responder:
             del self._limited[pending.address]
             self._wish(pending, Event.from_json(pending.event))
 
-    def health(self) -> dict[str, Any]:
-        """Return the state of every firewall, and how much waits."""
+    def status(self) -> dict[str, Any]:
+        """Return the state of every firewall, how much waits, and the limits with how much of them is used."""
+        limits = self._respond.limits
         return {
             "firewalls": {name: self._code(name) or "up" for name in self._names},
             "writes": {name: report.writes for name, report in self._health.items()},
             "ledger": {"healthy": self.records.healthy, "lost": self.records.lost},
             "waiting": len(self._waiting),
             "addresses_waiting": {worker.name: len(worker) for worker in self._workers},
+            "limits": {name: {"in_use": used, "of": getattr(limits, name)} for name, used in self._limits.in_use.items()},
             "limited": self._limits.reached,
             "limited_events": len(self._limited),
             "dry_run": self._respond.dry_run,
         }
-
-    def status(self) -> dict[str, Any]:
-        """Return the limits and how much of them is used."""
-        limits = self._respond.limits
-        return {"limits": {name: {"in_use": used, "of": getattr(limits, name)} for name, used in self._limits.in_use.items()}}
 
     @property
     def is_able(self) -> bool:
@@ -277,7 +277,7 @@ class Responder:
     def _code(self, name: str) -> Optional[str]:
         """Return why a firewall does not answer; one that is busy with a request for too long counts as down."""
         number = self._names.index(name)
-        if self._workers[number].busy > self._respond.firewalls[number].timeout + PATIENCE:
+        if self._workers[number].link.busy > self._respond.firewalls[number].timeout + PATIENCE:
             return "timeout_unknown"
         return self._health[name].code if name in self._health else "unknown"
 
@@ -306,24 +306,25 @@ class Responder:
             self._health[name] = report
             if len(self._health) == len(self._workers):
                 self._all_seen.set()
-        self._metrics.firewall.labels(name).set(int(report.code is None))
-        if report.blocked is not None:
-            self._limits.listed(*report.blocked)
-        if report.protected is not None and report.protected != self._protected.get(name):
-            self._protected[name] = report.protected
+        listed = report.listed
+        if listed is None:
+            return
+        self._limits.listed(listed.hosts, listed.marked, listed.gone, listed.unmarked)
+        if listed.standing:
+            self.records.complete(listed.standing)
+        if listed.own != self._addresses_of.get(name):
+            self._addresses_of[name] = listed.own
             self._spread()
-        if report.found:
-            self.records.complete(report.found)
 
     def _settle(self, firewall: str, outcome: Outcome) -> None:
         """Take what became of an address on a firewall."""
-        if outcome.records:
-            self.records.put(outcome.records)
+        if outcome.record is not None:
+            self.records.put((outcome.record,))
         cases = [one for one in self._addresses.get(outcome.address, ()) if 0 < one.open.get(firewall, 0) <= outcome.number]
-        lead = next((one for one in cases if one.id == outcome.lead), cases[0] if outcome.wrote and cases else None)
-        for pending in cases:
+        for number, pending in enumerate(cases):
             result = outcome.result
-            if pending is not lead and result.result in (BLOCKED, RENEWED):
+            is_lead = number == 0 if outcome.lead is None else pending.id == outcome.lead
+            if not is_lead and result.result in (BLOCKED, RENEWED):
                 result = result._replace(result=ALREADY_BLOCKED)
             before = pending.results.get(firewall)
             if before is not None and before.result in DONE and result.result in DONE:  # the listing confirms the answer
@@ -373,7 +374,6 @@ class Responder:
         change = self._limits.change(time.monotonic())
         if change is not None:
             LOG.warning("The limit %s (%s) is %s.", change["limit"], change["value"], change["state"])
-            self._metrics.limited.set(int(bool(self._limits.reached)))
             self._emit(change)
 
     def _tick(self) -> None:
@@ -385,13 +385,10 @@ class Responder:
             self._tell(pending)
             if self._addresses[pending.address][-1] is not pending:
                 self._close(pending)  # a newer one stands for the address
+        if now - self._looked_at >= OWN_PAUSE:
+            self._look_at_own()
         self._tell_limit()
         self._retry_limited()
-        self._metrics.queue.set(len(self._waiting))
-        self._metrics.limited_events.set(len(self._limited))
-        self._metrics.lost.labels("ledger").set(self.records.lost)
-        for name in self._names:
-            self._metrics.firewall.labels(name).set(int(self._code(name) is None))
         self._ticker = self._loop.call_later(TICK, self._tick)
 
 

@@ -62,18 +62,11 @@ class Escalation:
         settings = self.settings
         if not self._ledger.enabled or all(multiplier == 1 for multiplier in settings.multipliers):
             return settings.ttl(ttl, 0)
-        offences = self._known(address)
-        if offences is None:
-            with self._lock:
-                offences = self._known(address)
-                if offences is None:
-                    if len(self._offences) >= MOST:
-                        self._offences.clear()
-                    offences = self._ledger.offences(address, time.time() - settings.memory, event_id)
-                    self._offences[address] = (offences, time.monotonic())
+        with self._lock:
+            offences, asked = self._offences.get(address, (0, -math.inf))
+            if time.monotonic() - asked >= KEPT:
+                if len(self._offences) >= MOST:
+                    self._offences.clear()
+                offences = self._ledger.offences(address, time.time() - settings.memory, event_id)
+                self._offences[address] = offences, time.monotonic()
         return settings.ttl(ttl, offences)
-
-    def _known(self, address: str) -> Optional[int]:
-        """Return the number of offences where it was asked for a moment ago."""
-        offences, asked = self._offences.get(address, (0, -math.inf))
-        return offences if time.monotonic() - asked < KEPT else None

@@ -6,28 +6,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any, Callable, Union
+from collections.abc import Mapping
+from typing import Any
 
-from ....module_utils._core.http import Endpoint
 from ....module_utils._cos.client import CosClient
 
 
-class DryRun:
-    """Stands in for a client, whose transport refuses to write anyway."""
+class DryRun(CosClient):
+    """A client that only imagines its writes, which its transport would refuse anyway."""
 
-    def __init__(self, client: CosClient) -> None:
-        self._client = client
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
         self._imagined: dict[tuple[str, str], tuple[dict[str, Any], float]] = {}
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """Where the firewall is."""
-        return self._client.endpoint
 
     def blacklist(self) -> dict[str, Any]:
         """Return the answer that lists the whole blacklist, as it would be."""
-        answer, now = self._client.blacklist(), time.time()
+        answer, now = super().blacklist(), time.time()
         self._imagined = {key: found for key, found in self._imagined.copy().items() if found[1] > now}
         entries = [{**entry, "ttl": int(end - now), "alert_type": "REST"} for entry, end in self._imagined.values()]
         count = answer.get("blacklist_count")
@@ -46,17 +40,3 @@ class DryRun:
     def remove(self, fields: Mapping[str, str]) -> None:
         """Imagine that an entry is gone."""
         self._imagined.pop((fields["host"], fields.get("service", "")), None)
-
-    def each(self, function: Callable[[Any], None], items: Iterable[Any]) -> None:
-        """Call function for every item."""
-        for item in items:
-            function(item)
-
-    def __enter__(self) -> DryRun:
-        return self
-
-    def __exit__(self, *_unused: object) -> None:
-        self._client.__exit__(None, None, None)
-
-
-Client = Union[CosClient, DryRun]

@@ -12,111 +12,138 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any, NamedTuple, Optional
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from typing import Any, NamedTuple, Optional, Union
 
 from ....module_utils._core.errors import IntrusionResponseError, NotAttempted, NotListedAfterWrite, Rejected, StoredDifferently
 from ....module_utils._core.options import LONGEST_TTL
-from ....module_utils._cos.blacklist import Entry
+from ....module_utils._cos.blacklist import Entry, Listing
 from ....module_utils._cos.change import Change
 from ....module_utils._cos.wanted import TTL_TOLERANCE, Wanted
 from ..decide.policy import Policy
-from .listing import BEFORE_WRITING, BELIEVED, View
-from .messages import Wish
 
 #: Seconds until a target is tried again that could not be written, doubled each time.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
+#: Oldest listing, in seconds, by which an address is believed to be blocked, and after which a write may go out.
+BELIEVED, BEFORE_WRITING = 1.0, 2.0
 
 
-class Target:
-    """An address that should be on the blacklist until a time, and why.
+class Wish(NamedTuple):
+    """What the event loop asks for: an address to block for the sake of an event.
 
     Attributes:
-        number: of the latest wish that it stands for.
+        number: grows with every wish, so that what is answered is clear.
+        received: epoch time of the event.
+    """
+
+    number: int
+    address: str
+    event: str
+    event_rule: Optional[str]
+    received: float
+    rule_name: str
+    description: str
+
+
+@dataclass(eq=False)
+class Target:
+    """An address that should be on the blacklist until a time, and why. Times are monotonic where nothing else is said.
+
+    Attributes:
         lead: the wish whose texts the entry bears, or will bear.
+        number: of the latest wish that it stands for.
+        received: epoch time of the latest event.
         until: epoch time until which it is to be blocked.
         longest: seconds for which a block is made at most, however the clock jumps.
-        received: epoch time of the latest event.
-        not_before: monotonic time before which nothing is sent.
+        not_before: before which nothing is sent.
         change: the write that was sent last, None before the first one.
-        sent: monotonic time at which that began.
-        ended: monotonic time at which it was answered or given up; a listing must have been begun later to tell of it.
+        sent: when that began.
+        ended: when it was answered or given up; a listing must have been begun later to tell of it.
         answered: epoch time at which the firewall accepted it.
         accepted: whether the answer is good enough for a verdict.
+        failure: why the latest attempt was in vain.
         tries: how often it was sent in vain.
         replaces: whether the entry that is listed has to be removed first.
         bare: whether to write it without the texts of the event, which the firewall may have rejected.
     """
 
-    __slots__ = (
-        "accepted",
-        "address",
-        "answered",
-        "bare",
-        "change",
-        "ended",
-        "failure",
-        "lead",
-        "longest",
-        "not_before",
-        "number",
-        "received",
-        "replaces",
-        "sent",
-        "tries",
-        "until",
-    )  # fmt: skip
-
-    def __init__(self, wish: Wish, ttl: int) -> None:
-        self.address = wish.address
-        self.lead = wish
-        self.number, self.received = wish.number, wish.received
-        self.until = 0.0
-        self.longest = 0
-        self.not_before = -math.inf
-        self.change: Optional[Change] = None
-        self.sent = self.ended = -math.inf
-        self.answered: Optional[float] = None
-        self.accepted = False
-        self.failure: Optional[IntrusionResponseError] = None
-        self.tries = 0
-        self.replaces = False
-        self.bare = False
-        self.add(wish, ttl)
+    lead: Wish
+    number: int = 0
+    received: float = 0.0
+    until: float = 0.0
+    longest: int = 0
+    not_before: float = -math.inf
+    change: Optional[Change] = None
+    sent: float = -math.inf
+    ended: float = -math.inf
+    answered: Optional[float] = None
+    accepted: bool = False
+    failure: Optional[IntrusionResponseError] = None
+    tries: int = 0
+    replaces: bool = False
+    bare: bool = False
 
     def add(self, wish: Wish, ttl: int) -> None:
-        """Stand for another wish, too."""
+        """Stand for a wish, whose block lasts for so many seconds."""
         self.number, self.received = wish.number, wish.received
         self.until = max(self.until, min(wish.received, time.time()) + ttl)  # the clock may have been ahead
         self.longest = max(self.longest, ttl)
+
+    @property
+    def address(self) -> str:
+        """What is to be blocked."""
+        return self.lead.address
 
     @property
     def left(self) -> int:
         """Seconds for which the address is still to be blocked, at least 1."""
         return min(LONGEST_TTL, self.longest, max(1, math.ceil(self.until - time.time())))
 
-    def needed(self, policy: Policy) -> float:
-        """Seconds that an entry must have left so that nothing needs to be written."""
-        return min(policy.renew_below, self.left)
-
-    def wait(self) -> None:
-        """Put the next attempt off, after one in vain."""
-        self.not_before = time.monotonic() + min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self.tries)
-        self.tries += 1
-
     def unsent(self) -> None:
         """Forget what was sent: it did not arrive, or did not help."""
         self.sent, self.answered, self.accepted = -math.inf, None, False
 
 
-class Step(NamedTuple):
-    """What comes next for a target: send, list (only a newer listing can tell), settled by an entry, or failed."""
+@dataclass
+class View:
+    """What one firewall listed when it was last asked.
 
-    what: str
-    entry: Optional[Entry] = None
-    failure: Optional[IntrusionResponseError] = None
+    Attributes:
+        policy: whose service and mark count.
+        hosts, marked: addresses that are listed for that service, and those with our mark among them; before the first listing those
+            that are believed to be.
+        own: addresses of the firewall itself.
+        begun, at: monotonic times of the question and of the answer, -inf where the listing cannot be relied on any longer.
+        gap: seconds until it is worth asking again.
+    """
+
+    policy: Policy
+    hosts: frozenset[str] = frozenset()
+    marked: frozenset[str] = frozenset()
+    own: frozenset[IPv4Address] = frozenset()
+    listing: Listing = field(default_factory=lambda: Listing([]))
+    begun: float = -math.inf
+    at: float = -math.inf
+    gap: float = 0.0
+
+    def is_fresh(self, age: float) -> bool:
+        """Whether the listing is not older than so many seconds, or than listings can be that take long."""
+        return time.monotonic() - self.at <= max(age, 2 * self.gap)
+
+    def owned(self, address: str) -> list[Entry]:
+        """Return the entries of the API for the policy's service."""
+        return self.listing.owned((address, self.policy.service))
+
+    def enough(self, address: str, seconds: float) -> Optional[Entry]:
+        """Return an entry, whoever wrote it through the API, that blocks the address for at least so long."""
+        age = time.monotonic() - self.at
+        return next((entry for entry in self.owned(address) if entry.ttl is None or entry.ttl - age >= seconds), None)
 
 
-SEND, LIST = Step("send"), Step("list")
+#: What comes next for a target: to send it, a newer listing that alone can tell, or its end: the entry that settles it, or a failure.
+Step = Union[str, Entry, IntrusionResponseError]
+SEND, LIST = "send", "list"
 
 
 def next_step(target: Target, view: View) -> Step:
@@ -124,57 +151,42 @@ def next_step(target: Target, view: View) -> Step:
     if target.sent > -math.inf:
         return _after_a_write(target, view)
     if target.until <= time.time():
-        return Step("failed", failure=target.failure or NotAttempted("The event is older than the block would be long."))
-    entry = view.enough(target.address, target.needed(view.policy))
+        return target.failure or NotAttempted("The event is older than the block would be long.")
+    entry = view.enough(target.address, min(view.policy.renew_below, target.left))
     if entry is not None:
-        return Step("settled", entry) if view.is_fresh(BELIEVED) else LIST
+        return entry if view.is_fresh(BELIEVED) else LIST
     return SEND if view.is_fresh(BEFORE_WRITING) else LIST
 
 
 def _after_a_write(target: Target, view: View) -> Step:
-    entry = written(target, view)
-    if entry is not None:
-        return Step("settled", entry)
+    goal = target.change.goal if target.change is not None else None
+    if goal is not None and goal.ttl is not None:  # whoever wrote it
+        passed = time.monotonic() - target.sent + TTL_TOLERANCE
+        entry = view.enough(target.address, min(view.policy.renew_below, goal.ttl - passed))
+        if entry is not None:
+            return entry
     if view.begun <= target.ended:
         return LIST
     owned, failure = view.owned(target.address), target.failure
-    if not owned:
-        if failure is None:
-            failure = NotListedAfterWrite(
-                f"The firewall accepted {target.address} ({view.policy.service}), but does not list it.",
-                hint="The host may be on the firewall's whitelist, or the firewall has no room for more entries.",
-                changed=True,
-            )
-            return _again(target, failure, target.tries == 0)
-        if isinstance(failure, Rejected) and not target.replaces and not target.bare:
-            target.bare = True
-            target.unsent()
-            return SEND
-        return _again(target, failure, failure.retryable)
-    if not target.replaces:
+    is_rejected = isinstance(failure, Rejected) and not owned
+    if owned and not target.replaces:
         target.replaces = True
-        target.unsent()
-        return SEND
-    failure = failure or StoredDifferently(f"The firewall does not renew the entry of {target.address}.", changed=True)
-    return _again(target, failure, failure.retryable or target.tries == 0)  # another responder may be replacing the same entry right now
-
-
-def _again(target: Target, failure: IntrusionResponseError, is_worth_it: bool) -> Step:
-    target.failure = failure
-    if not is_worth_it:
-        return Step("failed", failure=failure)
+    elif is_rejected and not target.replaces and not target.bare:
+        target.bare = True
+    else:
+        if failure is None:
+            accepted = f"The firewall accepted {target.address} ({view.policy.service}), but does not "
+            hint = "The host may be on the firewall's whitelist, or the firewall has no room for more entries."
+            failure = StoredDifferently(f"{accepted}renew it.", changed=True) if owned else None
+            failure = failure or NotListedAfterWrite(f"{accepted}list it.", hint=hint, changed=True)
+        target.failure = failure
+        # Once more: another responder may be replacing the same entry right now, or there may be room by then.
+        if not failure.retryable and (is_rejected or target.tries):
+            return failure
+        target.not_before = time.monotonic() + min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**target.tries)
+        target.tries += 1
     target.unsent()
-    target.wait()
     return SEND
-
-
-def written(target: Target, view: View) -> Optional[Entry]:
-    """Return the entry that a write was to lead to, whoever wrote it."""
-    entry = target.change.goal if target.change is not None else None
-    if entry is None or entry.ttl is None:
-        return None
-    passed = time.monotonic() - target.sent + TTL_TOLERANCE
-    return view.enough(target.address, min(view.policy.renew_below, entry.ttl - passed))
 
 
 def change_for(target: Target, view: View) -> Change:
@@ -196,8 +208,5 @@ def change_for(target: Target, view: View) -> Change:
 
 def echoes(answer: Any, change: Change) -> bool:
     """Return whether the answer to a POST confirms host, service and ttl as they were sent."""
-    raw = answer.get("blacklist_entry") if isinstance(answer, dict) else None
-    if not isinstance(raw, dict) or change.goal is None:
-        return False
-    told = Entry.from_wire(raw)
-    return told.key == change.key and told.ttl == change.goal.ttl
+    told = Entry.from_wire(answer["blacklist_entry"])
+    return change.goal is not None and told.key == change.key and told.ttl == change.goal.ttl

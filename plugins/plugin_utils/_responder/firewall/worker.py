@@ -15,27 +15,25 @@ import secrets
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import IPv4Address
-from typing import Callable, Optional, Union
+from typing import Any, Callable, NamedTuple, Optional, Union
 
 from ....module_utils._core.errors import IntrusionResponseError, NotAttempted, RateLimited, Rejected, Unreachable
 from ....module_utils._cos.blacklist import Entry
 from ....module_utils._cos.change import Change
+from ....module_utils._cos.client import CosClient
 from ....module_utils._cos.guard import Guard
+from ....module_utils._cos.record import record_of
 from ....module_utils._cos.wanted import TTL_TOLERANCE, Wanted
 from ....module_utils._ledger.record import Record
 from ..decide.escalation import Escalation
 from ..decide.policy import Policy, event_in
 from ..ledger import LedgerWriter
 from ..verdict import ALREADY_BLOCKED, BLOCKED, FAILED, PENDING, PROTECTED, RENEWED, WITHDRAWN, Result
-from .dry_run import Client
-from .health import Health
-from .listing import Answer, Lister, View
-from .messages import Blocked, Outcome, Report, Wish
-from .reconcile import LIST, SEND, Target, next_step
-from .records import record_for, standing
-from .sender import Sender
+from .link import Health, Link
+from .reconcile import LIST, SEND, Target, View, Wish, next_step
 
 LOG = logging.getLogger("intrusion.response")
 
@@ -47,35 +45,71 @@ BATCH = 64
 FIRST_PAUSE, LONGEST_PAUSE, HOPELESS_PAUSE = 0.25, 1.0, 10.0
 #: Seconds after an event from which on its address may have been taken off again by somebody before it is written.
 LATE = 1.0
-NEAREST = "it is an address of the firewall or of this machine"
-#: Outcomes are told together, but do not wait for longer than so many seconds.
-TELL = 0.005
+
+
+class Outcome(NamedTuple):
+    """What became of an address.
+
+    Attributes:
+        number: of the latest wish that this is about; it is about all earlier ones for this address, too.
+        lead: the event that the entry is about, None for the first of those that wait; the others found it done.
+        final: whether nothing will follow.
+    """
+
+    address: str
+    number: int
+    result: Result
+    lead: Optional[str] = None
+    final: bool = True
+    record: Optional[Record] = None
+
+
+class Listed(NamedTuple):
+    """What changed with a listing.
+
+    Attributes:
+        hosts, marked: addresses that are listed now, and those with our mark among them.
+        gone, unmarked: those without either now.
+        own: addresses of the firewall itself.
+        standing: with the first listing, records of the blocks that this responder wrote before.
+    """
+
+    hosts: frozenset[str]
+    marked: frozenset[str]
+    gone: frozenset[str]
+    unmarked: frozenset[str]
+    own: frozenset[IPv4Address]
+    standing: tuple[Record, ...]
+
+
+class Report(NamedTuple):
+    """What a worker tells the event loop: why the firewall does not answer or take writes, if so, and what came of what was wanted."""
+
+    firewall: str
+    code: Optional[str]
+    writes: Optional[str]
+    outcomes: tuple[Outcome, ...] = ()
+    listed: Optional[Listed] = None
 
 
 class Worker:
     """Blocks addresses on one firewall.
 
     Args:
-        name: the firewall's.
-        address: the firewall as the ledger knows it.
-        client: of the firewall.
-        policy: for service, texts and times.
-        guard: what must not be blocked; asked again before each write.
+        name, address: the firewall's, and how the ledger knows it.
+        policy, guard: for service, texts and times, and what must not be blocked; can be replaced at any time.
         escalation: tells how long a block lasts.
         ledger: is asked whether somebody took an address off in the meantime.
         instance: what the descriptions of this responder's entries bear.
         known: addresses that the ledger says are blocked.
-        tell: takes reports, from this thread.
-
-    Attributes:
-        policy, guard: can be replaced at any time.
+        tell: takes reports, from any thread.
     """
 
     def __init__(
         self,
         name: str,
         address: str,
-        client: Client,
+        client: CosClient,
         *,
         policy: Policy,
         guard: Guard,
@@ -90,6 +124,7 @@ class Worker:
         self.policy = policy
         self.guard = guard
         self.health = Health(name)
+        self.targets: dict[str, Target] = {}
         self._client = client
         self._escalation = escalation
         self._ledger = ledger
@@ -97,29 +132,21 @@ class Worker:
         self._tell = tell
         self._name_of_run = secrets.token_hex(8)
         self._wake = threading.Condition()
-        self._closed = False
         self._wishes: deque[Wish] = deque()
-        self._answers: deque[Union[Answer, IntrusionResponseError]] = deque()
-        self._view = View(policy, known)
-        self._sender = Sender(client, self._accepted)
-        self._lister = Lister(name, client, lambda: self.policy, self._answered)
-        self.targets: dict[str, Target] = {}
+        self._listings: deque[Union[View, IntrusionResponseError]] = deque()
+        self._view = View(policy, known, known)
+        self.link = Link(name, client, self._listed, self._accepted)
         self._unsent: dict[str, Target] = {}
         self._outcomes: deque[Outcome] = deque()
-        self._told_at = 0.0
-        self._next = -math.inf
-        self._needs_listing = False
-        self._not_before = self._active_at = -math.inf
+        self._said: tuple[Optional[str], ...] = ()
+        self._next = self._not_before = self._active_at = -math.inf  # monotonic times
+        self._needs_listing = self._found = False
         self._pause = FIRST_PAUSE
         self._trouble: Optional[IntrusionResponseError] = None
-        self._found = False
-        self._nearest: set[str] = set()
-        self._last: Optional[Report] = None
         self._thread = threading.Thread(target=self._run, name=f"firewall {name}", daemon=True)
 
     def start(self) -> None:
         """Begin; the first thing it does is to look at the blacklist."""
-        self._lister.start()
         self._thread.start()
 
     def want(self, wish: Wish) -> None:
@@ -128,31 +155,24 @@ class Worker:
             self._wishes.append(wish)
             self._wake.notify()
 
+    def _listed(self, found: Union[View, IntrusionResponseError]) -> None:
+        with self._wake:
+            self._listings.append(found)
+            self._wake.notify()
+
     def close(self) -> None:
         """End after the request under way, and leave unsettled what is."""
         with self._wake:
-            self._closed = self._sender.closed = True
+            self.link.closed = True
             self._wake.notify()
-        self._lister.close()
 
     def join(self, timeout: float) -> None:
         """Wait for the end."""
         self._thread.join(timeout)
-        self._lister.join(max(0.0, timeout))
+        self.link.join(timeout)
 
     def __len__(self) -> int:
         return len(self.targets) + len(self._wishes)
-
-    @property
-    def busy(self) -> float:
-        """Seconds for which a request is under way."""
-        since = [moment for moment in (self._sender.busy_since, self._lister.busy_since) if moment is not None]
-        return time.monotonic() - min(since) if since else 0.0
-
-    def _answered(self, answer: Union[Answer, IntrusionResponseError]) -> None:
-        with self._wake:
-            self._answers.append(answer)
-            self._wake.notify()
 
     def _run(self) -> None:
         with self._client:
@@ -160,104 +180,100 @@ class Worker:
                 try:
                     self._step()
                 except Exception:  # a defect may cost the events at hand, never the firewall's worker
-                    self._break_down()
+                    LOG.exception("Firewall %s: unexpected failure", self.name)
+                    for target in list(self.targets.values()):
+                        self._fail(target, IntrusionResponseError("Unexpected failure, see the log."))
+                    self._hold(LONGEST_PAUSE)
                 self._report()
 
     def _wait(self) -> bool:
         """Wait until there is something to do; return False at the end."""
         with self._wake:
-            while not (self._closed or self._wishes or self._answers):
-                pause = min(self._next, self._listing_due()) - time.monotonic()
+            while not (self.link.closed or self._wishes or self._listings):
+                pause = max(self._not_before, min(self._next, self._listing_due())) - time.monotonic()
                 if pause <= 0:
                     break
                 self._wake.wait(pause if pause < math.inf else None)
-            return not self._closed
-
-    def _break_down(self) -> None:
-        LOG.exception("Firewall %s: unexpected failure", self.name)
-        for target in list(self.targets.values()):
-            self._fail(target, IntrusionResponseError("Unexpected failure, see the log."))
-        self._hold(LONGEST_PAUSE)
+            return not self.link.closed
 
     def _listing_due(self) -> float:
-        """Return the monotonic time at which the blacklist is to be asked for."""
-        view = self._view
-        if self._lister.busy_since is not None:
+        """Return the monotonic time at which the blacklist is to be asked for, unless the firewall is left alone."""
+        if self.link.asking is not None:
             return math.inf
-        if self._needs_listing:
-            gap = view.gap
-        elif len(self.targets) > len(self._unsent) or time.monotonic() < self._active_at + ACTIVE:
-            gap = max(view.gap, RELIST)
-        else:
-            gap = max(view.gap, IDLE)
-        return max(self._not_before, view.at + gap)
+        gap = self._view.gap
+        if not self._needs_listing:
+            is_active = len(self.targets) > len(self._unsent) or time.monotonic() < self._active_at + ACTIVE
+            gap = max(gap, RELIST if is_active else IDLE)
+        return self._view.at + gap
 
     def _step(self) -> None:
         self._view.policy = self.policy
-        self._take_wishes()
-        while self._answers:
-            self._adopt(self._answers.popleft())
+        while self._wishes:
+            self._take(self._wishes.popleft())
+        while self._listings:
+            self._adopt(self._listings.popleft())
         now = time.monotonic()
         if now < self._not_before:
             self._give_up()
-            self._next = self._not_before
             return
         if self._listing_due() <= now:
-            self._lister.ask()
+            self.link.ask(self.policy)
         self._next = math.inf
         if self._view.at > -math.inf:
             self._go_on(list(self._unsent.values()))
 
-    def _take_wishes(self) -> None:
-        while self._wishes:
-            wish = self._wishes.popleft()
-            ttl = self._escalation.ttl(self.policy.ttl, wish.address, wish.event)
-            target = self.targets.get(wish.address)
-            self._active_at = time.monotonic()
-            if target is None:
-                self.targets[wish.address] = self._unsent[wish.address] = Target(wish, ttl)
-                continue
-            target.add(wish, ttl)
-            if target.accepted and target.change is not None:
-                self._outcome(target, Result(ALREADY_BLOCKED, answered=time.time(), entry=target.change.goal), final=False)
+    def _take(self, wish: Wish) -> None:
+        self._active_at = time.monotonic()
+        target = self.targets.get(wish.address)
+        if target is None:
+            target = self.targets[wish.address] = self._unsent[wish.address] = Target(wish)
+        target.add(wish, self._escalation.ttl(self.policy.ttl, wish.address, wish.event))
+        if target.accepted and target.change is not None:
+            self._tell_of(target, Result(ALREADY_BLOCKED, answered=time.time(), entry=target.change.goal), final=False)
 
-    def _adopt(self, answer: Union[Answer, IntrusionResponseError]) -> None:
-        if isinstance(answer, IntrusionResponseError):
-            self._stumble(answer)
+    def _adopt(self, found: Union[View, IntrusionResponseError]) -> None:
+        if isinstance(found, IntrusionResponseError):
+            self._stumble(found)
             return
-        changes = self._view.adopt(answer)
-        self._nearest = {str(address) for address in answer.addresses | answer.own}  # the guard that knows them may come too late
+        old, self._view = self._view, found
         self._trouble, self._not_before, self._needs_listing = None, -math.inf, False
-        self.health.answers()
-        found: tuple[Record, ...] = ()
-        if not self._found:  # later ones also list writes of this run, which are recorded when they are settled
-            self._found, found = True, standing(self.address, self._view.listing, self._instance)
-        self._report(changes, (answer.addresses, answer.own), found)
+        self.health.asked()
+        # Later listings also show writes of this run, which are recorded when they are settled.
+        standing, self._found = () if self._found else tuple(self._standing()), True
+        more, less = (found.hosts - old.hosts, found.marked - old.marked), (old.hosts - found.hosts, old.marked - found.marked)
+        self._report(Listed(*more, *less, found.own, standing))
         self._go_on([target for target in self.targets.values() if target.sent > -math.inf])
+
+    def _standing(self) -> Iterator[Record]:
+        """Yield records of the blocks that are listed and were written by this responder, as their descriptions say."""
+        for entry in self._view.listing.owned_entries():
+            event = event_in(entry.description, self._instance)
+            if event is not None:
+                change = Change(Wanted(*entry.key), "added", now=entry)
+                yield record_of(change, time.time(), firewall=self.address, origin="responder", event=event)
 
     def _go_on(self, targets: list[Target]) -> None:
         """Take the next step of each target; fresh ones are sent first, and the rest when there may be fresher ones."""
         now = time.monotonic()
-        fresh: list[Target] = []
-        again: list[Target] = []
+        due: list[Target] = []
         for target in targets:
             step = next_step(target, self._view) if target.not_before <= now else SEND
-            if step is LIST:
+            if step == LIST:
                 self._needs_listing = self._needs_listing or not target.accepted
-            elif step is SEND:
+            elif isinstance(step, Entry):
+                self._settle(target, step)
+            elif isinstance(step, IntrusionResponseError):
+                self.health.wrote(step)
+                self._fail(target, step)
+            else:
                 self._unsent[target.address] = target
                 if target.not_before <= now:
-                    (again if target.tries else fresh).append(target)
+                    due.append(target)
                 else:
                     self._next = min(self._next, target.not_before)
-            elif step.entry is not None:
-                self._settle(target, step.entry)
-            elif step.failure is not None:
-                self.health.wrote_not(step.failure)
-                self._fail(target, step.failure)
-        due = fresh + again
         if len(due) > BATCH:
             self._next = -math.inf
+        due.sort(key=lambda target: target.tries > 0)
         self._write(self._allowed(due[:BATCH]))
 
     def _allowed(self, targets: list[Target]) -> list[Target]:
@@ -266,11 +282,13 @@ class Worker:
         withdrawn = self._ledger.withdrawn([target.address for target in late], min(target.received for target in late)) if late else {}
         allowed = []
         for target in targets:
-            reason = self.guard.reason(target.address) or (NEAREST if target.address in self._nearest else None)
+            reason = self.guard.reason(target.address)
+            if reason is None and IPv4Address(target.address) in self._view.own:  # the guard that knows them may come too late
+                reason = "it is the firewall's own address"
             if reason is not None:
-                self._outcome(target, Result(PROTECTED, "protected_address", reason))
+                self._tell_of(target, Result(PROTECTED, "protected_address", reason))
             elif withdrawn.get(target.address, -math.inf) >= target.received:
-                self._outcome(target, Result(WITHDRAWN, reason="it was taken off a blacklist after the event"))
+                self._tell_of(target, Result(WITHDRAWN, reason="it was taken off a blacklist after the event"))
             else:
                 allowed.append(target)
         return allowed
@@ -281,14 +299,14 @@ class Worker:
             return
         for target in targets:
             self._unsent.pop(target.address, None)
-        self._sender.send(targets, self._view)
+        self.link.send(targets, self._view)
         trouble: Optional[IntrusionResponseError] = None
         for target in targets:
             failure = target.failure
             if failure is None or failure.outcome_unknown or isinstance(failure, Rejected):
                 self._needs_listing = self._needs_listing or not target.accepted
                 continue
-            self.health.wrote_not(failure)
+            self.health.wrote(failure)
             if failure.retryable or isinstance(failure, NotAttempted):
                 target.unsent()
                 self._unsent[target.address] = target
@@ -297,23 +315,22 @@ class Worker:
                 self._fail(target, failure)
         if trouble is not None:
             self._stumble(trouble)
-        elif self._sender.lost:
-            self._view.forget()  # see first whether it answers at all
+        elif self.link.lost:
+            self._view.begun = self._view.at = -math.inf  # see first whether it answers at all
         else:
             self._pause = FIRST_PAUSE
 
     def _accepted(self, target: Target) -> None:
         """Tell that a write was accepted; with an answer that is good enough, that is a verdict."""
         change = target.change
-        if change is None or target.answered is None or not target.accepted:
-            self._outcome(target, Result(PENDING, answered=target.answered), final=False)
+        if change is None or not target.answered or not target.accepted:
+            self._tell_of(target, Result(PENDING, answered=target.answered), final=False)
             return
         change.now = change.goal
         self.health.wrote()
         result = Result(BLOCKED, answered=target.answered, entry=change.goal)
-        self._outcome(target, result, wrote=True, final=False, records=self._records(target, change, target.answered))
-        if time.monotonic() - self._told_at > TELL:
-            self._report()
+        self._tell_of(target, result, final=False, record=self._record(target, change, target.answered))
+        self._report()
 
     def _settle(self, target: Target, entry: Entry) -> None:
         """Tell that an address is blocked, as the listing shows."""
@@ -321,79 +338,63 @@ class Worker:
         event = event_in(entry.description, self._instance)
         is_ours = target.sent > -math.inf and not (isinstance(target.failure, Rejected) and event != target.lead.event)
         if change is None or change.goal is None or not is_ours:
-            result = Result(BLOCKED if event else ALREADY_BLOCKED, answered=now, verified=True, entry=entry)
-            self._outcome(target, result, lead=event or "")
+            self._tell_of(target, Result(BLOCKED if event else ALREADY_BLOCKED, answered=now, verified=True, entry=entry), event)
             return
         at = target.answered or now
         if entry.ttl is not None and 0 <= (change.goal.ttl or 0) - entry.ttl <= now - at + TTL_TOLERANCE:
             entry = entry._replace(ttl=change.goal.ttl)  # only the time since the write is missing
         change.now, change.failure = entry, None
         self.health.wrote()
-        records = () if target.accepted else self._records(target, change, at)
-        result = Result(RENEWED if change.before else BLOCKED, answered=at, verified=True, entry=entry)
-        self._outcome(target, result, wrote=True, records=records)
+        record = None if target.accepted else self._record(target, change, at)
+        self._tell_of(target, Result(RENEWED if change.before else BLOCKED, answered=at, verified=True, entry=entry), record=record)
 
     def _stumble(self, error: IntrusionResponseError) -> None:
         """Leave the firewall alone for a while; fail what cannot succeed any more."""
-        self.health.fails(error)
+        self.health.asked(error)
         self._trouble = error
         self._hold(LONGEST_PAUSE if error.retryable else HOPELESS_PAUSE)
         self._give_up()
 
     def _hold(self, most: float) -> None:
-        self._view.forget()
-        self._not_before = self._next = time.monotonic() + self._pause
+        self._view.begun = self._view.at = -math.inf
+        self._not_before = time.monotonic() + self._pause
         self._pause = min(most, 2 * self._pause)
 
     def _give_up(self) -> None:
         """Fail targets whose time is over, and all but those that were accepted where asking again will not change the answer."""
         trouble = self._trouble or NotAttempted("The firewall did not answer in time.")
         is_hopeless, now = self._trouble is not None and not self._trouble.retryable, time.time()
-        for target in list(self.targets.values()) if is_hopeless else list(self._unsent.values()):
-            if target.until <= now:
-                self._fail(target, target.failure or trouble)
-            elif is_hopeless and not target.accepted:
-                self._fail(target, trouble)
+        for target in list((self.targets if is_hopeless else self._unsent).values()):
+            if target.until <= now or (is_hopeless and not target.accepted):
+                self._fail(target, (target.failure if target.until <= now else None) or trouble)
 
     def _fail(self, target: Target, error: IntrusionResponseError) -> None:
         change = target.change or Change(Wanted(target.address, self.policy.service), "added")
         was_sent, change.failure = target.sent > -math.inf and target.failure is None, error
-        records = self._records(target, change, time.time())
+        record = self._record(target, change, time.time())
         if was_sent and error is self._trouble:
-            records = tuple(record._replace(outcome="unknown") for record in records)
-        self._outcome(target, Result(FAILED, error.code, error.message, target.answered), records=records)
+            record = record._replace(outcome="unknown")
+        self._tell_of(target, Result(FAILED, error.code, error.message, target.answered), record=record)
 
-    def _records(self, target: Target, change: Change, at: float) -> tuple[Record, ...]:
-        return (record_for(self.address, change, target.lead, at, f"{self._name_of_run}.{target.lead.number}"),)
+    def _record(self, target: Target, change: Change, at: float) -> Record:
+        """Return the record of a write; a later one of the same write supersedes it."""
+        lead, write = target.lead, f"{self._name_of_run}.{target.lead.number}"
+        about = {"firewall": self.address, "origin": "responder", "event": lead.event, "event_rule": lead.event_rule}
+        return record_of(change, at, write=write, **about)
 
-    def _outcome(
-        self,
-        target: Target,
-        result: Result,
-        lead: Optional[str] = None,
-        *,
-        wrote: bool = False,
-        final: bool = True,
-        records: tuple[Record, ...] = (),
-    ) -> None:
-        lead = target.lead.event if lead is None else lead
-        self._outcomes.append(Outcome(target.address, target.number, result, lead, wrote, final, records))
-        if final:
+    def _tell_of(self, target: Target, result: Result, lead: Optional[str] = None, **more: Any) -> None:
+        outcome = Outcome(target.address, target.number, result, lead, **more)
+        self._outcomes.append(outcome)
+        if outcome.final:
             self.targets.pop(target.address, None)
             self._unsent.pop(target.address, None)
 
-    def _report(
-        self,
-        blocked: Optional[Blocked] = None,
-        protected: Optional[tuple[frozenset[IPv4Address], frozenset[IPv4Address]]] = None,
-        found: tuple[Record, ...] = (),
-    ) -> None:
+    def _report(self, listed: Optional[Listed] = None) -> None:
         outcomes: list[Outcome] = []
         with suppress(IndexError):  # several threads may write, and so tell
             while True:
                 outcomes.append(self._outcomes.popleft())
-        report = Report(self.name, self.health.code, self.health.writes, tuple(outcomes), blocked, protected, found)
-        self._told_at = time.monotonic()
-        if outcomes or blocked is not None or report != self._last:
-            self._last = report
-            self._tell(report)
+        health = self.health.code, self.health.writes
+        if outcomes or listed is not None or health != self._said:
+            self._said = health
+            self._tell(Report(self.name, *health, tuple(outcomes), listed))

@@ -25,7 +25,7 @@ from ansible_collections.intrusion.response.plugins.plugin_utils._responder impo
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder import responder as responder_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import Configuration
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide import limits as limits_module
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import listing as listing_module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import link as link_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import worker as worker_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.inbox import Inbox
 
@@ -163,8 +163,7 @@ def test_lost_ground_is_said_and_nothing_is_acknowledged(emulator: Handle, tmp_p
 
 def test_no_address_of_this_machine_and_no_relay_is_blocked(emulator: Handle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = frozenset({IPv4Address("198.51.100.10"), IPv4Address("198.51.100.11")})
-    for module in (responder_module, listing_module):
-        monkeypatch.setattr(module, "own_addresses", lambda: own)
+    monkeypatch.setattr(responder_module, "own_addresses", lambda: own)
     with Running(tmp_path, {"firewalls": [firewall(emulator)]}, allow_from=["127.0.0.0/8", "203.0.113.60"]) as running:
         for address in ("198.51.100.10", "198.51.100.11", "203.0.113.60"):
             verdict = running.ask(sourceIP=address)
@@ -176,7 +175,7 @@ def test_nothing_is_blocked_on_a_firewall_whose_address_is_not_known(
     emulator: Handle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     addresses: set[IPv4Address] = set()
-    monkeypatch.setattr(listing_module, "resolve", lambda _host, _port: frozenset(addresses))
+    monkeypatch.setattr(link_module, "resolve", lambda _host, _port: frozenset(addresses))
     with Running(tmp_path, {"firewalls": [firewall(emulator)], "verdict_after": 0.3}) as running:
         its_own, other = running.post(sourceIP=HOST), running.post(sourceIP=OTHER)
         assert {running.verdict(event)["code"] for event in (its_own, other)} == {"unreachable"}

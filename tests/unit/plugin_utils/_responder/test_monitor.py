@@ -35,21 +35,21 @@ def tell(metrics: Metrics) -> None:
     metrics.refused("path", None)
     metrics.refused("path", "192.0.2.1")
     metrics.verdicts.labels("blocked").inc()
-    metrics.queue.set(7)
     metrics.latency.observe(0.003)
     metrics.latency.observe(100.0)
-    metrics.firewall.labels("fw1").set(1)
-    metrics.firewall.labels("fw2").set(0)
     metrics.ledger_errors.inc()
-    metrics.lost.labels("output").set(3)
-    metrics.limited.set(1)
-    metrics.dry_run.set(1)
+
+
+STATUS = {
+    "waiting": 7, "limited": "total", "limited_events": 2, "dry_run": True, "firewalls": {"fw1": "up", "fw2": "unreachable"},
+    "output": {"lost": 3}, "ledger": {"lost": 0},
+}  # fmt: skip
 
 
 def test_what_was_told_is_counted() -> None:
     metrics = Metrics()
     tell(metrics)
-    found = samples(metrics.render())
+    found = samples(metrics.render(STATUS))
     name = "intrusion_response_"
     expected = {
         ("events_accepted_total",): 1, ("events_repeated_total",): 1,
@@ -57,7 +57,8 @@ def test_what_was_told_is_counted() -> None:
         ("verdicts_total", "blocked"): 1, ("verdicts_total", "failed"): 0, ("queue",): 7, ("latency_seconds_count",): 2,
         ("latency_seconds_bucket", "0.0025"): 0, ("latency_seconds_bucket", "0.005"): 1, ("latency_seconds_bucket", "30.0"): 1,
         ("firewall_up", "fw1"): 1, ("firewall_up", "fw2"): 0, ("ledger_errors_total",): 1,
-        ("lost", "output"): 3, ("lost", "ledger"): 0, ("limited",): 1, ("dry_run",): 1,
+        ("lost", "output"): 3, ("lost", "ledger"): 0, ("limited",): 1, ("limited_events",): 2,
+        ("dry_run",): 1,
     }  # fmt: skip
     assert {key: found[(name + key[0], *key[1:])] for key in expected} == expected
     assert len([key for key in found if key[0] == f"{name}events_refused_total"]) == len(REASONS)
@@ -67,32 +68,34 @@ def test_what_was_told_is_counted() -> None:
 def test_two_responders_in_a_process_count_for_themselves() -> None:
     one, two = Metrics(), Metrics()
     one.accepted.inc()
-    assert samples(one.render()) != samples(two.render())
+    assert samples(one.render({})) != samples(two.render({}))
 
 
 def test_nothing_is_needed_where_nothing_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(monitor_module, "HAS_PROMETHEUS", False)
     metrics = Metrics()
     tell(metrics)
-    assert metrics.render() is None
+    assert metrics.render(STATUS) is None
 
 
 def test_health_and_metrics_are_served() -> None:
-    health: list[Any] = [True, {"queue": 0}]
+    status: dict[str, Any] = {"healthy": True, "waiting": 0}
     metrics = Metrics()
 
     async def story() -> None:
-        monitor = Monitor(MonitorSettings(port=0), metrics, lambda: (health[0], health[1]), lambda: {"version": "x"})
+        monitor = Monitor(MonitorSettings(port=0), metrics, lambda: status)
         host, port = await monitor.start()
         assert host == "127.0.0.1"
         url = f"http://{host}:{port}"
         async with aiohttp.ClientSession() as client:
             async with client.get(f"{url}/healthz") as answer:
-                assert (answer.status, await answer.json()) == (200, {"healthy": True, "queue": 0})
+                assert (answer.status, await answer.json()) == (200, {"healthy": True, "waiting": 0})
                 assert answer.headers["Server"] == "intrusion.response"
-            health[:] = [False, {"firewalls": {"fw1": "down"}}]
+            status.update(healthy=False, firewalls={"fw1": "down"})
             async with client.get(f"{url}/healthz") as answer:
-                assert (answer.status, await answer.json()) == (503, {"healthy": False, "firewalls": {"fw1": "down"}})
+                assert (answer.status, await answer.json()) == (503, status)
+            async with client.get(f"{url}/status") as answer:
+                assert (answer.status, await answer.json()) == (200, status)
             metrics.accepted.inc()
             async with client.get(f"{url}/metrics") as answer:
                 assert answer.headers["Content-Type"].startswith("text/plain")
@@ -100,7 +103,7 @@ def test_health_and_metrics_are_served() -> None:
             async with client.post(f"{url}/metrics") as answer:
                 assert answer.status == 405
             with pytest.raises(CannotListen, match=rf"^The monitor cannot listen on 127\.0\.0\.1 port {port}: Address already in use\.$"):
-                await Monitor(MonitorSettings(port=port), metrics, lambda: (True, {}), dict).start()
+                await Monitor(MonitorSettings(port=port), metrics, dict).start()
             await monitor.stop()
             await monitor.stop()
             with pytest.raises(aiohttp.ClientConnectorError):
@@ -116,7 +119,7 @@ def test_the_webhook_counts_in_the_registry() -> None:
         stand.webhook._metrics = metrics
         await stand.post()
         await stand.post(path="/wrong")
-        found = samples(metrics.render())
+        found = samples(metrics.render({}))
         assert found[("intrusion_response_events_refused_total", "path")] == 1
 
     run(story)
@@ -134,7 +137,7 @@ def test_a_web_page_cannot_read_the_monitor(host: str, status: int) -> None:
     """A page whose own name leads to this machine (DNS rebinding) has that name in Host."""
 
     async def story() -> None:
-        monitor = Monitor(MonitorSettings(port=0, names=("Monitor.example.com",)), Metrics(), lambda: (True, {}), dict)
+        monitor = Monitor(MonitorSettings(port=0, names=("Monitor.example.com",)), Metrics(), lambda: {"healthy": True})
         address = await monitor.start()
         async with aiohttp.ClientSession() as client:
             for path in ("healthz", "metrics", "status"):

@@ -19,7 +19,7 @@ from ansible_collections.intrusion.response.plugins.module_utils._ledger.record 
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide import escalation as escalation_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide import limits as limits_module
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import listing as listing_module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import reconcile as reconcile_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import worker as worker_module
 
 from emulator.testing import Handle, running_emulator
@@ -152,7 +152,7 @@ def test_the_total_goes_by_what_the_firewalls_list(emulator: Handle, tmp_path: P
 
 
 def test_repeat_offenders_are_blocked_for_longer(emulator: Handle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing_module.View, "is_fresh", lambda self, age: age > listing_module.BELIEVED)
+    monkeypatch.setattr(reconcile_module.View, "is_fresh", lambda self, age: age > reconcile_module.BELIEVED)
     monkeypatch.setattr(escalation_module, "KEPT", 0.0)
     respond = {"firewalls": [firewall(emulator), firewall(emulator, 1)], "escalation": {"cap": 40000}}
     ledger = Ledger(str(tmp_path / "ledger.sqlite3"), print)
@@ -186,6 +186,7 @@ def test_a_firewall_that_is_down_delays_nobody(emulator: Handle, tmp_path: Path)
                 assert late["late"] is True
                 assert [one["result"] for one in late["firewalls"]][1] == "blocked"
             assert len(running.verdicts(first)) == 1
+            until(lambda: json.loads(running.get("/healthz")[1])["addresses_waiting"] == {"fw1": 0, "fw2": 0})
     assert {entry["host"] for entry in entries(emulator, "fw2")} == {HOST, "203.0.113.6"}
     with Running(tmp_path, {"firewalls": [firewall(emulator)]}) as running:
         assert not running.events, "everything was finished"

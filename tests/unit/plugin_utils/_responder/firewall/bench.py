@@ -18,8 +18,8 @@ from ansible_collections.intrusion.response.plugins.module_utils._events.event i
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import Firewall
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.policy import Policy, entry_description
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.dry_run import DryRun
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.messages import Outcome, Report, Wish
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.worker import Worker
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.reconcile import Wish
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.worker import Outcome, Report, Worker
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.settings import read
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.verdict import Result
 
@@ -83,15 +83,15 @@ class Bench:
 
     @property
     def records(self) -> list[Any]:
-        told = [record for outcome in self.outcomes for record in outcome.records]
-        return told + [record for report in list(self.reports) for record in report.found]
+        told = [outcome.record for outcome in self.outcomes if outcome.record is not None]
+        return told + [record for report in list(self.reports) if report.listed is not None for record in report.listed.standing]
 
     @property
     def hosts(self) -> set[str]:
         hosts: set[str] = set()
         for report in list(self.reports):
-            if report.blocked is not None:
-                hosts = (hosts | report.blocked.marked) - report.blocked.unmarked
+            if report.listed is not None:
+                hosts = (hosts | report.listed.marked) - report.listed.unmarked
         return hosts
 
 
@@ -100,9 +100,9 @@ def bench(emulator: Handle, dry_run: bool = False, policy: Policy = POLICY, guar
     found = read(Firewall, firewall(emulator, **settings), "respond.firewalls[0]", {})
     reports: list[Report] = []
     ledger = Ledger()
-    client = CosClient.from_call(found.call(dry_run))
+    client = (DryRun if dry_run else CosClient).from_call(found.call(dry_run))
     worker = Worker(
-        found.name or "", found.address, DryRun(client) if dry_run else client, policy=policy, guard=guard or Guard(), escalation=ledger,
+        found.name or "", found.address, client, policy=policy, guard=guard or Guard(), escalation=ledger,
         ledger=ledger, instance=INSTANCE, known=frozenset(), tell=reports.append,
     )  # fmt: skip
     worker.start()

@@ -10,12 +10,12 @@ import time
 
 import pytest
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.policy import Policy
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.listing import View
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.messages import Wish
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.reconcile import (
     LIST,
     SEND,
     Target,
+    View,
+    Wish,
     change_for,
     next_step,
 )
@@ -26,8 +26,10 @@ POLICY = dataclasses.replace(Policy(), renew_below=1800)
 @pytest.mark.parametrize(("begun", "step"), [(10.5, LIST), (11.0, LIST), (11.5, SEND)])
 def test_only_a_listing_that_was_begun_after_the_answer_tells_of_a_write(begun: float, step: object) -> None:
     """A request of the listing that overtakes the write on its way to the firewall is no proof against it."""
-    view = View(POLICY, frozenset())
-    target = Target(Wish(1, "203.0.113.5", "e", "rule", time.time(), "IPS", "IPS event e"), 3600)
+    view = View(POLICY)
+    wish = Wish(1, "203.0.113.5", "e", "rule", time.time(), "IPS", "IPS event e")
+    target = Target(wish)
+    target.add(wish, 3600)
     target.change = change_for(target, view)
     target.sent, target.ended = 10.0, 11.0
     view.begun = view.at = begun

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._events.event import Event
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.policy import entry_description
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import listing as listing_module
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import sender as sender_module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import link as link_module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import reconcile as reconcile_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import worker as module
 
 from emulator.testing import Handle, running_emulator
@@ -67,7 +67,7 @@ def test_many_at_once_are_few_writes(emulator: Handle) -> None:
         cases = [one.put(f"203.0.113.{number % 20}") for number in range(400)]
         assert {one.result(case).result for case in cases[:20]} == {"blocked"}
         until(lambda: all(one.outcome(case) for case in cases))
-        assert {outcome.lead for outcome in one.outcomes if outcome.wrote} == {case.event for case in cases[:20]}, "the first of each"
+        assert {record.event for record in one.records} == {case.event for case in cases[:20]}, "the first of each"
     assert len(writes(emulator)) == len(entries(emulator)) == 20
 
 
@@ -100,7 +100,7 @@ def test_a_longer_block_of_somebody_else_is_never_shortened(emulator: Handle, mo
     with bench(emulator) as one:
         until(lambda: one.worker.health.code is None)
         seeded(emulator, {"host": HOST, "ttl": 86400})
-        one.worker._view.at -= listing_module.BEFORE_WRITING + 1  # the listing is too old to write by
+        one.worker._view.at -= reconcile_module.BEFORE_WRITING + 1  # the listing is too old to write by
         assert one.ask().result == "already_blocked"
     assert entries(emulator, host=HOST)[0]["remaining"] > 80000
 
@@ -109,7 +109,7 @@ def test_what_somebody_took_off_is_written_again(emulator: Handle, monkeypatch: 
     with bench(emulator) as one:
         assert one.ask().result == "blocked"
         emulator.advance(3601)
-        one.worker._view.at -= listing_module.BELIEVED + 1  # the listing is too old to believe
+        one.worker._view.at -= reconcile_module.BELIEVED + 1  # the listing is too old to believe
         assert one.ask().result == "blocked"
     assert writes(emulator) == ["POST", "POST"]
 
@@ -285,20 +285,19 @@ def test_an_own_write_that_came_late_is_ours(emulator: Handle) -> None:
         assert one.ask("203.0.113.1").result == "blocked"
         seeded(emulator, {"host": HOST, "description": entry_description(event, INSTANCE)})
         wish = one.put(rank=-7)
-        assert one.result(wish).result == "blocked" and one.outcome(wish).lead == event.id
+        assert one.result(wish).result == "blocked" and one.records[-1].event == event.id
 
 
 def test_a_defect_costs_the_events_at_hand_only(emulator: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
     with bench(emulator) as one:
         with monkeypatch.context() as patch:
-            patch.setattr(sender_module, "change_for", lambda *_unused: 1 // 0)
+            patch.setattr(link_module, "change_for", lambda *_unused: 1 // 0)
             assert one.ask().result == "failed"
         assert one.ask().result == "blocked"
 
 
 def test_nothing_is_lost_where_several_threads_write(emulator: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sender_module, "SIDE_BY_SIDE", 2)
-    monkeypatch.setattr(module, "TELL", -1.0)
+    monkeypatch.setattr(link_module, "SIDE_BY_SIDE", 2)
     with bench(emulator, concurrency=8) as one:
         monkeypatch.setattr(one.worker._client, "each", side_by_side)
         wishes = [one.put(f"203.0.{number // 200}.{number % 200}") for number in range(600)]

@@ -46,7 +46,7 @@ def flood(address: tuple[str, int], count: int, source: str = "127.0.0.2") -> su
 
 def test_a_flood_of_connections_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
     async def story(stand: Stand) -> None:
-        monitor = Monitor(MonitorSettings(port=0), Metrics(), lambda: (True, {}), dict)
+        monitor = Monitor(MonitorSettings(port=0), Metrics(), lambda: {"healthy": True})
         health = "http://{}:{}/healthz".format(*await monitor.start())
         reader, writer = await asyncio.open_connection(*stand.webhook.address)  # who has proven himself, on a kept connection
         most = answered = 0
@@ -75,7 +75,7 @@ def test_a_flood_of_connections_stops_nobody(caplog: pytest.LogCaptureFixture) -
 def test_the_monitor_has_a_bound_of_its_own() -> None:
     async def story() -> None:
         metrics = Metrics()
-        monitor = Monitor(MonitorSettings(port=0), metrics, lambda: (True, {}), dict)
+        monitor = Monitor(MonitorSettings(port=0), metrics, lambda: {"healthy": True})
         address = await monitor.start()
         idle = [await asyncio.open_connection(*address) for _turn in range(3 * BOUNDS.connections)]
         await asyncio.sleep(0.1)

@@ -16,8 +16,8 @@ from ansible_collections.intrusion.response.plugins.module_utils._core.errors im
     NotPermitted,
     Unreachable,
 )
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import health as module
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.health import Health
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import link as module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.link import Health
 
 from emulator.testing import running_emulator
 
@@ -38,13 +38,13 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_failure_is_said_when_it_changes(health: Health, caplog: pytest.LogCaptureFixture) -> None:
     refused, wrong = Unreachable("connection refused."), AuthFailed("was answered with 401.", hint="Credentials are needed.")
     for error in (refused, refused, wrong):
-        health.fails(error)
+        health.asked(error)
         assert health.code == error.code
     first, second = said(caplog)
     assert first.startswith("Firewall fw1: connection refused. Check api_url")
     assert second == "Firewall fw1: was answered with 401. Credentials are needed. Check username and password."
-    health.answers()
-    health.answers()
+    health.asked()
+    health.asked()
     assert said(caplog) == ["Firewall fw1 answers again."]
     assert health.code is None
 
@@ -53,22 +53,22 @@ def test_a_failed_write_is_said_once_for_each_code(
     health: Health, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _turn in range(3):
-        health.wrote_not(NotPermitted("was answered with 403.", hint="Read-only access?"))
+        health.wrote(NotPermitted("was answered with 403.", hint="Read-only access?"))
         assert health.writes == "not_permitted"
         health.wrote()
         assert health.writes is None
-    health.wrote_not(NotListedAfterWrite("is not listed."))
+    health.wrote(NotListedAfterWrite("is not listed."))
     assert said(caplog) == [
         "Firewall fw1: an address could not be blocked (not_permitted): was answered with 403. Read-only access?",
         "Firewall fw1: an address could not be blocked (not_listed_after_write): is not listed.",
     ]
-    health.wrote_not(NotAttempted("not sent"))
+    health.wrote(NotAttempted("not sent"))
     assert health.writes == "not_listed_after_write"
-    health.wrote_not(Unreachable("no connection"))
+    health.wrote(Unreachable("no connection"))
     assert health.writes == "unreachable"
     assert not said(caplog), "that the firewall cannot be reached is said elsewhere"
     monkeypatch.setattr(module, "LOG_PAUSE", 0.0)
-    health.wrote_not(NotPermitted("was answered with 403."))
+    health.wrote(NotPermitted("was answered with 403."))
     assert len(said(caplog)) == 1
 
 
