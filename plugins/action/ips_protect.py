@@ -14,11 +14,12 @@ import os
 from collections.abc import Mapping
 from typing import Any, Optional
 
+from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.playbook.block import Block
 from ansible.playbook.handler import Handler
 from ansible.playbook.task_include import TaskInclude
-from ansible.plugins.loader import connection_loader
+from ansible.plugins.loader import become_loader, connection_loader
 from ansible.template import Templar
 
 from ..module_utils._core.errors import IntrusionResponseError, InvalidInput
@@ -31,8 +32,9 @@ from ..plugin_utils._protect import GROUP, MODULE, PREFIX, VARIABLES, Reader, Re
 
 prepare(ips_servers.ARGUMENT_SPEC)
 #: Strategies that keep all hosts at the same task, and run a task with run_once for one of them.
-TOGETHER = {"linear", "debug", "mitogen_linear"}
-CONNECTED_BY = ("ansible_connection", "ansible_host", "ansible_port", "ansible_user")
+LOCKSTEP = {"linear", "debug", "mitogen_linear"}
+#: The variables with which a task begins, but not the passwords, whose templates may be slow.
+CONNECTED_BY = tuple(name for names in constants.MAGIC_VARIABLE_MAPPING.values() for name in names if "pass" not in name)
 LOCAL = ("local", "ansible.builtin.local")
 #: Where the role says which of its entry points this is, and keeps what was done for all.
 ENTRY = "__protect_entry"
@@ -53,7 +55,8 @@ class ActionModule(LookingAction):
         variables = task_vars or {}
         entry = str(variables[ENTRY])
         if self._task.args.get("together"):
-            return {**result, "changed": False, "entry": entry, "servers": self._together(entry, variables)}
+            servers = self._together(entry, variables) if self._all_take_part() else {}
+            return {**result, "changed": False, "entry": entry, "lockstep": self._is_lockstep(), "servers": servers}
         before = variables.get(REGISTERED)
         parts = before.get("servers", {}) if isinstance(before, Mapping) and before.get("entry") == entry else {}
         part = parts.get(variables["inventory_hostname"]) or self._alone(entry, variables)
@@ -71,8 +74,6 @@ class ActionModule(LookingAction):
 
     def _together(self, entry: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Return the part of each host that certainly takes part in this task, and need not be looked at."""
-        if not self._all_take_part():
-            return {}
         requests: dict[str, Request] = {}
         reader = Reader(entry)
         hosts, everyone = variables["ansible_play_batch"], variables["ansible_play_hosts_all"]
@@ -92,17 +93,20 @@ class ActionModule(LookingAction):
     def _connection_of(self, variables: dict[str, Any]) -> str:
         """Return a host's connection plugin; raises whatever its own task, which has that connection, would fail with at once."""
         templar = Templar(self._loader, variables=variables)
-        given = {name: _filled(variables.get(name), templar) for name in CONNECTED_BY}
-        connection = str(given["ansible_connection"] or self._task.connection or "ssh")
-        if not connection_loader.has_plugin(connection):
-            raise AnsibleError(f"There is no connection plugin {clean(connection)}.")
+        given = {name: _filled(variables[name], templar) for name in CONNECTED_BY if name in variables}
+        connection = str(given.get("ansible_connection") or self._task.connection or "ssh")
+        method = given.get("ansible_become_method")
+        if not connection_loader.has_plugin(connection) or (method and not become_loader.has_plugin(str(method))):
+            raise AnsibleError("There is no such plugin.")
         return connection
+
+    def _is_lockstep(self) -> bool:
+        return str(self._task.play.strategy).rpartition(".")[2] in LOCKSTEP
 
     def _all_take_part(self) -> bool:
         """Whether every host of the play that is left comes to this task, at this time and under the same conditions."""
         task = self._task
-        strategy = str(task.play.strategy).rpartition(".")[2]
-        if strategy not in TOGETHER or isinstance(task, Handler) or task.when or any(task.environment or ()):
+        if not self._is_lockstep() or isinstance(task, Handler) or task.when or any(task.environment or ()):
             return False
         here = task._role.get_role_path()
         if any(role.get_role_path() != here for role in task.get_dep_chain() or ()):
@@ -111,7 +115,7 @@ class ActionModule(LookingAction):
         while node is not None:
             role = getattr(node, "_role", None)
             is_own = role is not None and role.get_role_path() == here
-            if (role is not None and not is_own) or getattr(node, "delegate_to", None):
+            if (role is not None and not is_own) or getattr(node, "delegate_to", None) or node.run_once:
                 return False
             if isinstance(node, TaskInclude) and not node.statically_loaded:
                 return False
@@ -122,12 +126,12 @@ class ActionModule(LookingAction):
 
     def _alone(self, entry: str, variables: dict[str, Any]) -> dict[str, Any]:
         """Look at the host where that is wanted, ask the service, and wait."""
-        name = clean(variables.get("protect_server_name") or variables["inventory_hostname"])
+        name = variables["inventory_hostname"]
         for environment in self._task.environment or ():
             os.environ.update({key: str(value) for key, value in (self._templar.template(environment) or {}).items()})
         try:
+            name = clean(_filled(variables.get(f"{PREFIX}server_name"), self._templar) or name)
             request = self._request(Reader(entry), variables)
-            name = request.wanted.server_name
             return self._work(entry, request, variables)
         except IntrusionResponseError as error:
             return outcome(name, error)
@@ -138,7 +142,8 @@ class ActionModule(LookingAction):
         host = variables["inventory_hostname"]
         seen, unseen = "unknown", False
         if self._to_be_looked_at(request, variables, self._connection.transport):
-            seen, reason = self.look(request.paths, variables)
+            elsewhere = self._task.delegate_to not in (None, host)
+            seen, reason = ("unknown", "The task is delegated.") if elsewhere else self.look(request.paths, variables)
             if seen == "unknown" and request.detection == "host":
                 part = outcome(request.wanted.server_name)
                 return {**part, "code": "host", "reason": f"The host could not be looked at for the agent: {reason}"}

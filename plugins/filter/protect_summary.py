@@ -43,6 +43,12 @@ options:
         those of each server.
     type: str
     default: main
+  lockstep:
+    description:
+      - Whether all hosts come to a task at the same time, as under the strategy C(linear), so that a host without a result takes no
+        part in this run of the role. Otherwise it is waited for.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -54,7 +60,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The lines. None while a server is still under way, as under the strategy C(free).
+  description: The lines. None while a server may still be under way, as under the strategy C(free).
   type: list
   elements: str
 """
@@ -69,14 +75,23 @@ NOBODY = "WARNING: protect_destinations is empty, and unless they have destinati
 
 
 def protect_summary(
-    hostvars: Mapping[str, Any], batch: list[str], out: list[str], check_mode: bool = False, entry: str = "main"
+    hostvars: Mapping[str, Any],
+    batch: list[str],
+    out: list[str],
+    check_mode: bool = False,
+    entry: str = "main",
+    lockstep: bool = False,
 ) -> list[str]:
     """Return the lines; the servers come in the order of batch, then of out."""
     told = {host: _told(hostvars, host) or {} for host in dict.fromkeys([*batch, *out])}
     run = max((one.get("run", 0) for one in told.values()), default=0)
-    if any(told[host].get("run", 0) < run and not told[host].get("skipped") for host in batch):
+    behind = {host for host in batch if told[host].get("run", 0) < run and not told[host].get("skipped")}
+    if behind and not lockstep:
         return []
-    results = [one if "run" in one else _failed(host, one) for host, one in told.items() if one and not one.get("skipped")]
+    # A host whose task did not begin is behind, too. Under run_once, one result is everybody's.
+    taking_part = {host: one for host, one in told.items() if one and not one.get("skipped") and ("run" not in one or host not in behind)}
+    once = {id(one): (host, one) for host, one in taking_part.items()}
+    results = [one if "run" in one else _failed(host, one) for host, one in once.values()]
     failed = [one for one in results if one["code"]]
     groups = {
         "Agent changed": [one for one in results if one["agent_changed"]],

@@ -45,6 +45,17 @@ def test_nothing_while_somebody_is_under_way(apply):
     assert apply({"A": facts("A", run=2), "B": facts("B")}, ["A", "B"], []) == [], "in the second run of the role"
 
 
+def test_in_lockstep_who_has_no_result_takes_no_part(apply):
+    hosts = {"A": facts("A", run=2), "B": facts("B"), "C": {}, "D": {"protect_result": {"failed": True, "msg": "no"}}}
+    found = apply(hosts, ["A", "B", "C", "D"], [], lockstep=True)
+    assert found == ["Agent changed (1): A", "Destinations unchanged (1): A", "Failed (1)", "D: host: no"]
+
+
+def test_one_result_of_all_hosts_is_told_once(apply):
+    once = facts("A")
+    assert apply({"A": once, "B": once}, ["A", "B"], []) == ["Agent changed (1): A", "Destinations unchanged (1): A"]
+
+
 def test_hosts_whose_task_did_not_begin(apply):
     broken = {"protect_result": {"failed": True, "msg": "Task failed: 'nowhere' is undefined\nmore"}}
     assert apply({"A": facts("A"), "B": broken}, ["A"], ["B"])[-2:] == ["Failed (1)", "B: host: Task failed: 'nowhere' is undefined"]
