@@ -16,6 +16,7 @@ FIRST_MILLISECOND = 10**11
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 ISO_DATE = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]{1,9}))? ?(Z|UTC|[+-][0-9]{2}:?[0-9]{2})?"
+    r"(?: (?:[A-Z]{3,4}|[+-][0-9]{4}))?"  # Go says the zone twice, as offset and as name
 )
 JAVA_DATE = re.compile(
     rf"[A-Z][a-z]{{2}} ({'|'.join(MONTHS)}) ([0-9]{{2}}) ([0-9]{{2}}):([0-9]{{2}}):([0-9]{{2}}) (?:UTC|GMT|Z) ([0-9]{{4}})"

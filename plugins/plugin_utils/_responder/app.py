@@ -17,7 +17,8 @@ from typing import Any, Optional
 
 from ...module_utils._core.errors import InvalidInput
 from ...module_utils._core.http import VERSION
-from ...module_utils._events.event import Event, InvalidEvent
+from ...module_utils._events.body import InvalidEvent
+from ...module_utils._events.event import Event
 from .configuration import Configuration, MonitorSettings
 from .inbox import Inbox, Stored
 from .monitor import BOUNDS, Metrics, Monitor

@@ -17,7 +17,10 @@ from typing import Any, Optional
 from ...module_utils._core.errors import InvalidInput, Unreachable
 from ...module_utils._core.text import clean
 from ...module_utils._cos.guard import Guard
-from ...module_utils._events.event import Event, InvalidEvent, parse_body
+from ...module_utils._events.body import InvalidEvent, parse_body
+from ...module_utils._events.dates import written
+from ...module_utils._events.event import Event
+from ...module_utils._events.formats import clc_ips
 from .configuration import Configuration, MonitorSettings
 from .decide.limits import Limits
 from .webhook.auth import PATH, TEST, signed, test_mark, test_secrets
@@ -172,7 +175,7 @@ def _past(path: str) -> Iterator[tuple[Event, Optional[str]]]:
                         if not found.get("late"):
                             yield Event.from_dict(found["intrusion"]), found.get("verdict")
                     elif not (isinstance(found, dict) and found.get("type") in ("started", "limit")):
-                        yield Event.from_post(parse_body(line.encode()), time.time()), None
+                        yield clc_ips.event(parse_body(line.encode()), written(time.time())), None
                 except (ValueError, KeyError, RecursionError, InvalidEvent) as error:
                     reason = str(error) if isinstance(error, InvalidEvent) else "it is no event."
                     raise InvalidInput(f"{path}, line {number}: {reason}") from None

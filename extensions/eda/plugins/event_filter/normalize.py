@@ -1,32 +1,58 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turn the raw post of the IPS that came in through another source into the event that rules see."""
+"""Turn the raw event of a detector that came in through another source into the event that rules see."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
+import json
 import logging
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Optional
 
 DOCUMENTATION = r"""
 ---
-short_description: Bring a raw post of the CenturyLink Cloud IPS into the form that intrusion.response.webhook has
+short_description: Bring the raw event of an intrusion detector into the form that intrusion.response.webhook has
 description:
-  - Looks for the post of a WEBHOOK destination of the IPS in the event itself, in C(payload) (ansible.eda.webhook, event streams of
-    an EDA controller) and in C(body) (ansible.eda.kafka and other message buses), as an object or as JSON text.
+  - Looks for what a detector sends in C(payload) (ansible.eda.webhook, event streams of an EDA controller), in C(body)
+    (ansible.eda.kafka and other message buses), in C(journald.message) (ansible.eda.journald), and in the event itself
+    (ansible.eda.pg_listener), as an object, a list of objects, JSON text or a line of CEF.
   - Adds it to the event as C(intrusion), with the fields that the events of intrusion.response.webhook have. What else the event holds
-    is kept.
-  - An event that is no post of the IPS, or has C(intrusion) already, passes unchanged, so the filter can stand behind a mixed stream.
-    A post has C(hostName), C(reason) and at least one of C(sourceIP) and C(destinationIP).
-  - A post in which a field has a wrong type passes unchanged, too, and a warning names the field.
-options: {}
+    is kept. Where one message holds several events, C(intrusion) is the first one with an attacker, and C(intrusions) has all of them.
+  - An event that is none of a detector, is no attack (such as Suricata's flow records), or has C(intrusion) already passes unchanged,
+    so the filter can stand behind a mixed stream. So does one in which a field has a wrong type; a warning names the field.
+options:
+  format:
+    description:
+      - The format of the events. With V(auto) it is recognised by its content, and what fits none, or more than one, passes unchanged.
+      - V(custom) is one of your own, see O(custom).
+    type: str
+    default: auto
+    choices: [clc_ips, auto, deep_security_cef, deep_security_json, suricata_eve, wazuh, crowdsec, custom]
+  home_networks:
+    description:
+      - Your own addresses, by which some formats tell the attacker, who is never one of them.
+      - Without, they are the private and reserved ones.
+    type: list
+    elements: str
+  private:
+    description: Networks that may attack although they are among O(home_networks).
+    type: list
+    elements: str
+  custom:
+    description:
+      - For each field of the event a path into the object such as V(data.client.address), or an object with C(text) for a fixed text, or
+        with C(path), C(table) and C(otherwise) for a table of values; C(only) has the values, by path, that make an object an event.
+      - Nothing is evaluated. docs/detectors.md lists the fields.
+    type: dict
 """
 
 EXAMPLES = r"""
@@ -39,13 +65,26 @@ EXAMPLES = r"""
 - ansible.eda.kafka:
     host: broker.example.com
     port: 9092
-    topic: ips
+    topic: suricata
   filters:
     - intrusion.response.normalize:
+        format: suricata_eve
+        home_networks: [10.0.0.0/8, 198.51.100.0/24]
+
+- ansible.eda.kafka:
+    host: broker.example.com
+    port: 9092
+    topic: honeypot
+  filters:
+    - intrusion.response.normalize:
+        format: custom
+        custom:
+          attacker: src_ip
+          reason: eventid
+          severity: {text: high}
+          only: {eventid: [cowrie.login.success, cowrie.command.input]}
 """
 
-NEEDED = {"hostName", "reason"}
-ADDRESSES = {"sourceIP", "destinationIP"}
 PLUGINS = Path(__file__).resolve().parents[4] / "plugins"
 
 logger = logging.getLogger(__name__)
@@ -60,35 +99,66 @@ def _shared(name: str) -> ModuleType:
     return importlib.import_module(f"{package}.{name}")
 
 
-events = _shared("module_utils._events.event")
+body = _shared("module_utils._events.body")
+ends = _shared("module_utils._events.ends")
+normal = _shared("module_utils._events.event")
+custom_format = _shared("module_utils._events.formats.custom")
+reading = _shared("module_utils._events.reader")
 
 
-def main(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the event with the normalised post as `intrusion`; unchanged where there is none."""
-    if not isinstance(event, dict) or events.is_normal(event.get("intrusion")):
+@functools.lru_cache(maxsize=64)
+def _reader(arguments: str) -> Any:
+    """Return the reader for a filter's arguments, which are the same for each of its events; raises ValueError."""
+    given = json.loads(arguments)
+    name = given["format"]
+    if name not in reading.NAMES:
+        raise ValueError(f"format must be one of {', '.join(reading.NAMES)}.")
+    if (name == reading.CUSTOM) != (given["custom"] is not None):
+        raise ValueError("format: custom and custom need each other.")
+    networks = {
+        option: None if given[option] is None else [ip_network(text) for text in given[option]] for option in ("home_networks", "private")
+    }
+    home = ends.Home(networks["home_networks"], (), networks["private"] or ())
+    return reading.Reader(name, home, None if given["custom"] is None else custom_format.Custom(given["custom"]))
+
+
+def main(
+    event: dict[str, Any],
+    format: str = "auto",
+    home_networks: Optional[list[str]] = None,
+    private: Optional[list[str]] = None,
+    custom: Optional[dict[str, Any]] = None,
+) -> dict[str, Any]:
+    """Return the event with what the detector said as `intrusion`; unchanged where there is none. Raises ValueError for arguments."""
+    reader = _reader(json.dumps({"format": format, "home_networks": home_networks, "private": private, "custom": custom}))
+    if not isinstance(event, dict) or normal.is_normal(event.get("intrusion")):
         return event
     if "intrusion" in event:
         logger.warning("An event came with an intrusion that is not one of ours; it is left out.")
         event = {name: value for name, value in event.items() if name != "intrusion"}
-    for post in _candidates(event):
-        if post.keys() >= NEEDED and not ADDRESSES.isdisjoint(post):
-            try:
-                return {**event, "intrusion": events.Event.from_post(post, time.time()).as_dict()}
-            except events.InvalidEvent as error:
-                logger.warning("An event looks like a post of the IPS and is none: %s", error)
-                return event
+    for given in _candidates(event, reader):
+        try:
+            found = [one.as_dict() for one in given() if isinstance(one, normal.Event)]
+        except body.InvalidEvent as error:
+            logger.warning("An event looks like one of a detector and is none: %s", error)
+            return event
+        if found:
+            intrusion = next((one for one in found if one["attacker"]), found[0])
+            return {**event, "intrusion": intrusion, **({"intrusions": found} if len(found) > 1 else {})}
     return event
 
 
-def _candidates(event: dict[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _candidates(event: dict[str, Any], reader: Any) -> Iterator[Callable[[], list[Any]]]:
+    """Yield what may be read as events of the detector."""
+    journald = event.get("journald")
+    places = (event.get("payload"), event.get("body"), journald.get("message") if isinstance(journald, Mapping) else None)
     # meta is what sources and filters add to every event
-    yield {name: value for name, value in event.items() if name != "meta"}
-    for name in ("payload", "body"):
-        part = event.get(name)
-        if isinstance(part, Mapping):
-            yield part
-        elif isinstance(part, (str, bytes)):
+    for part in (*places, {name: value for name, value in event.items() if name != "meta"}):
+        given = part if isinstance(part, list) else [part]
+        if isinstance(part, (str, bytes)):
             try:
-                yield events.parse_body(part if isinstance(part, bytes) else part.encode("utf-8", "replace"))
-            except events.InvalidEvent:
+                given = list(reader.parts(part if isinstance(part, bytes) else part.encode("utf-8", "replace")))
+            except body.InvalidEvent:
                 continue
+        if given and all(isinstance(one, (str, Mapping)) and reader.recognises(one) for one in given):
+            yield lambda given=given: [found for one in given for found in reader.one(one, time.time())]

@@ -17,30 +17,22 @@ from typing import NamedTuple, Optional
 
 from ....module_utils._core.options import CONTROL_CHARACTERS, LONGEST_TTL
 from ....module_utils._cos.blacklist import ALL_SERVICES, parse_service
+from ....module_utils._events.ends import PRIVATE, Home
 from ....module_utils._events.event import Event
+from ....module_utils._events.fields import SEVERITIES
+from ....module_utils._events.formats import clc_ips, deep_security_json
 from ..settings import Network, Where, setting
 
 LOG = logging.getLogger("intrusion.response")
 
 DIRECTIONS = ("incoming", "outgoing")
 FLOWS = ("connection", "reverse")
-SEVERITIES = ("low", "medium", "high", "critical")
-#: Of the vendor's events, also of old ones; others are not ruled out.
-ACTIONS = ("reset", "block", "insert", "replace", "delete", "log only")
+#: Formats whose every event says a direction and a flow, unless something is wrong with it; others may say nothing of it.
+PACKETS = (clc_ips.NAME, deep_security_json.NAME)
+#: Of detectors that are known, also of old releases; others are not ruled out.
+ACTIONS = ("reset", "block", "insert", "replace", "delete", "log only", "deny", "allowed", "blocked", "ban")
 LONGEST_TEXT = 120
 LONGEST_MARK = 40
-#: Not blocked unless listed in `private`. The documentation networks (RFC 5737) are not among them.
-PRIVATE = (
-    (IPv4Network("10.0.0.0/8"), "private"),
-    (IPv4Network("172.16.0.0/12"), "private"),
-    (IPv4Network("192.168.0.0/16"), "private"),
-    (IPv4Network("100.64.0.0/10"), "shared (carrier-grade NAT)"),
-    (IPv4Network("169.254.0.0/16"), "link-local"),
-    (IPv4Network("127.0.0.0/8"), "loopback"),
-    (IPv4Network("0.0.0.0/8"), "reserved"),
-    (IPv4Network("224.0.0.0/4"), "multicast"),
-    (IPv4Network("240.0.0.0/4"), "reserved"),
-)
 #: The same as first and last number, which is much cheaper to ask.
 RANGES = tuple((int(network.network_address), int(network.broadcast_address), name) for network, name in PRIVATE)
 
@@ -66,8 +58,11 @@ class Policy:
     flows: tuple[str, ...] = setting("words", "Flows that lead to a block.", ("connection",), choices=FLOWS)
     severities: tuple[str, ...] = setting("words", "Severities that lead to a block.", (), choices=SEVERITIES, shown="all")
     actions: tuple[str, ...] = setting("words", "Actions of the agent that lead to a block.", (), shown="all")
-    rules: tuple[str, ...] = setting("texts", "Patterns of rule names, in any case, that lead to a block.", (), shown="all")
-    exclude_rules: tuple[str, ...] = setting("texts", "Patterns of rule names that never lead to a block.", ())
+    rules: tuple[str, ...] = setting("texts", "Patterns of rules' names and ids, in any case, that lead to a block.", (), shown="all")
+    exclude_rules: tuple[str, ...] = setting("texts", "Patterns of rules' names and ids that never lead to a block.", ())
+    home_networks: tuple[Network, ...] = setting(
+        "networks", "Our own addresses, beside `never_block`: never an attacker's.", (), shown="the private and reserved ones"
+    )
     private: tuple[Network, ...] = setting("networks", "Networks of private and reserved addresses that may be blocked all the same.", ())
     service: str = setting("text", "The firewall's service that is blocked.", ALL_SERVICES)
     ttl: int = setting("integer", "Seconds of a first block.", 3600, low=2, high=LONGEST_TTL)
@@ -93,21 +88,22 @@ class Policy:
 
     def decide(self, event: Event) -> Decision:
         """Return what an event leads to; whether its address is protected or limits are reached is not looked at."""
-        for name, value, allowed in (
-            ("direction", event.direction, self.directions),
-            ("flow", event.flow, self.flows),
-            ("severity", event.severity, self.severities),
-            ("action", event.action, self.actions),
+        is_packet = event.format in PACKETS
+        for name, value, allowed, is_needed in (
+            ("direction", event.direction, self.directions, is_packet),
+            ("flow", event.flow, self.flows, is_packet),
+            ("severity", event.severity, self.severities, True),
+            ("action", event.action, self.actions, True),
         ):
-            if allowed and value not in allowed:
+            if allowed and value not in allowed and (value or is_needed):
                 return Decision(reason=f"{name} {value}" if value else f"no {name} given")
         if event.detect_only and not self.detect_only:
             return Decision(reason="detect only")
-        rule = event.reason or ""
+        names = [name for name in (event.reason, event.rule_id) if name] or [""]
         rules, excluded = self._patterns
-        if rules and not _matches(rule, rules):
+        if rules and not _matches(names, rules):
             return Decision(reason="the rule is not among those that block")
-        if _matches(rule, excluded):
+        if _matches(names, excluded):
             return Decision(reason="the rule is excluded")
         if event.attacker is None:
             return Decision(reason=event.attacker_reason)
@@ -115,12 +111,20 @@ class Policy:
         return Decision(reason=reason) if reason else Decision(event.attacker)
 
     def private_reason(self, address: str) -> Optional[str]:
-        """Return why an address is not blocked for being private or reserved, or None."""
+        """Return why an address is not blocked for being private, reserved or ours, or None."""
         number = int.from_bytes(inet_aton(address), "big")
         for first, last, name in RANGES:
             if first <= number <= last and not any(IPv4Address(number) in allowed for allowed in self.private):
                 return f"{name} address"
-        return None
+        return "address of our own networks" if self.home_networks and self._ours.has(address) else None
+
+    def home(self, never_block: Iterable[IPv4Network]) -> Home:
+        """Return our own addresses, by which formats tell the attacker; those in `private` may attack all the same."""
+        return Home(self.home_networks or None, never_block, self.private)
+
+    @cached_property
+    def _ours(self) -> Home:
+        return self.home(())
 
     def entry_rule_name(self, event: Event) -> str:
         """Return the rule_name of the entry: the mark and the rule."""
@@ -153,5 +157,5 @@ def _compiled(texts: Iterable[str]) -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(fnmatch.translate(text), re.IGNORECASE) for text in texts)
 
 
-def _matches(rule: str, patterns: Iterable[re.Pattern[str]]) -> bool:
-    return any(pattern.match(rule) for pattern in patterns)
+def _matches(names: Iterable[str], patterns: Iterable[re.Pattern[str]]) -> bool:
+    return any(pattern.match(name) for pattern in patterns for name in names)

@@ -17,7 +17,10 @@ from contextlib import suppress
 from typing import Any, Optional
 
 from ....module_utils._core.errors import InvalidInput
-from ....module_utils._events.event import Event, InvalidEvent, parse_body
+from ....module_utils._events.body import InvalidEvent, parse_body
+from ....module_utils._events.dates import written
+from ....module_utils._events.event import Event
+from ....module_utils._events.formats import clc_ips
 from ..configuration import Configuration
 from ..inbox import NotRecorded
 from ..monitor import Metrics
@@ -138,7 +141,7 @@ class Webhook:
             self._believe(connection)
             credentials.refuse_used(signature)
         is_test = credentials.is_test(request.headers, body)
-        event = Event.from_post(parse_body(_unpacked(request, body, most)), time.time())
+        event = clc_ips.event(parse_body(_unpacked(request, body, most)), written(time.time()))
         answer = await self._record(event, is_test)
         if signature is not None:
             credentials.remember(signature)

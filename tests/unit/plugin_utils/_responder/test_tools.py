@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.intrusion.response.plugins.module_utils._events.event import Event
+from ansible_collections.intrusion.response.plugins.module_utils._events.dates import written
+from ansible_collections.intrusion.response.plugins.module_utils._events.formats import clc_ips
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import Configuration
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.tools import replay
 
@@ -26,7 +27,7 @@ def settings(**respond: Any) -> Configuration:
 
 
 def line(verdict: str, seconds: float = 0.0, late: bool = False, **fields: Any) -> str:
-    event = Event.from_post(post_of(**fields), NOW + seconds)
+    event = clc_ips.event(post_of(**fields), written(NOW + seconds))
     return json.dumps({"type": "verdict", "verdict": verdict, "late": late, "intrusion": event.as_dict()})
 
 

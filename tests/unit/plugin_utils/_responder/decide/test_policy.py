@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.intrusion.response.plugins.module_utils._core.options import CONTROL_CHARACTERS
 from ansible_collections.intrusion.response.plugins.module_utils._events.event import Event
+from ansible_collections.intrusion.response.plugins.module_utils._events.formats import clc_ips
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide import policy as module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.policy import Policy
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.settings import read
@@ -22,7 +24,7 @@ from ..conftest import POST
 
 
 def event(**fields: Any) -> Event:
-    return Event.from_post({**POST, **fields}, 1_700_000_000.0)
+    return clc_ips.event({**POST, **fields}, "2023-11-14T22:13:20.000Z")
 
 
 def policy(**given: Any) -> Policy:
@@ -152,3 +154,40 @@ def test_actions_that_nobody_knows_are_warned_of(caplog: pytest.LogCaptureFixtur
 def test_renewal_follows_the_ttl() -> None:
     assert policy(ttl="7200").renew_below == 3600
     assert policy(ttl=2).renew_below == 1
+
+
+SURICATA = Event("0" * 32, "2023-11-14T22:13:20.000Z", "suricata_eve", attacker="203.0.113.5", reason="ET SCAN", rule_id="2001219",
+    severity="high")
+
+
+@pytest.mark.parametrize(("settings", "changes", "blocked"), [
+    # what a detector does not tell is no reason, what it tells is
+    ({}, {}, True), ({"directions": ["outgoing"], "flows": ["reverse"]}, {}, True), ({}, {"direction": "outgoing"}, False),
+    ({}, {"direction": "incoming"}, True), ({"directions": ["incoming", "outgoing"]}, {"direction": "outgoing"}, True),
+    ({}, {"format": "deep_security_json"}, False), ({}, {"format": "deep_security_json", "direction": "incoming", "flow": "connection"},
+    True),
+    # severities are one scale, and what has none is not on it
+    ({"severities": ["high"]}, {}, True), ({"severities": ["critical"]}, {}, False), ({"severities": ["high"]}, {"severity": None}, False),
+    # rules match names and ids
+    ({"rules": ["2001219"]}, {}, True), ({"rules": ["200121?"]}, {"reason": None}, True), ({"rules": ["et scan*"]}, {}, True),
+    ({"rules": ["2002*"]}, {}, False), ({"exclude_rules": ["2001219"]}, {}, False), ({"exclude_rules": ["2001219"]}, {"rule_id": "1"},
+    True),
+    ({"rules": ["*"]}, {"reason": None, "rule_id": None}, True),
+    # our own networks, from which private ones are excepted
+    ({"home_networks": ["203.0.113.0/24"]}, {}, False), ({"home_networks": ["203.0.113.0/24"], "private": ["203.0.113.5"]}, {}, True),
+    ({"home_networks": ["10.0.0.0/8"]}, {}, True), ({"home_networks": ["10.0.0.0/8"], "private": ["10.66.0.0/16"]},
+    {"attacker": "10.66.0.9"}, True),
+    ({"detect_only": False}, {"detect_only": True}, False), ({}, {"detect_only": True}, True),
+])
+def test_events_of_all_detectors_are_judged_alike(settings, changes, blocked):
+    decision = policy(**settings).decide(replace(SURICATA, **changes))
+    assert (decision.address is not None) is blocked
+    assert bool(decision.reason) is not blocked
+
+
+def test_our_own_addresses_for_the_formats():
+    ours = policy(private=["10.66.0.0/16"]).home([IPv4Network("198.51.100.0/24")])
+    assert [ours.has(one) for one in ("10.0.0.1", "10.66.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1")] == [True, False, True, False,
+        True]
+    ours = policy(home_networks=["203.0.113.0/24", "2001:db8::/32"]).home([])
+    assert [ours.has(one) for one in ("10.0.0.1", "203.0.113.1")] == [False, True]

@@ -14,7 +14,8 @@ from typing import Any
 
 from ansible_collections.intrusion.response.plugins.module_utils._cos.client import CosClient
 from ansible_collections.intrusion.response.plugins.module_utils._cos.guard import Guard
-from ansible_collections.intrusion.response.plugins.module_utils._events.event import Event
+from ansible_collections.intrusion.response.plugins.module_utils._events.dates import written
+from ansible_collections.intrusion.response.plugins.module_utils._events.formats import clc_ips
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import Firewall
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.policy import Policy, entry_description
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.dry_run import DryRun
@@ -57,7 +58,7 @@ class Bench:
 
     def wish(self, host: str = HOST, ttl: int = 3600, age: float = 0.0, **fields: Any) -> Wish:
         now = time.time() - age
-        event = Event.from_post(post_of(sourceIP=host, **fields), now)
+        event = clc_ips.event(post_of(sourceIP=host, **fields), written(now))
         self.ledger.ttls[event.id] = ttl
         description = entry_description(event, INSTANCE)
         return Wish(next(self.numbers), host, event.id, event.reason, now, POLICY.entry_rule_name(event), description)

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from ansible_collections.intrusion.response.plugins.module_utils._events.event import Event
+from ansible_collections.intrusion.response.plugins.module_utils._events.dates import written
+from ansible_collections.intrusion.response.plugins.module_utils._events.formats import clc_ips
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.policy import entry_description
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import link as link_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import reconcile as reconcile_module
@@ -221,7 +222,7 @@ def test_after_a_crash_our_own_entry_is_found(emulator: Handle) -> None:
 
 
 def test_an_entry_of_another_responder_is_not_ours(emulator: Handle) -> None:
-    event = Event.from_post(post_of(sourceIP=HOST, rank=-5), 0.0)
+    event = clc_ips.event(post_of(sourceIP=HOST, rank=-5), written(0.0))
     seeded(emulator, {"host": HOST, "description": entry_description(event, "ffff")})
     with bench(emulator) as one:
         assert one.ask(rank=-5).result == "already_blocked"
@@ -280,7 +281,7 @@ def test_a_block_is_as_long_as_its_ttl_however_the_clock_jumps(emulator: Handle)
 
 def test_an_own_write_that_came_late_is_ours(emulator: Handle) -> None:
     emulator.switch("cos.repost", "reject_400")
-    event = Event.from_post(post_of(sourceIP=HOST, rank=-7), 0.0)
+    event = clc_ips.event(post_of(sourceIP=HOST, rank=-7), written(0.0))
     with bench(emulator) as one:
         assert one.ask("203.0.113.1").result == "blocked"
         seeded(emulator, {"host": HOST, "description": entry_description(event, INSTANCE)})

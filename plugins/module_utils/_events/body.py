@@ -1,0 +1,169 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What detectors send, as values that JSON can hold: checked, bounded, and the same bytes always with the same id."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+DEEPEST = 32
+#: Most values in an object, since each takes more memory than its bytes, and most objects in one post.
+MOST_PARTS, MOST_OBJECTS = 2000, 1000
+#: What the number types of the rule engine, of Java and of SQLite hold.
+INTEGERS = range(-(2**63), 2**63)
+LONGEST_INTEGER = 20
+BLANKS = " \t\r\n"
+
+
+class InvalidEvent(Exception):
+    """What was sent is no event of its format; the message names the field, never what is in it."""
+
+
+class Post(dict[str, Any]):
+    """An object that can be written as JSON and UTF-8 for certain."""
+
+
+def parse_body(body: bytes) -> Post:
+    """Return the one JSON object in a body.
+
+    Raises:
+        InvalidEvent: as `objects` and `checked`, and for more or fewer than one object.
+    """
+    found = list(itertools.islice(objects(decoded(body)), 2))
+    if len(found) != 1:
+        raise InvalidEvent("The body is no JSON object.")
+    return checked(found[0])
+
+
+def decoded(content: bytes) -> str:
+    """Return text in UTF-8 (with or without a byte order mark); raises InvalidEvent."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidEvent("The body is not UTF-8.") from None
+
+
+def objects(text: str) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a text of JSON, not `checked` yet: one, an array of them, or several after each other, such as one a line.
+
+    Raises:
+        InvalidEvent: no JSON (of which NaN and Infinity are no part), something that is no object, a name twice in one object, nested
+            too deeply, too many objects, or a number with too many digits.
+    """
+    count, position = 0, _after_blanks(text, 0)
+    if position == len(text):
+        raise InvalidEvent("The body is empty.")
+    while position < len(text):
+        try:
+            parsed, position = DECODER.raw_decode(text, position)
+        except RecursionError:
+            raise InvalidEvent("The body is nested too deeply.") from None
+        except ValueError:
+            raise InvalidEvent("The body is not JSON.") from None
+        for one in parsed if isinstance(parsed, list) else (parsed,):
+            if not isinstance(one, dict):
+                raise InvalidEvent("The body holds something that is no JSON object.")
+            count += 1
+            if count > MOST_OBJECTS:
+                raise InvalidEvent(f"The body has more than {MOST_OBJECTS} events.")
+            yield one
+        position = _after_blanks(text, position)
+
+
+def _after_blanks(text: str, position: int) -> int:
+    while position < len(text) and text[position] in BLANKS:
+        position += 1
+    return position
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise InvalidEvent("A name stands twice in one object.")
+    return found
+
+
+def _integer(digits: str) -> int:
+    # checked by length first: turning very many digits into a number takes time
+    if len(digits) > LONGEST_INTEGER:
+        raise InvalidEvent("A number is too large.")
+    return int(digits)
+
+
+def _no_constant(_name: str) -> None:
+    raise InvalidEvent("NaN and Infinity are not JSON.")
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_int=_integer, parse_constant=_no_constant)
+
+
+def checked(post: Mapping[str, Any]) -> Post:
+    """Return an object that can be written as JSON and UTF-8 for certain.
+
+    Raises:
+        InvalidEvent: something in it that JSON does not have, too many parts, nested too deeply, a number beyond 64 bits or not finite.
+    """
+    if isinstance(post, Post):
+        return post
+    if not isinstance(post, Mapping):
+        raise InvalidEvent("The post is no object.")
+    parts = itertools.count(len(post))
+    return Post(
+        (
+            name if isinstance(name, str) and name.isascii() else _checked_name(name),
+            value if isinstance(value, str) and value.isascii() else _checked_value(value, 1, parts),  # most values are such
+        )
+        for name, value in post.items()
+    )
+
+
+def _checked_name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise InvalidEvent("The name of a field is no text.")
+    return encodable(name)
+
+
+def _checked_value(value: Any, depth: int, parts: Iterator[int]) -> Any:
+    if next(parts) >= MOST_PARTS:
+        raise InvalidEvent("The post has too many parts.")
+    if isinstance(value, str):
+        return encodable(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        if value not in INTEGERS:
+            raise InvalidEvent("A number is too large.")
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidEvent("A number is not finite.")
+        return value
+    if depth >= DEEPEST:
+        raise InvalidEvent("The post is nested too deeply.")
+    if isinstance(value, Mapping):
+        return {_checked_name(name): _checked_value(part, depth + 1, parts) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_checked_value(part, depth + 1, parts) for part in value]
+    raise InvalidEvent("The post holds something that JSON does not have.")
+
+
+def encodable(text: str) -> str:
+    """Replace halves of surrogate pairs, which JSON can spell and UTF-8 cannot."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def identity(post: Mapping[str, Any], *more: str) -> str:
+    """Return the id of an event: half of the SHA-256 of the canonical JSON of its object, and of what tells it from others in there."""
+    text = json.dumps(post, sort_keys=True, separators=(",", ":"))
+    return text_identity("\0".join((text, *more)) if more else text)
+
+
+def text_identity(text: str) -> str:
+    """Return the id of an event that is a line of text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,92 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deep Security (Workload Security, Server & Workload Protection): events as JSON, plain or in the envelope of Amazon SNS.
+
+Source: the vendor's help, "Events in JSON format". The properties are those of the IPS of CenturyLink Cloud, which was built on it,
+with a capital first; enumerations come as integers with a text beside them (`ActionString`), so both are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Optional, Union
+
+from .. import fields
+from ..body import InvalidEvent, checked, identity, objects
+from ..event import Event, Found, Ignored, Seen
+from . import clc_ips
+
+NAME, DETECTOR = "deep_security_json", "Deep Security"
+#: EventType of intrusion prevention; other types are other modules.
+ATTACK = "PayloadLog"
+TYPES = frozenset((
+    "SystemEvent", "PacketLog", ATTACK, "AntiMalwareEvent", "WebReputationEvent", "IntegrityEvent", "LogInspectionEvent",
+    "AppControlEvent",
+))  # fmt: skip
+ACTIONS = {0: "unknown", 1: "deny", 2: "reset", 3: "insert", 4: "delete", 5: "replace", 6: "log only"}
+#: Added to the number of what the agent only looked on.
+DETECT_ONLY = 0x80
+DIRECTIONS = {0: "incoming", 1: "outgoing"}
+FLOWS = {0: "connection", 1: "reverse"}
+SEVERITIES = {1: "low", 2: "medium", 3: "high", 4: "critical"}
+
+SAME = {
+    "HostName": "hostName", "Reason": "reason", "SourceIP": "sourceIP", "SourceMAC": "sourceMAC", "DestinationIP": "destinationIP",
+    "DestinationMAC": "destinationMAC", "Interface": "iface", "Flags": "flags", "PacketData": "data", "Rank": "rank",
+    "PacketSize": "packetSize", "SourcePort": "sourcePort", "DestinationPort": "destinationPort", "DriverTime": "driverTime",
+    "LogDate": "startTime", "Tags": "tags",
+}  # fmt: skip
+ENUMERATIONS = {"Action": ("action", {}), "Direction": ("direction", DIRECTIONS), "Flow": ("flow", FLOWS),
+                "Severity": ("severity", SEVERITIES), "Protocol": ("protocol", {}), "Origin": ("eventOrigin", {})}  # fmt: skip
+TAKEN = frozenset((*SAME, *ENUMERATIONS, *(f"{name}String" for name in ENUMERATIONS), "EventType"))
+
+
+def recognises(post: Mapping[str, Any]) -> bool:
+    """Tell whether an object is an event, or the envelope of one."""
+    return _is_envelope(post) or (isinstance(post.get("EventType"), str) and post["EventType"] in TYPES)
+
+
+def read(post: Mapping[str, Any], seen: Seen) -> Found:
+    """Return the events of an object or of an envelope, or why there are none; raises InvalidEvent where a field has a wrong type."""
+    if not _is_envelope(post):
+        return [_one(post, seen)]
+    if post["Type"] != "Notification":
+        return [Ignored("subscription")]
+    message = post["Message"]
+    if not isinstance(message, str):
+        raise InvalidEvent("Message is no text.")
+    return [_one(one, seen) for one in objects(message)]
+
+
+def _is_envelope(post: Mapping[str, Any]) -> bool:
+    return "TopicArn" in post and "Message" in post and isinstance(post.get("Type"), str)
+
+
+def _one(post: Mapping[str, Any], seen: Seen) -> Union[Event, Ignored]:
+    post = checked(post)
+    if fields.text(post, "EventType") != ATTACK:
+        return Ignored("other_type")
+    wire = {name: post[theirs] for theirs, name in SAME.items() if theirs in post}
+    for theirs, (name, names) in ENUMERATIONS.items():
+        wire[name] = fields.text(post, f"{theirs}String") or _named(post, theirs, names)
+    wire["action"] = fields.text(post, "ActionString") or _action(post)
+    other = {name: value for name, value in post.items() if name not in TAKEN}
+    return Event(identity(post), seen.at, NAME, DETECTOR, other=other, **clc_ips.values_of(wire))
+
+
+def _named(post: Mapping[str, Any], name: str, names: Mapping[int, str]) -> Optional[str]:
+    """Return what an integer of an enumeration means; a text means itself."""
+    value = post.get(name)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return names.get(value)
+    return fields.text(post, name)
+
+
+def _action(post: Mapping[str, Any]) -> Optional[str]:
+    value = post.get("Action")
+    if not isinstance(value, int) or isinstance(value, bool):
+        return fields.text(post, "Action")
+    if value & DETECT_ONLY:
+        return f"detect only: {ACTIONS.get(value ^ DETECT_ONLY, 'unknown')}"
+    return ACTIONS.get(value)
