@@ -83,13 +83,13 @@ def protect_summary(
     lockstep: bool = False,
 ) -> list[str]:
     """Return the lines; the servers come in the order of batch, then of out."""
-    told = {host: _told(hostvars, host) or {} for host in dict.fromkeys([*batch, *out])}
-    run = max((one.get("run", 0) for one in told.values()), default=0)
-    behind = {host for host in batch if told[host].get("run", 0) < run and not told[host].get("skipped")}
+    found = {host: told(hostvars, host).get("protect_result") or {} for host in dict.fromkeys([*batch, *out])}
+    run = max((one.get("run", 0) for one in found.values()), default=0)
+    behind = {host for host in batch if found[host].get("run", 0) < run and not found[host].get("skipped")}
     if behind and not lockstep:
         return []
     # A host whose task did not begin is behind, too. Under run_once, one result is everybody's.
-    taking_part = {host: one for host, one in told.items() if one and not one.get("skipped") and ("run" not in one or host not in behind)}
+    taking_part = {host: one for host, one in found.items() if one and not one.get("skipped") and ("run" not in one or host not in behind)}
     once = {id(one): (host, one) for host, one in taking_part.items()}
     results = [one if "run" in one else _failed(host, one) for host, one in once.values()]
     failed = [one for one in results if one["code"]]
@@ -107,7 +107,7 @@ def protect_summary(
             lines.append(f"{title} ({len(members)}): {', '.join(clean(one['server_name']) for one in members)}")
     if entry == "report":
         lines = [f"{clean(one['server_name'])}: {_where(one['destinations'])}" for one in results if not one["code"]]
-    left = [host for host in out if not told[host]]
+    left = [host for host in out if not found[host]]
     if left:
         lines.append(f"Failed before the role ({len(left)}): {', '.join(clean(host) for host in left)}")
     if failed:
@@ -115,10 +115,11 @@ def protect_summary(
     return lines + [f"{clean(one['server_name'])}: {clean(one['code'])}: {clean(one['reason'])}" for one in failed]
 
 
-def _told(hostvars: Mapping[str, Any], host: str) -> Any:
-    """Return what the role registered for a host; from where Ansible keeps it, since it puts all other variables together for hostvars."""
+def told(hostvars: Mapping[str, Any], host: str) -> Mapping[str, Any]:
+    """Return what tasks registered for a host; from where Ansible keeps it, since it puts all other variables together for hostvars."""
     kept = getattr(getattr(hostvars, "_variable_manager", None), "_nonpersistent_fact_cache", None)
-    return (hostvars[host] if kept is None else kept.get(host, {})).get("protect_result")
+    found: Mapping[str, Any] = hostvars[host] if kept is None else kept.get(host, {})
+    return found
 
 
 def _failed(host: str, result: Mapping[str, Any]) -> dict[str, Any]:

@@ -91,7 +91,8 @@ def run_pytest(shell: Shell, directory: str) -> None:
     count = {name: int(results.get(name, 0)) if results is not None else 0 for name in ("tests", "failures", "errors", "skipped")}
     bad = count["failures"] + count["errors"]
     shell.passed += count["tests"] - bad - count["skipped"]
-    shell.skipped += ["skipped by pytest, see the log"] * count["skipped"]
+    skipped = results.iterfind("testcase/skipped/..") if results is not None else ()
+    shell.skipped += [f"{case.get('name')}: {case.find('skipped').get('message')}" for case in skipped]  # type: ignore[union-attr]
     if status and not bad:
         shell.record("pytest", False, output)
     for number in range(bad):

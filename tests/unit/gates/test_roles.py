@@ -97,7 +97,7 @@ def test_playbooks_are_short_and_documented(path):
     for target in re.findall(r"\w+_target", plays):
         assert re.search(rf"^# {target} +which ", head, re.MULTILINE), target
     for play in yaml.safe_load(text):
-        assert re.fullmatch(rf"{{{{ \w+_target \| default\(''\) \| {FQCN}\.(firewalls|servers)(\(\w+=\w+\))? }}}}", play["hosts"])
+        assert re.fullmatch(rf"{{{{ \w+_target \| default\(''\) \| {FQCN}\.(firewalls|servers)(\(\w+=.+\))? }}}}", play["hosts"])
         assert play["gather_facts"] is False
         for task in play["tasks"]:
             assert "ansible.builtin.import_role" in task or "ansible.builtin.fail" in task
