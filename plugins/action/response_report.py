@@ -65,7 +65,7 @@ class ActionModule(ActionBase):
 
 def _past(ledger: Ledger, since: float, now: float) -> Past:
     """Return what the ledger holds; one that cannot be read is a part of the report."""
-    place = ledger.path or "none"
+    place = ledger.place or "none"
     try:
         if not ledger.is_there():
             return Past(place, since, problem=f"there is no ledger {place}.")

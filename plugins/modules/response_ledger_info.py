@@ -249,12 +249,19 @@ standing_total:
   type: int
   sample: 1
 ledger:
-  description: The file that was to be read.
+  description: The file or the database that was to be read, without a password.
   returned: success
   type: str
-  sample: /var/lib/intrusion-response/ledger.sqlite3
+  sample: /var/lib/intrusion-response/ledger
+shared:
+  description:
+    - Whether it is a database, in which all who use it record. A file has only what was recorded on its machine by those who use it,
+      so others may have recorded more elsewhere.
+  returned: success
+  type: bool
+  sample: false
 exists:
-  description: Whether there is such a file. Where there is none, there are no records either.
+  description: Whether there is such a ledger. Where there is none, there are no records either.
   returned: success
   type: bool
   sample: true

@@ -89,6 +89,7 @@ def modules(fleet: Fleet) -> list[dict[str, Any]]:
     cos = {"api_url": fleet.ready["firewalls"][0]["api_url"], "ca_path": fleet.ready["ca_path"], "username": "blocker",
            "password": FIREWALL_PASSWORD, "retries": 1}
     wrong_url = [{"type": "webhook", "url": f"hooks.example.com/{WEBHOOK}"}]
+    database = f"postgresql://ledger:{quote(PASSWORD, safe='')}@127.0.0.1:1/ledger"
     tasks = [
         {"intrusion.response.ips_agent": login},
         {"intrusion.response.ips_agent": {**token, "detection": []}},
@@ -115,6 +116,10 @@ def modules(fleet: Fleet) -> list[dict[str, Any]]:
         {"intrusion.response.response_ledger_info": {"last": "1h"}},
         {"intrusion.response.cos_blacklist_entry_info": {"api_url": f"https://blocker:{FIREWALL_PASSWORD}@127.0.0.1:1"}},
         {"intrusion.response.response_ledger_info": {"firewall": f"https://blocker:{FIREWALL_PASSWORD}@127.0.0.1:1"}},
+        {"intrusion.response.cos_blacklist_entry": {**cos, "host": "203.0.113.5", "ttl": 900, "ledger": database}},
+        {"intrusion.response.cos_blacklist_entry": {**cos, "host": "203.0.113.5", "ledger": f"postgresql://u:{PASSWORD}@db/ledger"}},
+        {"intrusion.response.response_ledger_info": {"ledger": database}},
+        {"intrusion.response.response_ledger_info": {"ledger": f"postgresql://db/ledger?password={quote(PASSWORD, safe='')}"}},
     ]
     return [{**task, **local, "name": f"Task {number}", "ignore_errors": True} for number, task in enumerate(tasks)]
 

@@ -91,8 +91,26 @@ def test_predicted_done_recorded_and_done_only_once(fleet: Fleet) -> None:
     again = undo(fleet, last="10")
     assert again.status == 0 and again.changes == dict.fromkeys(FIREWALLS, 0), again.output
     assert "nothing to take back: what was recorded was taken back, has expired" in again.output
+    assert f"{ledger(fleet)} is a ledger of one machine" in " ".join(again.output.split())
     assert "no record of that" not in again.output
     assert len(records(fleet)) == 8 and len(fleet.writes()) == 4
+
+
+def test_from_a_throw_away_home_with_a_shared_ledger(fleet: Fleet, database: str, tmp_path: Path) -> None:
+    at_first = blocked(fleet)
+    homes = [tmp_path / "job1", tmp_path / "job2"]
+    for home in homes:
+        home.mkdir()
+    played = fleet.play("intrusion.response.block", *extra(addresses="203.0.113.5", ttl="600"), HOME=str(homes[0]),
+                        INTRUSION_RESPONSE_LEDGER=database)  # fmt: skip
+    assert played.status == 0 and "will not last" not in played.output, played.output
+    assert blocked(fleet) == blocked(fleet, "fw2") == at_first | {"203.0.113.5"}
+    for changes in (1, 0):
+        done = fleet.play(UNDO, *extra(last="10"), HOME=str(homes[1]), INTRUSION_RESPONSE_LEDGER=database)
+        assert done.status == 0 and done.changes == dict.fromkeys(FIREWALLS, changes), done.output
+        assert "is a ledger of one machine" not in done.output
+    assert blocked(fleet) == blocked(fleet, "fw2") == at_first
+    assert not ledger(fleet).exists()
 
 
 def test_by_event_rule_and_address(fleet: Fleet) -> None:

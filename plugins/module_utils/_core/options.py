@@ -71,7 +71,7 @@ COS_CONNECTION = (
     Option("retries", "int", 3, env=("COS_RETRIES",)),
 )
 
-LEDGER = (Option("ledger", "path", env=("INTRUSION_RESPONSE_LEDGER",)),)
+LEDGER = (Option("ledger", env=("INTRUSION_RESPONSE_LEDGER",)),)
 
 #: What a module that writes takes besides; a ledger in which nothing is removed has no fixed size.
 LEDGER_WRITING = (

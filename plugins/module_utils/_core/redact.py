@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Optional
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 MASK = "********"
 
@@ -92,17 +92,19 @@ def mask_urls(value: Any) -> Any:
     return [mask_urls(member) for member in value] if isinstance(value, list) else value
 
 
+#: A password in a URL, also one that is not encoded as it has to be, and one among its parameters.
+URL_PASSWORDS = (
+    re.compile(r"^\s*[a-z][a-z0-9+.-]*:/*[^:@/]*:([^@]*)@", re.IGNORECASE),
+    re.compile(r"^\s*[a-z][a-z0-9+.-]*:/*[^:@/]*:(.*)@", re.IGNORECASE | re.DOTALL),
+    re.compile(r"[?&](?:ssl)?password=([^&\s]+)", re.IGNORECASE),
+)
+
+
 def url_passwords(values: Iterable[Any]) -> set[str]:
-    """Return the passwords in those of the values that are URLs; such a URL is refused, and must not be echoed either."""
-    found: set[str] = set()
-    for value in values:
-        if isinstance(value, str) and "@" in value:
-            try:
-                password = urlsplit(value).password
-            except ValueError:
-                continue
-            found.update({password} if password else ())
-    return found
+    """Return the passwords in those of the values that are URLs, as they are written there and as they are meant."""
+    texts = [value for value in values if isinstance(value, str)]
+    found = {secret for text in texts for pattern in URL_PASSWORDS for secret in pattern.findall(text) if secret}
+    return found | {unquote(secret) for secret in found}
 
 
 def mask_url(url: str) -> str:

@@ -68,17 +68,21 @@ class Recorder:
             if not change.sent and change.failure is None:
                 change.failure = NotAttempted(f"{change.name} was not attempted, because the run ended before.")
         self._keep([self._record(change) for change in self._writes if change.settled or not change.sent])
+        if self._writes and self._ledger.waiting:
+            self._tell_if_it_vanishes(f"What waits for the ledger {self._ledger.place}", self._ledger.spool)
         self._ledger.close()
 
     def intend(self, found: Sequence[Change]) -> None:
         """Record changes that are about to be sent."""
         self._writes.update((change, f"{self._run}.{number}") for number, change in enumerate(found, len(self._writes)))
-        if self._ledger.path is not None and len(self._writes) == len(found):
-            reason = why_it_vanishes(self._ledger.path, self._environ)
-            if reason is not None:
-                remedy = "Name another with ledger or INTRUSION_RESPONSE_LEDGER."
-                self._warn(f"The ledger {self._ledger.path} will not last: {reason}. {remedy}")
+        if len(self._writes) == len(found):
+            self._tell_if_it_vanishes(f"The ledger {self._ledger.place}", self._ledger.path)
         self._keep([self._record(change)._replace(outcome="unknown") for change in found])
+
+    def _tell_if_it_vanishes(self, what: str, path: Optional[str]) -> None:
+        reason = None if path is None else why_it_vanishes(path, self._environ)
+        if reason is not None:
+            self._warn(f"{what} will not last: {reason}. Name another with ledger or INTRUSION_RESPONSE_LEDGER.")
 
     def _keep(self, records: Sequence[Record]) -> None:
         begun = time.monotonic()

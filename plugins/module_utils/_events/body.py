@@ -15,7 +15,7 @@ from typing import Any
 DEEPEST = 32
 #: Most values in an object, since each takes more memory than its bytes, and most objects in one post.
 MOST_PARTS, MOST_OBJECTS = 2000, 1000
-#: What the number types of the rule engine, of Java and of SQLite hold.
+#: What the number types of the rule engine, of Java and of the inbox hold.
 INTEGERS = range(-(2**63), 2**63)
 LONGEST_INTEGER = 20
 BLANKS = " \t\r\n"

@@ -61,17 +61,18 @@ class Query:
 
 def report(ledger: Ledger, query: Query, warn: Callable[[str], None]) -> dict[str, Any]:
     """Return module return values; raises LedgerUnusable."""
-    if ledger.path is None:
-        raise InvalidInput("ledger must name a file; there is nothing to read in none.")
+    if not ledger.enabled:
+        raise InvalidInput("ledger must name a file or a database; there is nothing to read in none.")
     there = ledger.is_there()
     if not there:
-        warn(f"There is no ledger {ledger.path}. Nothing was recorded here yet, or it was recorded elsewhere.")
+        warn(f"There is no ledger {ledger.place}. Nothing was recorded here yet, or it was recorded elsewhere.")
     wanted = replace(query.filter, event=whole_event(ledger, query.filter.event))
     records, total = ledger.find(wanted, query.limit)
     standing = [found for found in ledger.standing(replace(wanted, actions=()), query.now) if _can_be_taken_back(found.last, warn)]
     return {
         "changed": False,
-        "ledger": ledger.path,
+        "ledger": ledger.place,
+        "shared": ledger.path is None,
         "exists": there,
         "records": [shown_record(record) for record in records],
         "total": total,

@@ -109,13 +109,6 @@ class Filter:
     actions: tuple[str, ...] = ()
     origin: Optional[str] = None
 
-    def values(self, **more: Any) -> dict[str, Any]:
-        """Return the values for a query; lists as one text each, since SQLite bounds how many values there may be."""
-        given = (("addresses", self.addresses), ("actions", self.actions))
-        lists = {name: f" {' '.join(found)} " if found else "" for name, found in given}
-        plain = {name: getattr(self, name) for name in ("event", "rule_name", "firewall", "since", "until", "origin")}
-        return {**plain, **lists, **more}
-
 
 def standing(records: Iterable[Record], now: float) -> list[Standing]:
     """Return the blocks that stand after these records, which are final and in the order in which they were made.

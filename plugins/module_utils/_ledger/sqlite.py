@@ -1,14 +1,22 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The file of the ledger: its schema, how it is made and opened, and what is asked of it."""
+"""A ledger in an append-only SQLite file: its schema, how it is made and opened, written and read."""
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
-from contextlib import closing, suppress
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+from . import sql
+from .row import Row, StoreTrouble
 
 try:
     import sqlite3
@@ -57,50 +65,122 @@ CREATE TRIGGER records_are_kept BEFORE DELETE ON records WHEN OLD.at >= (SELECT 
     BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 """
 
-_COLUMNS = (
-    "at, action, outcome, address, service, firewall, ttl, rule_name, description, code, origin, user, job, event, event_rule, overridden,"
-    " write"
-)
-_WANTED = (
-    "(:event IS NULL OR event = :event)"
-    " AND (:rule_name IS NULL OR lower(:rule_name) IN (lower(rule_name), lower(event_rule))"
-    " OR lower(rule_name) GLOB lower(:rule_name) OR lower(event_rule) GLOB lower(:rule_name))"
-    " AND (:addresses = '' OR instr(:addresses, ' ' || address || ' '))"
-    " AND (:firewall IS NULL OR firewall = :firewall)"
-    " AND (:since IS NULL OR at >= :since)"
-    " AND (:until IS NULL OR at < :until)"
-    " AND (:actions = '' OR instr(:actions, ' ' || action || ' '))"
-    " AND (:origin IS NULL OR origin = :origin)"
-)
-#: Not superseded by a later record of the same write.
-_FINAL = "NOT EXISTS (SELECT 1 FROM records AS later WHERE later.write = records.write AND later.id > records.id)"
-#: Entries with a block that has not expired, whether or not it was taken back.
-_LIVE = "SELECT firewall, address, service FROM records WHERE action <> 'unblock' AND outcome <> 'failed' AND"
+INSERT = sql.join("INSERT INTO records (", sql.COLUMNS, ", ends) VALUES (", ", ".join("?" * (len(sql.NAMES) + 1)), ")")
 
 
-def _join(*parts: str) -> str:
-    return " ".join(parts)
+def _among(column: str, name: str, texts: Sequence[str]) -> tuple[str, str]:
+    return f"instr(:{name}, ' ' || {column} || ' ')", f" {' '.join(texts)} "  # how many values there may be is bounded
 
 
-INSERT = _join("INSERT INTO records (", _COLUMNS, ", ends) VALUES (", ", ".join("?" * (_COLUMNS.count(",") + 2)), ")")
-FIND = _join("SELECT", _COLUMNS, ", id FROM records WHERE", _WANTED, "AND", _FINAL, "ORDER BY at DESC, id DESC LIMIT :limit")
-COUNT = _join("SELECT count(*) FROM records WHERE", _WANTED, "AND", _FINAL)
-#: All records of the entries that may stand, with whether each is wanted.
-LIVES = _join(
-    "SELECT", _COLUMNS, ", id, coalesce(", _WANTED, ", 0) FROM records WHERE", _FINAL, "AND (firewall, address, service) IN (",
-    _LIVE, "(ends IS NULL OR ends > :now) ) ORDER BY id",  # the clock may have been set back in between
-)  # fmt: skip
-EVENTS = "SELECT DISTINCT event FROM records WHERE substr(event, 1, length(:beginning)) = :beginning ORDER BY event LIMIT :most"
-OFFENCES = _join(
-    "SELECT", _COLUMNS, "FROM records WHERE address = ? AND at >= ? AND action IN ('block', 'unblock') AND", _FINAL, "ORDER BY at, id"
-)  # fmt: skip
-APPLIED = "SELECT max(applied) FROM retention"
-RETAIN = "UPDATE retention SET horizon = ?, applied = ?"
-POSTPONE = "UPDATE retention SET applied = ?"
-#: An old block that has time left stays, and with it what tells whether it was taken back.
-FORGET = _join(
-    "DELETE FROM records WHERE at < :horizon AND (firewall, address, service) NOT IN (", _LIVE, "ends > :now AND at < :horizon )"
-)
+def _rule(pattern: str) -> tuple[str, sql.Values]:
+    condition = (
+        "(lower(:rule) IN (lower(rule_name), lower(event_rule))"
+        " OR lower(rule_name) GLOB lower(:rule) OR lower(event_rule) GLOB lower(:rule))"
+    )
+    return condition, {"rule": pattern}
+
+
+DIALECT = sql.Dialect("id", _among, _rule, "substr(event, 1, length(:beginning)) = :beginning")
+
+
+class SqliteStore:
+    """Records in a file of one machine, shared by all processes of its owner.
+
+    Nothing is opened before it is needed. Every thread has a connection of its own, kept until close.
+
+    Attributes:
+        patience: seconds to wait for other writers, each time; may be changed.
+    """
+
+    dialect = DIALECT
+
+    def __init__(self, path: str, patience: float) -> None:
+        self.path = path
+        self.patience = patience
+        self._thread = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+
+    def is_there(self) -> bool:
+        """Return whether there is a file; raises StoreTrouble where that cannot be told."""
+        with _trouble():
+            return is_there(self.path)
+
+    def add(self, rows: Sequence[Row], keep: int) -> None:
+        """Add records, all or none, and remove what is older than so many days (0 for never); raises StoreTrouble."""
+        try:
+            with _trouble():
+                connection = self._connection()
+                connection.execute("BEGIN IMMEDIATE")
+                connection.executemany(INSERT, [row.values for row in rows])
+                if keep:
+                    sql.retain(functools.partial(_execute, connection), keep, time.time())
+                connection.execute("COMMIT")
+        except StoreTrouble:
+            self._drop()
+            raise
+
+    def offences(self, address: str, since: float) -> list[Any]:
+        """Return what sql.OFFENCES asks for; raises StoreTrouble."""
+        try:
+            with _trouble():
+                there = is_there(self.path)
+                return self._connection().execute(sql.OFFENCES, {"address": address, "since": since}).fetchall() if there else []
+        except StoreTrouble:
+            self._drop()
+            raise
+
+    def read(self, text: str, values: Mapping[str, Any]) -> list[Any]:
+        """Return what a query finds; a ledger that is not there has no records. Raises StoreTrouble."""
+        with _trouble():
+            if not is_there(self.path):
+                return []
+            with closing(open_file(self.path, read_only=True)) as connection:
+                return connection.execute(text, values).fetchall()
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        while self._connections:
+            with suppress(*TROUBLE):
+                self._connections.pop().close()
+        self._thread = threading.local()
+
+    def _connection(self) -> sqlite3.Connection:
+        """Return this thread's connection to the file that is there now, which is made when it is not."""
+        if not is_there(self.path):
+            create(self.path)
+        status = os.stat(self.path)
+        file = (status.st_dev, status.st_ino)
+        if getattr(self._thread, "file", None) != file:
+            self._drop()
+            self._thread.connection = connection = open_file(self.path, read_only=False)
+            self._thread.file = file
+            self._connections.append(connection)
+        opened: sqlite3.Connection = self._thread.connection
+        wait(opened, self.patience)
+        return opened
+
+    def _drop(self) -> None:
+        """Forget this thread's connection, and with it a transaction that was begun."""
+        connection = getattr(self._thread, "connection", None)
+        self._thread.connection = self._thread.file = None
+        if connection is not None:
+            with suppress(ValueError):
+                self._connections.remove(connection)
+            with suppress(*TROUBLE):
+                connection.close()
+
+
+def _execute(connection: sqlite3.Connection, text: str, values: Mapping[str, Any]) -> tuple[list[Any], int]:
+    cursor = connection.execute(text, values)
+    return cursor.fetchall(), cursor.rowcount
+
+
+@contextmanager
+def _trouble() -> Iterator[None]:
+    try:
+        yield
+    except TROUBLE as error:
+        raise StoreTrouble(_reason(error)) from None
 
 
 def is_there(path: str) -> bool:
@@ -173,8 +253,7 @@ def wait(connection: sqlite3.Connection, seconds: float) -> None:
     connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
 
-def reason(error: Exception) -> str:
-    """Return what to tell the user of one of TROUBLE."""
+def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or "it cannot be used"
     return str(error)

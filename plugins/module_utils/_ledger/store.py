@@ -1,92 +1,180 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ledger: what was blocked and unblocked, when, by whom and why, in an append-only SQLite file.
+"""The ledger: what was blocked and unblocked, when, by whom and why, in an append-only file or database.
 
-Writing never stands in the way of a block: whatever is wrong with the file or the disk is a warning. Reading fails where the
+Writing never stands in the way of a block: whatever is wrong with file, disk or database is a warning. Reading fails where the
 ledger cannot be read, since "nothing was recorded" would be a wrong answer then.
 """
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import Any, Callable, Optional, Protocol, Union
 
 from .._core.errors import LedgerUnusable
-from . import sqlite
-from .place import parse_path
-from .record import LARGEST_INTEGER, Filter, Record, Standing, offences, standing
-from .sqlite import TROUBLE
+from . import sql
+from .place import Place, parse_place, spool_path
+from .postgresql import PostgresqlStore
+from .record import Filter, Record, Standing, offences, standing
+from .row import Row, StoreTrouble
+from .spool import Spool
+from .sql import DAY
+from .sqlite import SqliteStore
 
-if TYPE_CHECKING:
-    import sqlite3
+__all__ = ["DAY", "KEEP_DAYS", "PATIENCE", "Ledger", "Store"]
 
 Warn = Callable[[str], None]
 
-DAY = 86400
 KEEP_DAYS = 400
-#: Seconds to wait for other writers; a batch takes some milliseconds, and no more processes wait than there are forks.
+#: Seconds to wait for other writers or a database; a batch takes some milliseconds, and no more processes wait than there are forks.
 PATIENCE = 10.0
-LEAP = 30 * DAY
+
+
+class Store(Protocol):
+    """Where records are kept. All but close raise StoreTrouble, and a store that is not there has no records.
+
+    Attributes:
+        dialect: in what its SQL differs.
+        patience: seconds that adding may take, each time; may be changed.
+    """
+
+    @property
+    def dialect(self) -> sql.Dialect: ...
+
+    patience: float
+
+    def is_there(self) -> bool:
+        """Return whether it was made already."""
+
+    def add(self, rows: Sequence[Row], keep: int) -> Any:
+        """Add rows, all or none, and remove what is older than so many days (0 for never)."""
+
+    def offences(self, address: str, since: float) -> list[Any]:
+        """Return what sql.OFFENCES asks for."""
+
+    def read(self, text: str, values: Mapping[str, Any]) -> list[Any]:
+        """Return what a query finds."""
+
+    def close(self) -> None:
+        """Let go of all connections."""
 
 
 class Ledger:
-    """The record of one machine, shared by all processes of its owner.
+    """The records of one machine, or of all that share a database.
 
-    Nothing is opened before it is needed. Every thread has a connection of its own, kept until close.
+    Nothing is opened before it is needed.
 
     Args:
-        path: the file, made with mode 0600 in a directory made with mode 0700; None keeps nothing.
+        place: the file, made with mode 0600 in a directory made with mode 0700, or the database; None keeps nothing.
         warn: takes the warnings, one for each kind of trouble until writing works again.
         keep: days after which records are removed, 0 for never. Blocks that still stand are never removed.
-        patience: seconds to wait for other writers, each time; may be changed.
+        patience: seconds to wait for other writers or for the database, each time.
+        spool: directory below which records wait for a database that does not take them, when not that for what programs keep.
+
+    Attributes:
+        place: as people are shown it, None for nowhere.
+        path: the file, None where there is none.
     """
 
-    def __init__(self, path: Optional[str], warn: Warn, keep: int = KEEP_DAYS, patience: float = PATIENCE) -> None:
-        self.path = path
+    def __init__(
+        self, place: Union[str, Place, None], warn: Warn, keep: int = KEEP_DAYS, patience: float = PATIENCE, spool: Optional[str] = None
+    ) -> None:
+        found = Place(place, path=place) if isinstance(place, str) else place
+        self.place = None if found is None else found.name
+        self.path = None if found is None else found.path
         self._warn = warn
         self._keep = keep
-        self.patience = patience
         self._told: Optional[str] = None
-        self._thread = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._store: Optional[Store] = None
+        self._spool: Optional[Spool] = None
+        self._database: Optional[PostgresqlStore] = None
+        if found is not None and found.url is not None:
+            self._store = self._database = PostgresqlStore(found.url, patience)
+            directory = spool_path(found, spool, warn)
+            self._spool = None if directory is None else Spool(directory)
+        elif found is not None and found.path is not None:
+            self._store = SqliteStore(found.path, patience)
 
     @classmethod
-    def from_option(cls, value: Optional[str], warn: Warn, keep: int = KEEP_DAYS, patience: float = PATIENCE) -> Ledger:
-        """Make one from the option ledger, where "none" switches it off; raises InvalidInput for what is no path."""
-        return cls(parse_path(value, warn), warn, keep, patience)
+    def from_option(
+        cls, value: Optional[str], warn: Warn, keep: int = KEEP_DAYS, patience: float = PATIENCE, spool: Optional[str] = None
+    ) -> Ledger:
+        """Make one from the option ledger, where "none" switches it off; raises InvalidInput for what names no place."""
+        return cls(parse_place(value, warn), warn, keep, patience, spool)
 
     @property
     def enabled(self) -> bool:
         """Whether anything is kept."""
-        return self.path is not None
+        return self._store is not None
+
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for other writers or for the database, each time; may be changed."""
+        return 0.0 if self._store is None else self._store.patience
+
+    @patience.setter
+    def patience(self, seconds: float) -> None:
+        if self._store is not None:
+            self._store.patience = seconds
+
+    @property
+    def waiting(self) -> int:
+        """How many batches of records wait for a database."""
+        return 0 if self._spool is None else len(self._spool.waiting())
+
+    @property
+    def spool(self) -> Optional[str]:
+        """The directory in which records wait for a database, None for none."""
+        return None if self._spool is None else self._spool.path
 
     def is_there(self) -> bool:
-        """Return whether there is a file; raises LedgerUnusable where that cannot be told."""
+        """Return whether there is anything to read; raises LedgerUnusable where that cannot be told."""
         try:
-            return self.path is not None and sqlite.is_there(self.path)
-        except OSError as error:
-            raise LedgerUnusable(f"The ledger {self.path} cannot be read: {sqlite.reason(error)}.") from None
+            return self._store is not None and self._store.is_there()
+        except StoreTrouble as error:
+            raise self._unreadable(error) from None
 
     def record(self, records: Sequence[Record]) -> bool:
         """Add records, all or none; return whether they are kept (or none should be). Never raises."""
-        if self.path is None or not records:
+        if self._store is None or not records:
             return True
+        rows = [Row.of(record) for record in records]
         try:
-            connection = self._connection(self.path)
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(sqlite.INSERT, [_row(record) for record in records])
-            self._retain(connection, time.time())
-            connection.execute("COMMIT")
-        except TROUBLE as error:
-            self._drop()
-            self._tell(f"The ledger {self.path} cannot be written: {sqlite.reason(error)}. What was done is not recorded.")
+            self._deliver()
+            self._store.add(rows, self._keep)
+        except StoreTrouble as error:
+            return self._set_aside(rows, error)
+        self._told = None
+        return True
+
+    def deliver(self) -> bool:
+        """Hand on to the database what waits for it; return whether nothing waits any more. Never raises."""
+        try:
+            self._deliver()
+        except StoreTrouble as error:
+            self._tell(f"The ledger {self.place} cannot be written: {error}. What was done waits in {self.spool}.")
             return False
         self._told = None
+        return True
+
+    def _deliver(self) -> None:
+        database = self._database
+        if self._spool is not None and database is not None:
+            self._spool.deliver(lambda rows, waited: database.add(rows, 0, waited), database.patience)
+
+    def _set_aside(self, rows: Sequence[Row], trouble: StoreTrouble) -> bool:
+        """Let rows wait for the database, where there is one; return whether they are kept."""
+        said = f"The ledger {self.place} cannot be written: {trouble}."
+        if self._spool is None:
+            self._tell(f"{said} What was done is not recorded.")
+            return False
+        try:
+            self._spool.put(rows)
+        except StoreTrouble as error:
+            self._tell(f"{said} What was done is not recorded, since it cannot wait either: {error}.")
+            return False
+        self._tell(f"{said} What was done is not recorded yet; it waits in {self.spool} for the next run here.")
         return True
 
     def offences(self, address: str, since: float, besides: Optional[str] = None) -> int:
@@ -96,15 +184,12 @@ class Ledger:
 
         Never raises; what cannot be read counts as nothing.
         """
-        if self.path is None:
+        if self._store is None:
             return 0
         try:
-            if not sqlite.is_there(self.path):
-                return 0
-            rows = self._connection(self.path).execute(sqlite.OFFENCES, (address, since)).fetchall()
-        except TROUBLE as error:
-            self._drop()
-            self._tell(f"The ledger {self.path} cannot be read: {sqlite.reason(error)}. Earlier blocks are not counted.")
+            rows = self._store.offences(address, since)
+        except StoreTrouble as error:
+            self._tell(f"The ledger {self.place} cannot be read: {error}. Earlier blocks are not counted.")
             return 0
         found = (Record(*row) for row in rows)
         return offences(record for record in found if besides is None or record.event != besides)
@@ -115,9 +200,11 @@ class Ledger:
         Raises:
             LedgerUnusable: it cannot be read. A ledger that is not there has no records.
         """
-        rows = self._read(sqlite.FIND, wanted.values(limit=limit or -1))
-        total = self._read(sqlite.COUNT, wanted.values())
-        return [Record(*row) for row in rows], total[0][0] if total else 0
+        rows = self._ask(lambda dialect: sql.find(dialect, wanted, limit))
+        if not limit or len(rows) < limit:
+            return [Record(*row) for row in rows], len(rows)
+        total = self._ask(lambda dialect: sql.count(dialect, wanted))
+        return [Record(*row) for row in rows], total[0][0]
 
     def events(self, beginning: str, most: int) -> list[str]:
         """Return the ids of events that begin so, in their order and at most so many; one that is no longer comes first.
@@ -125,7 +212,7 @@ class Ledger:
         Raises:
             LedgerUnusable: it cannot be read. A ledger that is not there has none.
         """
-        return [event for (event,) in self._read(sqlite.EVENTS, {"beginning": beginning, "most": most})]
+        return [event for (event,) in self._ask(lambda dialect: (sql.events(dialect), {"beginning": beginning, "most": most}))]
 
     def standing(self, wanted: Filter, now: float) -> list[Standing]:
         """Return the standing blocks whose beginning is wanted, in the order in which they began.
@@ -133,79 +220,29 @@ class Ledger:
         Raises:
             LedgerUnusable: it cannot be read. A ledger that is not there has none.
         """
-        rows = self._read(sqlite.LIVES, wanted.values(now=now))
+        rows = self._ask(lambda dialect: sql.lives(dialect, wanted, now))
         matching = {row[-2] for row in rows if row[-1]}
         return [found for found in standing((Record(*row[:-1]) for row in rows), now) if found.began.id in matching]
 
     def close(self) -> None:
-        """Close the connections of all threads."""
-        while self._connections:
-            with suppress(*TROUBLE):
-                self._connections.pop().close()
-        self._thread = threading.local()
+        """Let go of all connections."""
+        if self._store is not None:
+            self._store.close()
 
-    def _connection(self, path: str) -> sqlite3.Connection:
-        """Return this thread's connection to the file that is there now, which is made when it is not."""
-        if not sqlite.is_there(path):
-            sqlite.create(path)
-        status = os.stat(path)
-        file = (status.st_dev, status.st_ino)
-        if getattr(self._thread, "file", None) != file:
-            self._drop()
-            self._thread.connection = connection = sqlite.open_file(path, read_only=False)
-            self._thread.file = file
-            self._connections.append(connection)
-        opened: sqlite3.Connection = self._thread.connection
-        sqlite.wait(opened, self.patience)
-        return opened
-
-    def _drop(self) -> None:
-        """Forget this thread's connection, and with it a transaction that was begun."""
-        connection = getattr(self._thread, "connection", None)
-        self._thread.connection = self._thread.file = None
-        if connection is not None:
-            with suppress(ValueError):
-                self._connections.remove(connection)
-            with suppress(*TROUBLE):
-                connection.close()
-
-    def _retain(self, connection: sqlite3.Connection, now: float) -> None:
-        """Remove what is too old, at most once a day."""
-        if not self._keep:
-            return
-        ((applied,),) = connection.execute(sqlite.APPLIED).fetchall()
-        if 0 <= now - applied < DAY:
-            return
-        if applied and now - applied > LEAP:  # the clock may be wrong, which the next day will show
-            connection.execute(sqlite.POSTPONE, (now,))
-            return
-        horizon = now - self._keep * DAY
-        connection.execute(sqlite.RETAIN, (horizon, now))
-        connection.execute(sqlite.FORGET, {"horizon": horizon, "now": now})
-
-    def _read(self, query: str, values: Mapping[str, Any]) -> list[Any]:
-        if self.path is None:
+    def _ask(self, query: Callable[[sql.Dialect], tuple[str, sql.Values]]) -> list[Any]:
+        if self._store is None:
             return []
         try:
-            if not sqlite.is_there(self.path):
-                return []
-            with closing(sqlite.open_file(self.path, read_only=True)) as connection:
-                return connection.execute(query, values).fetchall()
-        except TROUBLE as error:
-            raise LedgerUnusable(f"The ledger {self.path} cannot be read: {sqlite.reason(error)}.") from None
+            if self.waiting:
+                self.deliver()
+            return self._store.read(*query(self._store.dialect))
+        except StoreTrouble as error:
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, error: StoreTrouble) -> LedgerUnusable:
+        return LedgerUnusable(f"The ledger {self.place} cannot be read: {error}.")
 
     def _tell(self, message: str) -> None:
         if message != self._told:
             self._told = message
             self._warn(message)
-
-
-def _row(record: Record) -> list[Any]:
-    """Return the values to insert, in a form that SQLite takes."""
-    return [_storable(value) for value in (*record.cleaned()[:-1], record.ends)]
-
-
-def _storable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()  # JSON can hold half a character, SQLite cannot
-    return min(value, LARGEST_INTEGER) if isinstance(value, int) else value

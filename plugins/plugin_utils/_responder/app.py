@@ -20,7 +20,7 @@ from ...module_utils._core.http import VERSION
 from ...module_utils._events.body import InvalidEvent
 from ...module_utils._events.event import Event
 from .configuration import Configuration, MonitorSettings
-from .inbox import Inbox, Stored
+from .inbox import FILE, Inbox, Stored
 from .monitor import BOUNDS, Metrics, Monitor
 from .output import WAITING, Output
 from .responder import Responder
@@ -108,7 +108,7 @@ class App:
             StateInUse, StateUnusable: the inbox cannot be had.
         """
         settings, stack = self.settings, self._stack
-        self._inbox = await asyncio.to_thread(Inbox, os.path.join(settings.state_dir or "", "inbox.sqlite3"), KEEP)
+        self._inbox = await asyncio.to_thread(Inbox, os.path.join(settings.state_dir or "", FILE), KEEP)
         stack.push_async_callback(asyncio.to_thread, self._inbox.close)
         await stack.enter_async_context(self._output)
         if settings.respond is not None:

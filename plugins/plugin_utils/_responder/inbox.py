@@ -26,6 +26,8 @@ from .ground import Ground, StateUnusable
 
 LOG = logging.getLogger("intrusion.response")
 
+#: Its name in the directory for state.
+FILE = "inbox.sqlite3"
 #: How many of the newest events are known by heart; older ones are found in the file.
 REMEMBERED = 100_000
 #: Most finished events that are remembered, whatever their age, and how many rows one step of tidying up removes.

@@ -25,6 +25,8 @@ HTTP_BELONGS_TO = {f"{UTILS}_core/http.py", f"{UTILS}_core/wire.py"}
 #: Where the responder serves HTTP; how a firewall is spoken to, it leaves to the resources.
 SERVERS = {f"{RESPONDER}{name}.py" for name in ("webhook/listener", "webhook/server", "monitor", "tools")}
 SERVER_LIBRARIES = {"aiohttp", "prometheus_client"}
+#: What keeps accepted events, a file of its own.
+INBOX = {f"{RESPONDER}inbox.py", f"{RESPONDER}ground.py"}
 CONFIGURATION_BELONGS_TO = {f"{RESPONDER}service.py"}
 HTTP_LIBRARIES = {"requests", "urllib3", "http", "socketserver", "aiohttp"}
 HTTP_CALLS = {"urllib.request", "urllib.error"}
@@ -73,6 +75,7 @@ def test_module_utils_import_each_other_relatively_and_nothing_foreign(tree):
     allowed = {*sys.stdlib_module_names, "plugins"}
     for name, text in python(tree, UTILS).items():
         extra = {"ansible"} if name in ANSIBLE_BELONGS_TO else {"requests", "urllib3"} if name in HTTP_BELONGS_TO else set()
+        extra |= {"psycopg"} if name.startswith(f"{UTILS}_ledger/") else set()
         foreign = {imported for imported in imports(name, text) if imported.partition(".")[0] not in allowed | extra}
         assert not foreign, f"{name}: {foreign}"
 
@@ -95,6 +98,15 @@ def test_the_responder_imports_the_collection_relatively_and_serves_http_in_few_
         allowed = {*sys.stdlib_module_names, "plugins"} | extra
         foreign = {imported for imported in imports(name, text) if imported.partition(".")[0] not in allowed}
         assert not foreign, f"{name}: {foreign}"
+
+
+def test_databases_are_spoken_to_in_one_place_only(tree):
+    offenders = [
+        name
+        for name, text in python(tree, "plugins/", "extensions/").items()
+        if re.search("sqlite|psycopg", text, re.IGNORECASE) and not name.startswith(f"{UTILS}_ledger/") and name not in INBOX
+    ]
+    assert not offenders
 
 
 def test_the_responder_speaks_to_firewalls_through_the_resources_only(tree):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.intrusion.response.plugins.module_utils._core.redact import Redactor, mask_url, mask_urls
+from ansible_collections.intrusion.response.plugins.module_utils._core.redact import Redactor, mask_url, mask_urls, url_passwords
 
 
 def test_redaction() -> None:
@@ -23,3 +23,15 @@ def test_masked_urls_show_that_they_differ() -> None:
 @pytest.mark.parametrize("text", ["https://[::1/secret", "got: https://[secret]x/secret and more", "https://h.example:port/secret"])
 def test_unusable_urls_are_masked_as_well(text: str) -> None:
     assert "/secret" not in mask_urls(text) and "[secret" not in mask_urls(text)
+
+
+def test_passwords_in_addresses() -> None:
+    for url, secrets in (
+        ("https://user:word@host/a@b", {"word", "word@host/a"}),
+        ("postgresql://u:p%40ss%2Fw@host/db", {"p%40ss%2Fw", "p@ss/w"}),
+        ("postgresql://u:a/b@c@host/db", {"a/b", "a/b@c"}),
+        ("postgresql:///db?user=u&password=q%3Dr&sslpassword=s", {"q%3Dr", "q=r", "s"}),
+        ("https://host:8443/path", set()),
+        (None, set()),
+    ):
+        assert url_passwords([url]) == secrets

@@ -19,6 +19,8 @@ from ansible_collections.intrusion.response.plugins.module_utils._ledger import 
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Filter, Record
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
 
+from tools.database import Server
+
 HOST = "203.0.113.5"
 
 
@@ -155,7 +157,30 @@ def test_trouble_with_the_ledger_is_one_warning_and_the_block_happens(door) -> N
     assert door.owned(HOST) and door.owned("203.0.113.6")
 
 
-@pytest.mark.parametrize("options", [{"ledger_keep": -1}, {"ledger_user": "\0"}, {"ledger": "postgresql://u:pw@h/d"}, {"ledger": "/"}])
+def test_a_database_that_stands_still_delays_no_block_and_loses_no_record(
+    door, postgresql: Server, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    door.ledger = database
+    door.entry(host=HOST, event="e1")
+    postgresql.freeze()
+    try:
+        assert door.entry(host="203.0.113.6", event="e2")["changed"]
+    finally:
+        postgresql.freeze(False)
+    assert door.owned("203.0.113.6")
+    (warning,) = [one for one in door.warnings if "will not last" not in one]
+    assert "did not answer within" in warning and "not recorded yet" in warning and "will not last" in door.warnings[-1]
+    found = info(door)
+    assert found["shared"] and found["ledger"] == database and [one["host"] for one in found["standing"]] == [HOST, "203.0.113.6"]
+    assert found["total"] == 2 and all(one["outcome"] == "ok" for one in found["records"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"ledger_keep": -1}, {"ledger_user": "\0"}, {"ledger": "mysql://u:pw@h/d"}, {"ledger": "postgresql://u:p@w@h/d"}, {"ledger": "/"}],
+)
 def test_bad_input(door, options: dict[str, Any]) -> None:
     for function in (lambda: door.entry(host=HOST, **options), lambda: many(door, [HOST], **options)):
         with pytest.raises(IntrusionResponseError) as caught:

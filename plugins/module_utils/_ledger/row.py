@@ -1,0 +1,38 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A record on its way into a store, and what may be in the way."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, NamedTuple
+
+from .record import LARGEST_INTEGER, Record
+
+
+class StoreTrouble(Exception):
+    """A store cannot be used; the message says why, on one line and without secrets."""
+
+
+class Row(NamedTuple):
+    """A record as it is kept.
+
+    Attributes:
+        key: tells the record from all others, so that it is kept once however often it is delivered.
+        values: of the columns (sql.NAMES), and when the entry ends, as every database takes them.
+    """
+
+    key: str
+    values: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, record: Record) -> Row:
+        """Make one of a new record."""
+        return cls(str(uuid.uuid4()), tuple(_storable(value) for value in (*record.cleaned()[:-1], record.ends)))
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "?").encode("utf-8", "replace").decode()  # JSON can hold half a character, databases cannot
+    return min(value, LARGEST_INTEGER) if isinstance(value, int) else value

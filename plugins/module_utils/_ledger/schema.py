@@ -1,0 +1,62 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tables of a shared ledger, format by format; each statement brings the format before it to the next."""
+
+from __future__ import annotations
+
+#: The schema in which everything is.
+NAME = "intrusion_response"
+#: Advisory locks, so that one of all does it: bringing the tables up to date, and removing what is too old.
+MIGRATING, RETAINING = 0x49524C01, 0x49524C02
+
+_RECORDS = """
+CREATE SCHEMA IF NOT EXISTS intrusion_response;
+CREATE TABLE format (version integer NOT NULL);
+INSERT INTO format VALUES (0);
+CREATE TABLE records (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    key uuid NOT NULL UNIQUE,
+    arrived float8 NOT NULL,
+    at float8 NOT NULL,
+    action text COLLATE "C" NOT NULL CHECK (action IN ('block', 'renew', 'update', 'unblock')),
+    outcome text COLLATE "C" NOT NULL CHECK (outcome IN ('ok', 'failed', 'unknown')),
+    address text COLLATE "C" NOT NULL,
+    service text COLLATE "C" NOT NULL,
+    firewall text COLLATE "C" NOT NULL,
+    ttl bigint,
+    rule_name text COLLATE "C" NOT NULL,
+    description text COLLATE "C" NOT NULL,
+    code text COLLATE "C",
+    origin text COLLATE "C" NOT NULL,
+    "user" text COLLATE "C",
+    job text COLLATE "C",
+    event text COLLATE "C",
+    event_rule text COLLATE "C",
+    overridden text COLLATE "C",
+    write text COLLATE "C",
+    ends float8
+);
+CREATE INDEX records_of_an_address ON records (address, at);
+CREATE INDEX records_of_an_entry ON records (firewall, address, service);
+CREATE INDEX records_by_time ON records (at, id);
+CREATE INDEX records_of_an_event ON records (event, at) WHERE event IS NOT NULL;
+CREATE INDEX records_of_a_write ON records (write, id) WHERE write IS NOT NULL;
+CREATE INDEX records_by_end ON records (ends) WHERE action <> 'unblock' AND outcome <> 'failed';
+CREATE TABLE retention (horizon float8 NOT NULL, applied float8 NOT NULL);
+INSERT INTO retention VALUES (0, 0);
+CREATE FUNCTION refuse_changes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        IF OLD.at < (SELECT max(horizon) FROM intrusion_response.retention) THEN
+            RETURN OLD;
+        END IF;
+    END IF;
+    RAISE EXCEPTION 'the ledger is append-only' USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+CREATE TRIGGER records_are_final BEFORE UPDATE OR DELETE ON records FOR EACH ROW EXECUTE FUNCTION refuse_changes();
+CREATE TRIGGER records_are_kept BEFORE TRUNCATE ON records FOR EACH STATEMENT EXECUTE FUNCTION refuse_changes();
+"""
+
+MIGRATIONS = (_RECORDS,)
+FORMAT = len(MIGRATIONS)
