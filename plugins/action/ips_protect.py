@@ -11,7 +11,7 @@ sure that it takes part, is asked for in its own task.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
 from ansible import constants
@@ -22,6 +22,7 @@ from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.loader import become_loader, connection_loader
 from ansible.template import Templar
 
+from ..filter.protect_summary import result_of
 from ..module_utils._core.errors import IntrusionResponseError, InvalidInput
 from ..module_utils._core.text import clean
 from ..modules import ips_servers
@@ -39,7 +40,6 @@ LOCAL = ("local", "ansible.builtin.local")
 #: Where the role says which of its entry points this is, and keeps what was done for all.
 ENTRY = "__protect_entry"
 REGISTERED = "__protect_together"
-RESULT = "protect_result"
 
 
 class ActionModule(LookingAction):
@@ -56,14 +56,16 @@ class ActionModule(LookingAction):
         entry = str(variables[ENTRY])
         if self._task.args.get("together"):
             servers = self._together(entry, variables) if self._all_take_part() else {}
-            return {**result, "changed": False, "entry": entry, "lockstep": self._is_lockstep(), "servers": servers}
+            number = self._run_number(variables, variables["ansible_play_hosts_all"]) if self._is_lockstep() else None
+            return {**result, "changed": False, "entry": entry, "play": self._task.play._uuid, "run": number, "servers": servers}
         before = variables.get(REGISTERED)
-        parts = before.get("servers", {}) if isinstance(before, Mapping) and before.get("entry") == entry else {}
-        part = parts.get(variables["inventory_hostname"]) or self._alone(entry, variables)
-        run = (variables.get(RESULT) or {}).get("run", 0) + 1
+        together = before if isinstance(before, Mapping) and before.get("entry") == entry else {}
+        part = together.get("servers", {}).get(variables["inventory_hostname"]) or self._alone(entry, variables)
+        run = together.get("run") or self._run_number(variables, [variables["inventory_hostname"]])
         told = {"msg": f"{part['server_name']}: {part['reason']}"} if part["code"] else {}
         shown = {name: value for name, value in part.items() if name != "diff" or self._task.diff}
-        return {**result, **shown, **told, "run": run, "failed": bool(part["code"]) and self._fails(variables)}
+        failed = bool(part["code"]) and self._fails(variables)
+        return {**result, **shown, **told, "play": self._task.play._uuid, "run": run, "failed": failed}
 
     def _fails(self, variables: Mapping[str, Any]) -> bool:
         """Whether a host fails on which something went wrong; what cannot be read leaves it at that."""
@@ -102,6 +104,10 @@ class ActionModule(LookingAction):
 
     def _is_lockstep(self) -> bool:
         return str(self._task.play.strategy).rpartition(".")[2] in LOCKSTEP
+
+    def _run_number(self, variables: Mapping[str, Any], hosts: Iterable[str]) -> int:
+        """Return a number that none of the hosts has had in this play."""
+        return 1 + max(result_of(variables["hostvars"], host, self._task.play._uuid).get("run", 0) for host in hosts)
 
     def _all_take_part(self) -> bool:
         """Whether every host of the play that is left comes to this task, at this time and under the same conditions."""

@@ -43,12 +43,16 @@ options:
         those of each server.
     type: str
     default: main
-  lockstep:
+  play:
     description:
-      - Whether all hosts come to a task at the same time, as under the strategy C(linear), so that a host without a result takes no
-        part in this run of the role. Otherwise it is waited for.
-    type: bool
-    default: false
+      - What identifies the play, in the results of its hosts, too. The results of other plays do not count.
+    type: str
+  run:
+    description:
+      - The number of this run of the role in the play, under a strategy that keeps all hosts at the same task, such as C(linear). A
+        host without a result of that number takes no part.
+      - Without it, hosts that have run the role less often than others are waited for.
+    type: int
 """
 
 EXAMPLES = r"""
@@ -66,7 +70,7 @@ _value:
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.intrusion.response.plugins.filter.destination_lines import destination_lines
 from ansible_collections.intrusion.response.plugins.module_utils._core.text import clean
@@ -80,17 +84,16 @@ def protect_summary(
     out: list[str],
     check_mode: bool = False,
     entry: str = "main",
-    lockstep: bool = False,
+    play: Optional[str] = None,
+    run: Optional[int] = None,
 ) -> list[str]:
     """Return the lines; the servers come in the order of batch, then of out."""
-    found = {host: told(hostvars, host).get("protect_result") or {} for host in dict.fromkeys([*batch, *out])}
-    run = max((one.get("run", 0) for one in found.values()), default=0)
-    behind = {host for host in batch if found[host].get("run", 0) < run and not found[host].get("skipped")}
-    if behind and not lockstep:
+    found = {host: result_of(hostvars, host, play) for host in dict.fromkeys([*batch, *out])}
+    this = run or max((one.get("run", 0) for one in found.values()), default=0)
+    if run is None and any(found[host].get("run", 0) < this and not found[host].get("skipped") for host in batch):
         return []
-    # A host whose task did not begin is behind, too. Under run_once, one result is everybody's.
-    taking_part = {host: one for host, one in found.items() if one and not one.get("skipped") and ("run" not in one or host not in behind)}
-    once = {id(one): (host, one) for host, one in taking_part.items()}
+    # A host whose task did not begin has no number. Under run_once, one result is everybody's.
+    once = {id(one): (host, one) for host, one in found.items() if one and not one.get("skipped") and one.get("run", this) == this}
     results = [one if "run" in one else _failed(host, one) for host, one in once.values()]
     failed = [one for one in results if one["code"]]
     groups = {
@@ -120,6 +123,12 @@ def told(hostvars: Mapping[str, Any], host: str) -> Mapping[str, Any]:
     kept = getattr(getattr(hostvars, "_variable_manager", None), "_nonpersistent_fact_cache", None)
     found: Mapping[str, Any] = hostvars[host] if kept is None else kept.get(host, {})
     return found
+
+
+def result_of(hostvars: Mapping[str, Any], host: str, play: Optional[str]) -> Mapping[str, Any]:
+    """Return what the role registered for a host in a play."""
+    result: Mapping[str, Any] = told(hostvars, host).get("protect_result") or {}
+    return result if result.get("play", play) == play else {}
 
 
 def _failed(host: str, result: Mapping[str, Any]) -> dict[str, Any]:

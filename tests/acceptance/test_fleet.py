@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -29,30 +30,27 @@ INCLUDE = {"name": "Include", "include_role": {"name": "intrusion.response.prote
 class Play:
     """Plays on servers of which none is looked at, so that all can be asked for in one task."""
 
-    def __init__(self, directory: Path) -> None:
-        self.fleet = Fleet(directory, {"protect_detection": "receipt"})
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
         self.hosts: dict[str, dict[str, Any]] = {name: {} for name in SERVERS}
-
-    def __enter__(self) -> Play:
-        self.fleet.__enter__()
-        self.seed()
-        return self
-
-    def __exit__(self, *unused: object) -> None:
-        self.fleet.__exit__(*unused)
-
-    def seed(self) -> None:
         other = [{"name": "VA1OTHRWEB01", "alias": "OTHR"}]
-        self.fleet.control("POST", "seed", {"servers": [{"name": name, "alias": "ACME"} for name in SERVERS] + other})
+        fleet.control("POST", "reset", {})
+        fleet.control("POST", "seed", {"servers": [{"name": name, "alias": "ACME"} for name in SERVERS] + other})
+        shutil.rmtree(fleet.state_dir, ignore_errors=True)
+        fleet.variables = {"protect_detection": "receipt"}
+        fleet.write_inventory()
 
     def play(self, *tasks: dict[str, Any], arguments: tuple[str, ...] = (), **keywords: Any) -> Played:
+        """Play tasks on all servers, or else the role."""
+        return self.plays({"tasks": list(tasks) or [ROLE], **keywords}, arguments=arguments)
+
+    def plays(self, *plays: dict[str, Any], arguments: tuple[str, ...] = ()) -> Played:
         path = self.fleet.secret / "inventory.json"
         inventory = json.loads(path.read_text())
         inventory["servers"]["hosts"] = self.hosts
         path.write_text(json.dumps(inventory))
         self.fleet.control("DELETE", "journal")
-        play = {"hosts": "servers", "gather_facts": False, "tasks": list(tasks) or [ROLE], **keywords}
-        book = self.fleet.write_playbook("fleet.json", [play])
+        book = self.fleet.write_playbook("fleet.json", [{"hosts": "servers", "gather_facts": False, **play} for play in plays])
         return self.fleet.play(book, "-f", "4", *arguments)
 
     def asked(self) -> Counter[str]:
@@ -61,6 +59,14 @@ class Play:
         for request in self.fleet.writes():
             body = request["body"] or ""
             found[re.search(r'hostName": "(\w+)', body)[1] if "hostName" in body else request["path"].rpartition("/")[2]] += 1
+        return found
+
+    def told(self) -> dict[str, set[str]]:
+        """Which servers each address is to hear of, as the services were asked."""
+        found: dict[str, set[str]] = {}
+        for request in self.fleet.writes():
+            for address in re.findall(r"([\w-]+)@example.com", request["body"] or ""):
+                found.setdefault(address, set()).add(request["path"].rpartition("/")[2])
         return found
 
     def logins(self) -> int:
@@ -72,10 +78,15 @@ class Play:
         return '"servers": {"VA1' in played.output
 
 
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with Fleet(tmp_path_factory.mktemp("fleet")) as fleet:
+        yield fleet
+
+
 @pytest.fixture
-def play(tmp_path: Path) -> Iterator[Play]:
-    with Play(tmp_path) as play:
-        yield play
+def play(fleet: Fleet) -> Play:
+    return Play(fleet)
 
 
 TWICE = dict.fromkeys(SERVERS, 2)
@@ -89,15 +100,19 @@ def test_all_in_one_task_and_each_host_has_its_own_outcome(play: Play) -> None:
     assert again.changes == dict.fromkeys(SERVERS, 0) and not play.asked() and play.logins() == 0
 
 
-@pytest.mark.parametrize(
-    "keywords", [{"serial": 3}, {"serial": ["25%", 1, 10]}, {"strategy": "free"}, {"strategy": "host_pinned"}, {"strategy": "debug"}],
-    ids=str,
-)
-def test_batches_and_strategies(play: Play, keywords: dict[str, Any]) -> None:
-    played = play.play(**keywords)
-    assert played.status == 0 and played.changes == dict.fromkeys(SERVERS, 1), played.output
-    assert play.asked() == TWICE and play.logins() == 1
-    assert len(re.findall(r"Agent changed \(\d+\): ", played.output)) >= 1
+def mailing(name: str) -> dict[str, Any]:
+    """Variables with which a play changes every server."""
+    return {"protect_destinations": [{"type": "email", "email_address": f"{name}@example.com"}], "protect_purge": True}
+
+
+def test_batches_and_strategies(play: Play) -> None:
+    ways = [{"serial": 3}, {"serial": ["25%", 1, 10]}, {"strategy": "free"}, {"strategy": "host_pinned"}, {"strategy": "debug"}]
+    played = play.plays(*({**way, "tasks": [ROLE], "vars": mailing(f"way-{number}")} for number, way in enumerate(ways)))
+    assert played.status == 0 and played.changes == dict.fromkeys(SERVERS, len(ways)), played.output
+    assert play.told() == {f"way-{number}": set(SERVERS) for number in range(len(ways))} and play.logins() == 1
+    assert play.asked() == dict.fromkeys(SERVERS, len(ways) + 1)
+    summaries = [int(count) for count in re.findall(r"Destinations changed \((\d+)\): ", played.output)]
+    assert summaries == [3, 3, 2, 2, 1, 5, 8, 8, 8]
 
 
 def test_one_failure_is_one_hosts_own_and_a_relaunch_mends_it(play: Play) -> None:
@@ -180,29 +195,26 @@ def test_one_server_under_two_names_of_hosts_is_asked_for_once(play: Play) -> No
     assert played.changes == {SERVERS[0]: 1, "alias": 0} and play.asked() == {SERVERS[0]: 2}, played.output
 
 
-@pytest.mark.parametrize(
-    "tasks",
-    [
-        pytest.param([{**ROLE, "when": "inventory_hostname != groups.servers[0]"}], id="all but the first"),
-        pytest.param([{**ROLE, "when": "inventory_hostname == groups.servers[1]"}], id="one"),
-        pytest.param([{**ROLE, "run_once": True}], id="once"),
-        pytest.param([INCLUDE], id="included"),
-        pytest.param([{"name": "Block", "block": [FAIL_SOME], "rescue": [ROLE]}], id="rescue"),
-        pytest.param([{"name": "Block", "block": [FAIL_SOME, ROLE], "rescue": [NOTE]}], id="block"),
-        pytest.param([{"name": "End some", "ansible.builtin.meta": "end_host", "when": LATE}, ROLE], id="end"),
-    ],
-)
-def test_who_does_not_come_to_the_role_is_left_alone(play: Play, tasks: list[dict[str, Any]], request: pytest.FixtureRequest) -> None:
+def test_who_does_not_come_to_the_role_is_left_alone(play: Play) -> None:
     late, early = set(SERVERS[3:]), set(SERVERS[:3])
-    without_the_first = {"all but the first": set(SERVERS[1:]), "one": {SERVERS[1]}}
-    others = {"once": {SERVERS[0]}, "included": late, "rescue": late, "block": early, "end": early}
-    story = request.node.callspec.id
-    expected = (without_the_first | others)[story]
-    played = play.play(*tasks)
-    assert play.asked() == dict.fromkeys(expected, 2), played.output
-    assert {host for host, changes in played.changes.items() if changes} == expected
-    # By a condition that is false for the first host, Ansible leaves out what one host does for all, and so the summary.
-    assert (f"Agent changed ({len(expected)}): " in played.output) == (story in others)
+    stories: dict[str, tuple[list[dict[str, Any]], set[str]]] = {
+        "all-but-the-first": ([{**ROLE, "when": "inventory_hostname != groups.servers[0]"}], set(SERVERS[1:])),
+        "one": ([{**ROLE, "when": "inventory_hostname == groups.servers[1]"}], {SERVERS[1]}),
+        "once": ([{**ROLE, "run_once": True}], {SERVERS[0]}),
+        "included": ([INCLUDE], late),
+        "rescue": ([{"name": "Block", "block": [FAIL_SOME], "rescue": [ROLE]}], late),
+        "block": ([{"name": "Block", "block": [FAIL_SOME, ROLE], "rescue": [NOTE]}], early),
+        "end": ([{"name": "End some", "ansible.builtin.meta": "end_host", "when": LATE}, ROLE], early),
+    }
+    played = play.plays(*({"name": name, "tasks": tasks, "vars": mailing(name)} for name, (tasks, _hosts) in stories.items()))
+    assert played.status == 0, played.output
+    assert play.told() == {name: hosts for name, (_tasks, hosts) in stories.items()}
+    assert played.changes == Counter(host for _tasks, hosts in stories.values() for host in hosts)
+    for said in played.output.split("PLAY [")[1:-1]:
+        name = said.partition("]")[0]
+        # By a condition that is false for the first host, Ansible leaves out what one host does for all, and so the summary.
+        expected = 0 if name in ("all-but-the-first", "one") else len(stories[name][1])
+        assert [int(count) for count in re.findall(r"Destinations changed \((\d+)\): ", said)] == [expected] * bool(expected), said
 
 
 def test_credentials_of_module_defaults_and_of_an_environment(play: Play) -> None:
@@ -219,18 +231,17 @@ def test_credentials_of_module_defaults_and_of_an_environment(play: Play) -> Non
     assert again.status == 0 and again.changes == dict.fromkeys(SERVERS, 0), again.output
 
 
-@pytest.mark.parametrize("entry", ["notify", "install", "remove", "report"])
-def test_other_entry_points(play: Play, entry: str) -> None:
+def test_other_entry_points(play: Play) -> None:
     assert play.play().status == 0
-    role = {"name": entry, "import_role": {"name": "intrusion.response.protect", "tasks_from": entry}}
-    foretold = play.play({**role, "vars": {"protect_purge": True, "protect_destinations": []}}, arguments=("--check",))
-    assert not play.asked()
-    done = play.play({**role, "vars": {"protect_purge": True, "protect_destinations": []}})
-    assert done.status == 0 and done.changes == foretold.changes, done.output
-    count = {"notify": 1, "install": 0, "remove": 2, "report": 0}[entry]
-    assert play.asked() == (dict.fromkeys(SERVERS, count) if count else {})
-    if entry == "report":
-        assert all(f"{name}: email secops@example.com" in done.output for name in SERVERS)
+    for entry, writes in (("report", 0), ("install", 0), ("notify", 1), ("remove", 1)):
+        role = {"name": entry, "import_role": {"name": "intrusion.response.protect", "tasks_from": entry}}
+        task = {**role, "vars": {"protect_purge": True, "protect_destinations": []}}
+        foretold = play.play(task, arguments=("--check",))
+        assert not play.asked()
+        done = play.play(task)
+        assert done.status == 0 and done.changes == foretold.changes == dict.fromkeys(SERVERS, writes), done.output
+        assert play.asked() == (dict.fromkeys(SERVERS, writes) if writes else {})
+        assert entry != "report" or all(f"{name}: email secops@example.com" in done.output for name in SERVERS)
 
 
 def test_writes_that_show_late_are_waited_for_once(play: Play) -> None:

@@ -45,10 +45,18 @@ def test_nothing_while_somebody_is_under_way(apply):
     assert apply({"A": facts("A", run=2), "B": facts("B")}, ["A", "B"], []) == [], "in the second run of the role"
 
 
-def test_in_lockstep_who_has_no_result_takes_no_part(apply):
+def test_who_has_no_result_of_a_run_takes_no_part(apply):
     hosts = {"A": facts("A", run=2), "B": facts("B"), "C": {}, "D": {"protect_result": {"failed": True, "msg": "no"}}}
-    found = apply(hosts, ["A", "B", "C", "D"], [], lockstep=True)
+    found = apply(hosts, ["A", "B", "C", "D"], [], run=2)
     assert found == ["Agent changed (1): A", "Destinations unchanged (1): A", "Failed (1)", "D: host: no"]
+
+
+def test_what_another_play_left_does_not_count(apply):
+    hosts = {"A": facts("A", play="2"), "B": facts("B", play="1", run=5)}
+    assert apply(hosts, ["A", "B"], [], play="2") == [], "B may still be under way"
+    assert apply(hosts, ["A"], [], play="2") == apply(hosts, ["A", "B"], [], play="2", run=1) == [
+        "Agent changed (1): A", "Destinations unchanged (1): A",
+    ]
 
 
 def test_one_result_of_all_hosts_is_told_once(apply):
