@@ -11,7 +11,7 @@ export PYTHONPATH := $(CURDIR)/tests
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick bench clean pins
+.PHONY: help setup demo play test quick bench clean pins
 
 help: ## Show this list
 	@printf '\nintrusion.response: from intrusion detection to network block\n\n'
@@ -20,6 +20,9 @@ help: ## Show this list
 
 demo: $(STAMP) ## See the main job done, on emulated services (a minute)
 	@"$(VENV_PYTHON)" -m demo
+
+play: $(STAMP) ## Let the demo's services stay up, to try commands of your own, until Ctrl-C
+	@"$(VENV_PYTHON)" -m demo --play
 
 test: $(STAMP) ## Run all tests (minutes), or some: make test LAYERS="unit sanity"
 	@"$(VENV_PYTHON)" -m tools.layers $(LAYERS)

@@ -112,3 +112,22 @@ def test_it_runs_from_a_clone_with_a_blank_in_its_path_for_a_careful_user(tmp_pa
     assert done.returncode == 0, done.stdout
     assert len(re.findall(r"^    ok  ", done.stdout, re.MULTILINE)) == STEPS
     assert list(place.iterdir()) == []
+
+
+def test_the_stage_can_be_played_on(tmp_path):
+    demo = Demo(tmp_path, "--play")
+    demo.read_until("Ctrl-C ends it")
+    environment, = tmp_path.glob("*/environment")
+    assert environment.stat().st_mode & 0o077 == 0
+    block = "ansible-playbook -i inventory.yml intrusion.response.block -e blacklist_addresses=203.0.113.50 -e blacklist_ttl=3600"
+    history = "ansible-playbook -i inventory.yml intrusion.response.history -e blacklist_addresses=203.0.113.50"
+    done = subprocess.run(
+        ["/bin/sh", "-ec", f". '{environment}'; {block}; {history}"], env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]},
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert len(re.findall(r"203\.0\.113\.50 blocked on fw[12] for 3600 s by", done.stdout)) == 2, done.stdout
+    demo.process.send_signal(signal.SIGINT)
+    status, output = demo.finish()
+    assert status == 0 and "Traceback" not in output, output
+    demo.assert_nothing_left()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Command line of the demo: set the stage, play the story, stop everything."""
+"""Command line of the demo: set the stage, play the story or leave the stage to the user, stop everything."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 from types import FrameType
 
 from .screen import Screen
-from .stage import Misbehaviour, Stage
-from .story import Story
+from .stage import FIREWALLS, SERVERS, Misbehaviour, Stage
+from .story import ATTACKED, ATTACKER, SCANNER, Story
 
 
 class Stopped(Exception):
@@ -31,6 +31,35 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     raise Stopped(number)
 
 
+def play(stage: Stage, screen: Screen) -> None:
+    """Start the responder, say where everything is, and wait for the end."""
+    stage.responder.start(stage.environment)
+    environment = stage.write_environment()
+    screen.line(f"""
+The stage is set, on loopback: the IPS with {len(SERVERS)} servers, the firewalls {" and ".join(FIREWALLS)}, and the responder.
+
+  inventory    {stage.place / "inventory.yml"}
+  environment  {environment}
+  responder    {stage.responder.settings}, monitor {stage.responder.monitor}
+
+In another terminal:
+
+  . {environment}
+  ansible-playbook -i inventory.yml intrusion.response.onboard
+  ansible-playbook -i inventory.yml intrusion.response.block -e blacklist_addresses={SCANNER} -e blacklist_ttl=3600
+  ansible-playbook -i inventory.yml intrusion.response.history -e blacklist_addresses={SCANNER}
+  ansible-playbook -i inventory.yml intrusion.response.undo -e blacklist_last=10
+  ansible-playbook -i inventory.yml intrusion.response.report -e blacklist_report=report.html
+
+An attack on {ATTACKED}, once it is protected; its IPS posts the event, and the responder blocks {ATTACKER}:
+
+  curl --json '{{"server": "{ATTACKED}", "event": {{"sourceIP": "{ATTACKER}"}}}}' {stage.emulator.ready["control_url"]}/events
+
+Ctrl-C ends it, and removes all of it.""")
+    while True:
+        signal.pause()
+
+
 def main() -> int:
     """Play the demo; 0 when every step did what it should."""
     parser = argparse.ArgumentParser(
@@ -38,17 +67,18 @@ def main() -> int:
         description="Show the main job of intrusion.response, on emulated services.",
         epilog="Arguments that are not known here go to the emulator, such as --switch cos.repost=duplicate.",
     )
-    _options, arguments = parser.parse_known_args()
+    parser.add_argument("--play", action="store_true", help="let the stage stay up, to be played on, until Ctrl-C")
+    options, arguments = parser.parse_known_args()
     screen = Screen()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     try:
         screen.title("intrusion.response", "From intrusion detection to network block.")
         with tempfile.TemporaryDirectory(prefix="intrusion-response-demo-") as directory, Stage(Path(directory), arguments) as stage:
-            Story(stage, screen).run()
+            play(stage, screen) if options.play else Story(stage, screen).run()
     except Stopped as stopped:
         screen.line(f"\nStopped by {stopped}; everything that was started is stopped.")
-        return 128 + stopped.number
+        return 0 if options.play and stopped.number == signal.SIGINT else 128 + stopped.number
     except (Misbehaviour, RuntimeError) as trouble:
         screen.failure(str(trouble), getattr(trouble, "output", ""))
         screen.line("")

@@ -32,11 +32,14 @@ class Responder:
     Attributes:
         secret: the part of the webhook's URL that must not be guessed.
         url: where the IPS is to post.
+        monitor: where it tells of itself.
+        settings: its file.
     """
 
     def __init__(self, place: Path, firewalls: Mapping[str, str], never_block: list[str], ca_path: str) -> None:
         self.secret = secrets.token_urlsafe(18)
-        port, self._monitor = _free_ports()
+        port, monitor = _free_ports()
+        self.monitor = f"http://127.0.0.1:{monitor}"
         self.url = f"http://127.0.0.1:{port}/ips/{self.secret}"
         self.settings = place / "responder.yml"
         self._log = place / "responder.log"
@@ -45,7 +48,7 @@ class Responder:
         settings = {
             "port": port,
             "path_secrets": [self.secret],
-            "monitor": {"port": self._monitor},
+            "monitor": {"port": monitor},
             "respond": {
                 "firewalls": [{"name": name, "api_url": url, "ca_path": ca_path} for name, url in firewalls.items()],
                 "never_block": never_block,
@@ -83,7 +86,7 @@ class Responder:
 
     def _healthy(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._monitor}/healthz", timeout=5) as answer:
+            with urllib.request.urlopen(f"{self.monitor}/healthz", timeout=5) as answer:
                 return answer.status == 200
         except (urllib.error.URLError, OSError):
             return False

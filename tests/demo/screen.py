@@ -58,15 +58,6 @@ class Screen:
         self._current = text
         self._indented(Text.assemble(("ok  ", "bold green"), text))
 
-    def table(self, headings: list[str], rows: list[list[str]]) -> None:
-        """Show a small table as part of a step."""
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for heading in headings:
-            table.add_column(heading)
-        for row in rows:
-            table.add_row(*row)
-        self._indented(table)
-
     def summary(self) -> None:
         """Print what happened, and how long each step took."""
         table = Table(title="What happened", title_justify="left", title_style="bold", box=None, header_style="dim")
@@ -89,5 +80,5 @@ class Screen:
         """Print a plain line."""
         self._console.print(Text(text))
 
-    def _indented(self, content: Text | Table) -> None:
+    def _indented(self, content: Text) -> None:
         self._console.print(Padding(content, (0, 0, 0, 4), expand=False))

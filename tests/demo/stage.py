@@ -145,6 +145,15 @@ class Stage:
             "COS_CA_PATH": self.ready["ca_path"],
         }
 
+    def write_environment(self) -> Path:
+        """Write a file for a shell to read: what the commands need, and the way to this directory. Return its path."""
+        names = sorted(name for name in self.environment if name != "HOME" and self.environment[name] != os.environ.get(name))
+        lines = [f"export {name}={shlex.quote(self.environment[name])}" for name in names]
+        path = self.place / "environment"
+        path.write_text("\n".join([*lines, f"cd {shlex.quote(str(self.place))}", ""]), encoding="utf-8")
+        path.chmod(0o600)
+        return path
+
     def run(self, command: str) -> Outcome:
         """Run a command line as a user would type it, settings of the environment in front included."""
         words = shlex.split(command)

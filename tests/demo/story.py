@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Any
 
 from .responder import SERVICE
 from .screen import Screen
@@ -85,21 +85,11 @@ class Story:
     def destinations(self) -> None:
         why = "Read back from the service. The webhook's URL is a secret: it is masked."
         with self.screen.step("Where do the events of a server go?", why):
-            command = f"ansible localhost -m intrusion.response.ips_notification_info -a server_name={ATTACKED}"
-            self.screen.command(command)
-            outcome = self.stage.run(command)
-            expect(outcome.status == 0, f"exit status {outcome.status}", outcome)
-            listed = outcome.result()["destinations"]
-            expect(sorted(one["type"] for one in listed) == ["email", "syslog", "webhook"], "other destinations than were set", outcome)
-            self.screen.table(["type", "where"], [[one["type"], self._where(one)] for one in listed])
-            self.screen.done(f"{len(listed)} destinations")
-
-    @staticmethod
-    def _where(destination: dict[str, Any]) -> str:
-        syslog = destination.get("syslog")
-        if syslog:
-            return f"{syslog['ip_address']} port {syslog['udp_port']}/udp, facility {syslog['facility']}"
-        return destination.get("url") or destination["email_address"]
+            outcome = self._run(f"{PLAYBOOK}report --limit {ATTACKED}", [ATTACKED])
+            lines = self._lines(outcome, ATTACKED)
+            expect(len(lines) == 1 and all(kind in lines[0] for kind in ("email", "syslog", "webhook")), "other destinations", outcome)
+            self.screen.show("\n".join(lines))
+            self.screen.done("3 destinations")
 
     def block(self) -> None:
         with self.screen.step("Block by hand", "On both firewalls, for an hour, with the reason, closing what it has open."):
@@ -116,19 +106,19 @@ class Story:
         with self.screen.step("What is blocked?", "A report reads only. Entries of the firewall's own features are listed, too."):
             before = self.stage.writes()
             outcome = self._run(f"{PLAYBOOK}report --limit firewalls", FIREWALLS)
-            listed = {name: self._listed(outcome, name) for name in FIREWALLS}
+            listed = {name: self._lines(outcome, name) for name in FIREWALLS}
             for name, lines in listed.items():
                 expect(any(SCANNER in line for line in lines), f"the report does not name the address on {name}", outcome)
             expect(self.stage.writes() == before, "a report wrote something", outcome)
             expect(all(not count["changed"] for count in outcome.recap().values()), "a report changed something", outcome)
-            self.screen.table(["firewall", "entry"], [[name, line] for name, lines in listed.items() for line in lines])
+            self.screen.show("\n".join(f"{name}  {line}" for name, lines in listed.items() for line in lines))
             self.screen.done(f"{SCANNER} listed on {len(FIREWALLS)} firewalls, nothing written")
 
     @staticmethod
-    def _listed(outcome: Outcome, firewall: str) -> list[str]:
-        """Return the lines with an address that the report prints for a firewall."""
-        shown = re.findall(rf"^ok: \[{firewall}\] => (\{{.*?^\}})", outcome.output, re.MULTILINE | re.DOTALL)
-        return re.findall(r'^ *"(\d+\.\d+\.\d+\.\d+.*)",?$', "\n".join(shown), re.MULTILINE)
+    def _lines(outcome: Outcome, host: str) -> list[str]:
+        """Return the lines of the summaries that a playbook prints for a host."""
+        shown = re.findall(rf"^ok: \[{host}(?: -> localhost)?\] => (\{{.*?^\}})", outcome.output, re.MULTILINE | re.DOTALL)
+        return [line for text in shown for line in json.loads(text)["msg"]]
 
     def guard(self) -> None:
         with self.screen.step("Do not lock yourself out", "The guard refuses our own address, and what we named as never to be blocked."):
@@ -165,27 +155,21 @@ class Story:
                 hosts = [entry["host"] for entry in self.stage.blocked(name)]
                 expect(hosts == [ATTACKER], f"{name} holds {hosts}")
             self.event = event["id"]
-            target = f"{event['host_name']} port {event['destination_port']}"
-            self.screen.table(["rule", "source", "target", "severity"], [[event["reason"], ATTACKER, target, event["severity"]]])
-            rows = [[one["name"], one["result"], f"{one['latency_ms']:.1f} ms"] for one in verdict["firewalls"]]
-            self.screen.table(["firewall", "verdict", "after the event"], rows)
+            rows = verdict["firewalls"]
+            self.screen.show(f"{event['reason']} ({event['severity']}) from {ATTACKER} against {ATTACKED} port {event['destination_port']}")
+            self.screen.show("\n".join(f"{one['name']}  {one['result']}, {one['latency_ms']:.1f} ms after the event" for one in rows))
             self.screen.done(f"{ATTACKER} is blocked on {len(rows)} firewalls, {verdict['latency_ms']:.1f} ms after its event")
 
     def record(self) -> None:
         with self.screen.step("On record", "What was blocked and unblocked, when, by whom and why: the ledger knows."):
-            command = "ansible localhost -m intrusion.response.response_ledger_info -a last=10"
-            self.screen.command(command)
-            outcome = self.stage.run(command)
-            expect(outcome.status == 0, f"exit status {outcome.status}", outcome)
-            records = outcome.result()["records"]
-            what = {(one["action"], one["address"], one["origin"]) for one in records}
-            by_hand = {(action, SCANNER, "cos_blacklist_entries") for action in ("block", "unblock")}
-            expect(what == {("block", ATTACKER, "responder")} | by_hand, f"the ledger holds {sorted(what)}", outcome)
-            expect(all(one["event"] == self.event for one in records if one["address"] == ATTACKER), "the event is not on record", outcome)
-            names = {firewall["api_url"]: firewall["name"] for firewall in self.stage.ready["firewalls"]}
-            rows = [[one["at"], one["action"], one["address"], names[one["firewall"]], one["origin"], one["rule_name"]] for one in records]
-            self.screen.table(["when", "what", "address", "on", "by", "rule"], rows)
-            self.screen.done(f"{len(records)} records")
+            outcome = self._run(f"{PLAYBOOK}history -e blacklist_last=10", FIREWALLS[:1])
+            lines = self._lines(outcome, FIREWALLS[0])
+            by_hand = [line for line in lines if f" {SCANNER} " in line]
+            expect(sorted(" unblocked on " in line for line in by_hand) == [False, False, True, True], "other records", outcome)
+            by_itself = [line for line in lines if re.search(rf" {ATTACKER} blocked .* by responder: .*{self.event[:12]}", line)]
+            expect(len(by_itself) == len(FIREWALLS) == len(lines) - len(by_hand), "the event is not on record", outcome)
+            self.screen.show("\n".join(lines))
+            self.screen.done(f"{len(lines)} records")
 
     def undo(self) -> None:
         with self.screen.step("Undo", "A false alarm? One command takes back what this event led to, on every firewall."):
