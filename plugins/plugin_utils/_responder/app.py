@@ -120,8 +120,8 @@ class App:
         self._webhook = Webhook(settings, self._take, self._metrics)
         newest = await asyncio.to_thread(self._inbox.newest)
         await self._start_monitor(settings.monitor)
-        self.addresses["webhook"] = await self._webhook.start()
-        stack.push_async_callback(self._webhook.stop)
+        await stack.enter_async_context(self._webhook)
+        self.addresses["webhook"] = self._webhook.address
         self._output.put(self._started())
         LOG.info("Listening on %s port %s%s.", *self.addresses["webhook"], ", dry run" if self._is_dry else "")
         self._replaying = asyncio.ensure_future(self._replay(newest))

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 import re
@@ -26,7 +25,7 @@ from ...module_utils._ledger.store import KEEP_DAYS
 from .decide.escalation import EscalationSettings
 from .decide.limits import LimitSettings
 from .decide.policy import Policy
-from .settings import Network, Where, read, setting, warn_if_open
+from .settings import Network, read, setting, warn_if_open
 
 LOG = logging.getLogger("intrusion.response")
 
@@ -69,11 +68,11 @@ class Tls:
     key_file: Optional[str] = setting("path", "Its key; without, the key is in the `cert_file`.", fixed=True)
     client_ca_file: Optional[str] = setting("path", "Senders must present a certificate of one of these authorities.", fixed=True)
 
-    def completed(self, where: Where) -> Tls:
+    def completed(self, _environ: Mapping[str, str]) -> Tls:
         """Require the certificate."""
         if not self.cert_file:
-            raise where.error("cert_file", "is required for TLS.")
-        warn_if_open(where.name("key_file" if self.key_file else "cert_file"), self.key_file or self.cert_file)
+            raise InvalidInput("cert_file is required for TLS.")
+        warn_if_open(f"tls.{'key_file' if self.key_file else 'cert_file'}", self.key_file or self.cert_file)
         return self
 
 
@@ -94,7 +93,7 @@ class WebhookLimits:
     )
     queue: int = setting("integer", "Events without a verdict.", 10_000, low=1, high=1_000_000)
 
-    def completed(self, _where: Where) -> WebhookLimits:
+    def completed(self, _environ: Mapping[str, str]) -> WebhookLimits:
         """Fill in what depends on others."""
         return replace(
             self,
@@ -112,7 +111,7 @@ class MonitorSettings:
     port: int = setting("integer", "Where it listens.", 9105, low=0, high=65535, fixed=True)
     names: tuple[str, ...] = setting("texts", "Names by which it may be asked, beside localhost, its own and addresses.", (), fixed=True)
 
-    def completed(self, _where: Where) -> MonitorSettings:
+    def completed(self, _environ: Mapping[str, str]) -> MonitorSettings:
         """Warn of readers."""
         if self.enabled and not is_loopback(self.host):
             LOG.warning("monitor: everybody who reaches %s port %s can read health and metrics.", self.host, self.port)
@@ -134,22 +133,18 @@ class Firewall:
     timeout: float = _connection("timeout", "Seconds for a request, all in all.", "number", low=0.1, high=3600)
     concurrency: int = setting("integer", "Connections at a time, where its answers take time.", 4, low=1, high=64, fixed=True)
 
-    def completed(self, where: Where) -> Firewall:
+    def completed(self, _environ: Mapping[str, str]) -> Firewall:
         """Check that a client can be made of it; nothing is opened."""
         if REQUESTS_IMPORT_ERROR is not None:
-            raise InvalidInput("The responder needs the Python package requests.")
+            raise InvalidInput("api_url needs the Python package requests.")
         if not self.api_url:
-            raise where.error("api_url", "is required.")
-        try:
-            with CosClient.from_call(self.call(False)):
-                return replace(self, name=self.name or firewall_name(self.api_url))
-        except InvalidInput as error:
-            raise InvalidInput(f"{where.path}: {error.message}", hint=error.hint) from None
+            raise InvalidInput("api_url is required.")
+        with CosClient.from_call(self.call(False)):
+            return replace(self, name=self.name or firewall_name(self.api_url))
 
     def call(self, dry_run: bool) -> Call:
         """Return the connection options as the modules' code takes them."""
-        params = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "name"}
-        return Call({**params, "retries": 0}, check_mode=dry_run)
+        return Call({**vars(self), "retries": 0}, check_mode=dry_run)
 
     @property
     def address(self) -> str:
@@ -175,18 +170,16 @@ class Respond:
     )
     dry_run: bool = setting("boolean", "Decide everything, write nothing.", False, fixed=True)
 
-    def completed(self, where: Where) -> Respond:
+    def completed(self, environ: Mapping[str, str]) -> Respond:
         """Check the firewalls as a whole, and what concerns several sections."""
         if not self.firewalls:
-            raise where.error("firewalls", "must name at least one firewall.")
+            raise InvalidInput("firewalls must name at least one firewall.")
         for number, one in enumerate(self.firewalls):
             if any(one.name == other.name or one.address == other.address for other in self.firewalls[:number]):
-                raise where.error(f"firewalls[{number}].name", "and api_url must differ from those of the other firewalls.")
-        parse_networks(where.name("never_block"), self.never_block, LOG.warning)
-        added = where.environ.get(NEVER_BLOCK_ENV, "").replace(",", " ").split()
-        parse_networks(NEVER_BLOCK_ENV, added, LOG.warning)
-        escalation = self.escalation.above(self.policy.ttl, where)
-        return replace(self, never_block=(*self.never_block, *added), escalation=escalation)
+                raise InvalidInput(f"firewalls[{number}].name and api_url must differ from those of the other firewalls.")
+        never_block = (*self.never_block, *environ.get(NEVER_BLOCK_ENV, "").replace(",", " ").split())
+        parse_networks(f"never_block (with {NEVER_BLOCK_ENV})", never_block, LOG.warning)
+        return replace(self, never_block=never_block, escalation=self.escalation.above(self.policy.ttl))
 
     @property
     def networks(self) -> frozenset[IPv4Network]:
@@ -224,16 +217,16 @@ class Configuration:
     )
 
     @classmethod
-    def from_args(cls, args: Mapping[str, Any], environ: Optional[Mapping[str, str]] = None) -> Configuration:
+    def from_args(cls, args: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Configuration:
         """Read it; raises InvalidInput, naming the setting at fault, before anything is opened."""
         return read(cls, {name: value for name, value in args.items() if name != "eda_feedback_queue"}, "", environ)
 
-    def completed(self, where: Where) -> Configuration:
+    def completed(self, environ: Mapping[str, str]) -> Configuration:
         """Find the directory of the state, and refuse to be open to everybody."""
         name, state = "state_dir", self.state_dir
         if state is None:
             name = f"state_dir is not given, and {STATE_DIR_ENV}"
-            shared = state_path("state_dir", where.environ.get(STATE_DIR_ENV), FOLDER, LOG.warning)
+            shared = state_path("state_dir", environ.get(STATE_DIR_ENV), FOLDER, LOG.warning)
             state = shared and os.path.join(shared, "responder")
         if state is None or os.path.relpath(state) == "none":
             raise InvalidInput(f"{name} must be a directory, not none: events are acknowledged only when they are recorded.")

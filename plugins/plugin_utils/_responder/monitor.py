@@ -14,10 +14,9 @@ from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any, Optional
 
-from ...module_utils._core.errors import InvalidInput
 from .configuration import MonitorSettings
 from .verdict import VERDICTS
-from .webhook.listener import HAS_AIOHTTP, SERVER, Bounds, Connection, Listener
+from .webhook.listener import Bounds, Connection, Listener
 
 with suppress(ImportError):
     from aiohttp import web
@@ -129,17 +128,14 @@ class Monitor:
     """Serves GET /status, /healthz (the same, but 503 when not all is well) and /metrics, to whoever asks by its own name or an address.
 
     Raises:
-        InvalidInput: aiohttp is not there.
         CannotListen: (at the start) the address cannot be had.
     """
 
     def __init__(self, settings: MonitorSettings, metrics: Metrics, status: Status) -> None:
-        if not HAS_AIOHTTP:
-            raise InvalidInput("The monitor needs the Python package aiohttp.")
         self._settings = settings
         self._metrics = metrics
         self._status = status
-        self._listener = Listener("The monitor", BOUNDS, self._handle, metrics.refused)
+        self._listener = Listener("The monitor", BOUNDS, self._answer, metrics.refused)
         self._names = {"localhost", settings.host.lower(), socket.gethostname().lower(), *(name.lower() for name in settings.names)}
 
     async def start(self) -> tuple[str, int]:
@@ -150,20 +146,8 @@ class Monitor:
         """Stop to serve."""
         await self._listener.stop(0.5)
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        connection = request.protocol
-        if isinstance(connection, Connection):
-            connection.begins()
-        try:
-            response = self._answer(request)
-        finally:
-            if isinstance(connection, Connection):
-                connection.proven = True
-                connection.ends()
-        response.headers["Server"] = SERVER
-        return response
-
-    def _answer(self, request: web.BaseRequest) -> web.Response:
+    async def _answer(self, request: web.BaseRequest, connection: Connection) -> web.Response:
+        connection.proven = True
         if not self._is_ours(request.headers.get("Host", "")):  # a web page that has its own name lead here must not read this
             return web.Response(status=421, text="The monitor answers for its own names only; see monitor.names.\n")
         if request.method not in ("GET", "HEAD"):

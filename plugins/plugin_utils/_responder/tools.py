@@ -23,7 +23,7 @@ from ...module_utils._events.event import Event
 from ...module_utils._events.formats import clc_ips
 from .configuration import Configuration, MonitorSettings
 from .decide.limits import Limits
-from .webhook.auth import PATH, TEST, signed, test_mark, test_secrets
+from .webhook.auth import PATH, test_headers
 
 with suppress(ImportError):
     import aiohttp
@@ -48,10 +48,7 @@ async def send_test(settings: Configuration, show: Print) -> int:
     It is marked by an authenticated header, so nothing is recorded, and nothing is blocked.
     """
     body = json.dumps({**SAMPLE, "startTime": int(time.time() * 1000)}).encode()
-    timestamp = str(int(time.time()))
-    headers = {TEST: f"{timestamp}.{test_mark(test_secrets(settings)[0], timestamp, body)}", "Content-Type": "application/json"}
-    if settings.hmac_secrets:
-        headers.update(signed(settings.hmac_secrets[0], body))
+    headers = {**test_headers(settings, body), "Content-Type": "application/json"}
     path = f"{PATH}/{settings.path_secrets[0]}" if settings.path_secrets else PATH
     status, text = await _request(settings.tls is not None, settings.host, settings.port, "POST", path, body, headers)
     if status != 200:

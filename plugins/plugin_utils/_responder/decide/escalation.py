@@ -11,9 +11,10 @@ import time
 from dataclasses import dataclass, replace
 from typing import Optional
 
+from ....module_utils._core.errors import InvalidInput
 from ....module_utils._core.options import LONGEST_TTL
 from ....module_utils._ledger.store import Ledger
-from ..settings import Where, setting
+from ..settings import setting
 
 #: Seconds for which the number of earlier offences is not asked for again, and of how many addresses it is kept.
 KEPT, MOST = 5.0, 20_000
@@ -30,17 +31,13 @@ class EscalationSettings:
     cap: Optional[int] = setting("integer", "No block gets longer than these seconds.", low=1, high=LONGEST_TTL, shown="604800, or the ttl")
     memory: int = setting("integer", "Offences older than these seconds are forgotten.", 2_592_000, low=1, high=LONGEST_TTL)
 
-    def completed(self, where: Where) -> EscalationSettings:
-        """Refuse an empty list."""
-        if not self.multipliers:
-            raise where.error("multipliers", "must hold at least one number; [1] switches escalation off.")
-        return self
-
-    def above(self, ttl: int, where: Where) -> EscalationSettings:
+    def above(self, ttl: int) -> EscalationSettings:
         """Return the settings with a cap that suits the policy's ttl; raises InvalidInput."""
+        if not self.multipliers:
+            raise InvalidInput("escalation.multipliers must hold at least one number; [1] switches escalation off.")
         cap = max(604_800, ttl) if self.cap is None else self.cap
         if cap < ttl:
-            raise where.error("escalation.cap", f"must not be less than the policy's ttl ({ttl}); got {cap}.")
+            raise InvalidInput(f"escalation.cap must not be less than the policy's ttl ({ttl}); got {cap}.")
         return replace(self, cap=cap)
 
     def ttl(self, ttl: int, offences: int) -> int:

@@ -8,20 +8,21 @@ from __future__ import annotations
 import fnmatch
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from socket import inet_aton
 from typing import NamedTuple, Optional
 
+from ....module_utils._core.errors import InvalidInput
 from ....module_utils._core.options import CONTROL_CHARACTERS, LONGEST_TTL
 from ....module_utils._cos.blacklist import ALL_SERVICES, parse_service
 from ....module_utils._events.ends import PRIVATE, Home
 from ....module_utils._events.event import Event
 from ....module_utils._events.fields import SEVERITIES
 from ....module_utils._events.formats import clc_ips, deep_security_json
-from ..settings import Network, Where, setting
+from ..settings import Network, setting
 
 LOG = logging.getLogger("intrusion.response")
 
@@ -71,16 +72,14 @@ class Policy:
     close_established: bool = setting("boolean", "Whether open connections of the address are closed, too.", True)
     detect_only: bool = setting("boolean", "Whether events of agents that only look on count.", True)
 
-    def completed(self, where: Where) -> Policy:
+    def completed(self, _environ: Mapping[str, str]) -> Policy:
         """Check what concerns several settings."""
         renew_below = self.ttl // 2 if self.renew_below is None else self.renew_below
         if renew_below >= self.ttl:
-            raise where.error(
-                "renew_below", f"must be less than ttl ({self.ttl}): every event would renew the entry; got {renew_below}."
-            )
+            raise InvalidInput(f"renew_below must be less than ttl ({self.ttl}): every event would renew the entry; got {renew_below}.")
         for action in sorted(set(self.actions).difference(ACTIONS)):
-            LOG.warning("%s holds %r, which no IPS is known to send; known are %s.", where.name("actions"), action, ", ".join(ACTIONS))
-        return replace(self, renew_below=renew_below, service=parse_service(where.name("service"), self.service))
+            LOG.warning("respond.policy.actions holds %r, which no IPS is known to send; known are %s.", action, ", ".join(ACTIONS))
+        return replace(self, renew_below=renew_below, service=parse_service("service", self.service))
 
     @cached_property
     def _patterns(self) -> tuple[tuple[re.Pattern[str], ...], tuple[re.Pattern[str], ...]]:

@@ -10,6 +10,11 @@ The IPS can only post to a URL, so a secret in the path is its credential. A rel
 
 The very same signed request, once acknowledged, is refused for as long as its timestamp is good; a relay that missed the answer signs
 the event again with the time of then, and learns that it was recorded. What was not acknowledged may be sent again as it is.
+
+A post is a test where it also bears the following, whose key is the first signing key, else the first secret of the URL; on loopback
+without any secret, whoever can post can mark a test.
+
+    X-Intrusion-Test: <timestamp>.<hex of HMAC-SHA256 over "test.<timestamp>.<body>">
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ import math
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Optional
 
 from ..configuration import Configuration
@@ -28,7 +33,6 @@ from ..configuration import Configuration
 PATH = "/ips"
 TIMESTAMP = re.compile(r"[0-9]{1,12}")
 SIGNATURE = re.compile(r"sha256=([0-9a-fA-F]{64})")
-#: Marks a post as a test, under the same signature as a relay's but with a key made of the first secret.
 TEST = "X-Intrusion-Test"
 #: Most sources whose rate is watched, and most signatures that are remembered; the oldest are forgotten first.
 MOST_SOURCES, MOST_SIGNATURES = 10_000, 200_000
@@ -37,7 +41,7 @@ MOST_SOURCES, MOST_SIGNATURES = 10_000, 200_000
 class Refused(Exception):
     """Ends the handling of a request.
 
-    Attributes:
+    Args:
         reason: one of the monitor's reasons.
         text: for the sender, None for nothing at all.
         retry_after: seconds after which the sender may try again.
@@ -57,33 +61,22 @@ class Refused(Exception):
     ) -> None:
         super().__init__(reason)
         self.reason, self.status, self.text, self.close = reason, status, text, close
-        self.headers = dict(headers or {})
+        self.headers = headers or {}
         if retry_after is not None:
-            self.headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
+            self.headers = {**self.headers, "Retry-After": str(max(1, math.ceil(retry_after)))}
 
 
 class Signature(NamedTuple):
-    """A signature that is yet to be compared with the body."""
+    """What proves that whoever knows a key wrote a body at some time; the digest in hexadecimal digits."""
 
     timestamp: str
-    given: bytes
+    digest: str
 
     @classmethod
-    def of(cls, headers: Mapping[str, str], window: float) -> Signature:
-        """Return the signature of a request; what can be told without the body is checked here."""
-        timestamp = headers.get("X-Timestamp", "")
-        given = SIGNATURE.fullmatch(headers.get("X-Signature-256", ""))
-        if not given or not TIMESTAMP.fullmatch(timestamp):
-            raise Refused("signature", 401, "X-Timestamp and X-Signature-256 are required", close=True)
-        if abs(time.time() - int(timestamp)) > window:
-            raise Refused("signature", 401, "the timestamp is too far from now", close=True)
-        return cls(timestamp, bytes.fromhex(given[1]))
-
-    def check(self, body: bytes, keys: list[bytes]) -> None:
-        """Refuse a signature that is not that of the body with one of the keys."""
-        message = self.timestamp.encode() + b"." + body
-        if not _is_one_of(self.given, [hmac.new(key, message, hashlib.sha256).digest() for key in keys]):
-            raise Refused("signature", 401, "the signature is wrong", close=True)
+    def of(cls, key: str, body: bytes, purpose: str = "") -> Signature:
+        """Return the signature of now."""
+        timestamp = str(int(time.time()))
+        return cls(timestamp, _hmac(key, purpose + timestamp, body))
 
 
 class Credentials:
@@ -91,44 +84,50 @@ class Credentials:
 
     def __init__(self, settings: Configuration) -> None:
         self._sources: OrderedDict[str, Bucket] = OrderedDict()
-        self._signatures: OrderedDict[bytes, float] = OrderedDict()
+        self._signatures: OrderedDict[str, float] = OrderedDict()
         self.use(settings)
 
     def use(self, settings: Configuration) -> None:
         """Take other settings; what is remembered stays."""
         self._settings = settings
         self._paths = [_digest(f"{PATH}/{secret}") for secret in settings.path_secrets] or [_digest(PATH)]
-        self._keys = [secret.encode() for secret in settings.hmac_secrets]
         self._rate = Bucket(settings.limits.rate, settings.limits.burst or 1)
-
-    @property
-    def need_signatures(self) -> bool:
-        """Whether requests must be signed."""
-        return bool(self._keys)
 
     def check_path(self, path: str) -> None:
         """Refuse a path without a right secret."""
         if not _is_one_of(_digest(path), self._paths):
             raise Refused("path", 404, close=True)
 
-    def signature(self, headers: Mapping[str, str]) -> Signature:
-        """Return the signature of a request."""
-        return Signature.of(headers, self._settings.replay_window)
+    def signature(self, headers: Mapping[str, str]) -> Optional[Signature]:
+        """Return the signature of a request, None where none is needed; what can be told without the body is checked here."""
+        if not self._settings.hmac_secrets:
+            return None
+        given = SIGNATURE.fullmatch(headers.get("X-Signature-256", ""))
+        if not given or "X-Timestamp" not in headers:
+            raise Refused("signature", 401, "X-Timestamp and X-Signature-256 are required", close=True)
+        signature = Signature(headers["X-Timestamp"], given[1].lower())
+        self._check_time(signature)
+        return signature
 
-    def check_signature(self, signature: Signature, body: bytes) -> None:
+    def check_signature(self, signature: Signature, body: bytes, purpose: str = "") -> None:
         """Refuse a wrong signature."""
-        signature.check(body, self._keys)
+        right = (_hmac(key, purpose + signature.timestamp, body) for key in _keys(self._settings))
+        if not _is_one_of(signature.digest.encode(errors="replace"), [digest.encode() for digest in right]):
+            raise Refused("signature", 401, f"the {'mark of the test' if purpose else 'signature'} is wrong", close=True)
 
     def is_test(self, headers: Mapping[str, str], body: bytes) -> bool:
-        """Return whether a post is a test, which whoever knows a secret can mark so; refuses a mark that is not right."""
+        """Return whether a post is a test; refuses a mark that is not right."""
         if TEST not in headers:
             return False
         timestamp, _dot, digest = headers[TEST].partition(".")
-        if not TIMESTAMP.fullmatch(timestamp) or abs(time.time() - int(timestamp)) > self._settings.replay_window:
-            raise Refused("signature", 401, "the mark of the test is too old", close=True)
-        if not _is_one_of(digest.encode(), [test_mark(secret, timestamp, body).encode() for secret in test_secrets(self._settings)]):
-            raise Refused("signature", 401, "the mark of the test is wrong", close=True)
+        mark = Signature(timestamp, digest)
+        self._check_time(mark)
+        self.check_signature(mark, body, "test.")
         return True
+
+    def _check_time(self, signature: Signature) -> None:
+        if not TIMESTAMP.fullmatch(signature.timestamp) or abs(time.time() - int(signature.timestamp)) > self._settings.replay_window:
+            raise Refused("signature", 401, "the timestamp is too far from now", close=True)
 
     def count_source(self, peer: str) -> None:
         """Count a request of an address; refuse it where there are too many."""
@@ -150,12 +149,12 @@ class Credentials:
         now = time.time()
         while self._signatures and next(iter(self._signatures.values())) < now:
             self._signatures.popitem(last=False)
-        if signature.given in self._signatures:
+        if signature.digest in self._signatures:
             raise Refused("replayed", 409, "this request was acknowledged before; sign the event again to repeat it")
 
     def remember(self, signature: Signature) -> None:
         """Remember the signature of a request that is acknowledged."""
-        self._signatures[signature.given] = int(signature.timestamp) + self._settings.replay_window
+        self._signatures[signature.digest] = int(signature.timestamp) + self._settings.replay_window
         if len(self._signatures) > MOST_SIGNATURES:
             self._signatures.popitem(last=False)
 
@@ -163,39 +162,36 @@ class Credentials:
 class Bucket:
     """A token bucket: so many a second in the long run, and a burst after a quiet time."""
 
-    __slots__ = ("_burst", "_left", "_rate", "_then")
-
     def __init__(self, rate: float, burst: int) -> None:
-        self._rate = rate
-        self._burst = float(burst)
-        self._left = float(burst)
-        self._then = -math.inf
+        self._rate, self._burst = rate, float(burst)
+        self._left, self._then = float(burst), -math.inf
 
     def take(self, now: float) -> float:
         """Take one and return 0, or return the seconds until there is one; now is a monotonic time in seconds."""
         self._left = min(self._burst, self._left + max(0.0, now - self._then) * self._rate)
         self._then = now
-        if self._left >= 1:
-            self._left -= 1
-            return 0.0
-        return (1 - self._left) / self._rate
+        if self._left < 1:
+            return (1 - self._left) / self._rate
+        self._left -= 1
+        return 0.0
 
 
-def signed(key: str, body: bytes) -> dict[str, str]:
-    """Return the headers of a signed request of now."""
-    timestamp = str(int(time.time()))
-    digest = hmac.new(key.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-    return {"X-Timestamp": timestamp, "X-Signature-256": f"sha256={digest}"}
+def test_headers(settings: Configuration, body: bytes) -> dict[str, str]:
+    """Return the headers of a post of now that is a test."""
+    key = _keys(settings)[0]
+    headers = {TEST: ".".join(Signature.of(key, body, "test."))}
+    if settings.hmac_secrets:
+        timestamp, digest = Signature.of(key, body)
+        headers.update({"X-Timestamp": timestamp, "X-Signature-256": f"sha256={digest}"})
+    return headers
 
 
-def test_secrets(settings: Configuration) -> tuple[str, ...]:
-    """Return the secrets that can mark a test; on loopback without any secret, whoever can post can."""
+def _keys(settings: Configuration) -> tuple[str, ...]:
     return settings.hmac_secrets or settings.path_secrets or ("",)
 
 
-def test_mark(secret: str, timestamp: str, body: bytes) -> str:
-    """Return the mark of a test as hexadecimal digits; no post of a relay has the same message under the same key."""
-    return hmac.new(secret.encode(), b"test." + timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+def _hmac(key: str, before: str, body: bytes) -> str:
+    return hmac.new(key.encode(), before.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
 def _refuse_after(bucket: Bucket) -> None:
@@ -208,7 +204,7 @@ def _digest(path: str) -> bytes:
     return hashlib.sha256(path.encode(errors="surrogateescape")).digest()
 
 
-def _is_one_of(given: bytes, right: list[bytes]) -> bool:
+def _is_one_of(given: bytes, right: Iterable[bytes]) -> bool:
     """Compare with all of them, in a time that does not tell which, or how much of it, is right."""
     found = False
     for candidate in right:

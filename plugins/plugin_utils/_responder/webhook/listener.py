@@ -11,11 +11,12 @@ releases start that one only after the first request), so the first request's he
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import socket
 import sys
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
@@ -44,6 +45,8 @@ CROWD = 8
 BACKLOG = 1024
 #: After so many connections the loop has its turn, and for how long when they were turned away or cannot be had.
 AT_ONCE, TURNED_AWAY, NO_DESCRIPTORS = 16, 0.002, 0.1
+#: How much of a refused body is read and thrown away: bytes, seconds.
+LINGER_BYTES, LINGER_SECONDS = 1 << 20, 0.5
 
 Refused = Callable[[str, Optional[str]], None]
 
@@ -53,14 +56,6 @@ class CannotListen(IntrusionResponseError):
 
     code = "cannot_listen"
 
-    @classmethod
-    def at(cls, what: str, host: str, port: int, error: OSError) -> CannotListen:
-        """Return the exception for a failure to listen; the texts of sockets repeat the address, so only the reason is taken."""
-        reason = error.strerror or str(error)
-        if error.errno is not None and not isinstance(error, socket.gaierror):
-            reason = os.strerror(error.errno)
-        return cls(f"{what} cannot listen on {host} port {port}: {reason}.")
-
 
 @dataclass
 class Bounds:
@@ -69,7 +64,7 @@ class Bounds:
     connections: int
     per_source: int
     timeout: float
-    allow_from: Iterable[Network] = ()
+    allow_from: tuple[Network, ...] = ()
 
 
 class Connection(RequestHandler):
@@ -80,11 +75,12 @@ class Connection(RequestHandler):
     Attributes:
         peer: the address at the other end.
         proven: whether a request on it had the right credentials.
-        requests: under way on it, 0 or 1.
+        busy: whether a request is under way on it.
         since: monotonic time of its opening, or of its latest request.
+        opening: the handshake.
     """
 
-    __slots__ = ("_deadline", "_listener", "opening", "peer", "proven", "requests", "since", "wire")
+    __slots__ = ("_deadline", "_listener", "busy", "opening", "peer", "proven", "since", "wire")
 
     def __init__(self, listener: Listener, server: web.Server, loop: asyncio.AbstractEventLoop, peer: str) -> None:
         super().__init__(
@@ -94,10 +90,9 @@ class Connection(RequestHandler):
         self._deadline: Optional[asyncio.TimerHandle] = None
         self.opening: Optional[asyncio.Task[None]] = None
         self.peer = peer
-        self.proven = False
-        self.requests = 0
+        self.proven = self.busy = False
         self.since = loop.time()
-        self.wire: Optional[asyncio.BaseTransport] = None  # which aiohttp forgets as soon as it begins to close it
+        self.wire: Any = None  # the transport, which aiohttp forgets as soon as it begins to close it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Give the first request's headers their time."""
@@ -107,26 +102,21 @@ class Connection(RequestHandler):
 
     def connection_lost(self, exc: Optional[BaseException]) -> None:
         """Leave the list of connections."""
-        self._in_time()
+        self.in_time()
         self._listener.forget(self)
         super().connection_lost(exc)
 
-    def begins(self) -> None:
+    def in_time(self) -> None:
         """Note that the headers of a request are there."""
-        self._in_time()
-        self.requests += 1
-
-    def ends(self) -> None:
-        """Note that a request is answered."""
-        self.requests -= 1
-        self.since = self._loop.time()
-        self._listener.used(self)
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
     def abort(self) -> None:
         """Cut the connection, or its opening."""
-        if self.opening is not None and not self.opening.done():
+        if self.opening is not None:
             self.opening.cancel()
-        if isinstance(self.wire, asyncio.WriteTransport):
+        if self.wire is not None:
             self.wire.abort()
 
     def handle_error(self, request: web.BaseRequest, status: int = 500, *_args: Any, **_kw: Any) -> web.StreamResponse:
@@ -140,11 +130,6 @@ class Connection(RequestHandler):
         """Count an exception; its text could hold parts of the request."""
         self._listener.refused("error", self.peer)
 
-    def _in_time(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
     def _too_slow(self) -> None:
         self._listener.refused("timeout", self.peer)
         self.abort()
@@ -155,8 +140,11 @@ class Listener:
 
     Args:
         what: listens ("The webhook").
-        handler: answers a request; it must not raise.
+        handler: answers a request on a connection; it must not raise.
         refused: told the reason and the address of everybody who is turned away.
+
+    Attributes:
+        connections: those that are open; who was not used for longest comes first.
 
     Raises:
         CannotListen: (at the start) the address cannot be had.
@@ -166,19 +154,17 @@ class Listener:
         self,
         what: str,
         bounds: Bounds,
-        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        handler: Callable[[web.BaseRequest, Connection], Awaitable[web.Response]],
         refused: Refused,
         certificates: Optional[Certificates] = None,
     ) -> None:
         self.bounds = bounds
         self.refused = refused
+        self.connections: OrderedDict[Connection, None] = OrderedDict()
         self._what = what
         self._handler = handler
         self._certificates = certificates
-        self._unproven: dict[Connection, None] = {}  # the oldest first
-        self._proven: OrderedDict[Connection, None] = OrderedDict()  # the longest idle first
         self._held: Counter[str] = Counter()
-        self._socket: Optional[socket.socket] = None
         self._accepting: Optional[asyncio.Task[None]] = None
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
@@ -189,70 +175,75 @@ class Listener:
             family, _type, _protocol, _name, address = min(found, key=lambda info: info[0] != socket.AF_INET)
             dual = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
             self._socket = socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual)
-        except OSError as error:
-            raise CannotListen.at(self._what, host, port, error) from None
+        except OSError as error:  # the texts of sockets repeat the address, so only the reason is taken
+            reason = os.strerror(error.errno) if error.errno and not isinstance(error, socket.gaierror) else error.strerror
+            raise CannotListen(f"{self._what} cannot listen on {host} port {port}: {reason or error}.") from None
         self._socket.setblocking(False)
-        self._server = web.Server(self._handler)
-        self._accepting = loop.create_task(self._accept(self._socket))
+        self._server = web.Server(self._serve)
+        self._accepting = loop.create_task(self._accept())
         name = self._socket.getsockname()
         return name[0], name[1]
 
     async def stop(self, grace: float) -> None:
         """Accept no more, let requests under way finish for that many seconds, cut the rest."""
-        if self._accepting is None or self._socket is None:
+        if self._accepting is None:
             return
         self._accepting.cancel()
         await asyncio.gather(self._accepting, return_exceptions=True)
+        self._accepting = None
         self._socket.close()
-        self._accepting = self._socket = None
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace
-        while True:
-            for connection in [connection for connection in self.connections if not connection.requests]:
-                connection.abort()
-            if not self.connections or loop.time() >= deadline:
+        while self.connections:
+            is_over = loop.time() >= deadline
+            for connection in list(self.connections):
+                if is_over or not connection.busy:
+                    connection.abort()
+            if is_over:
                 break
             await asyncio.sleep(0.01)
         await self._server.shutdown(0.1)
 
-    @property
-    def connections(self) -> list[Connection]:
-        """Those that are open."""
-        return [*self._unproven, *self._proven]
-
-    @property
-    def stopping(self) -> bool:
-        """Whether no more connections are accepted."""
-        return self._accepting is None
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection: Any = request.protocol
+        connection.in_time()
+        connection.busy = True
+        try:
+            response = await self._handler(request, connection)
+            response.headers["Server"] = SERVER
+            if self._accepting is None:
+                response.force_close()
+            if not request.content.is_eof():  # the rest is read for a moment, so that the sender gets to see the answer
+                response.force_close()
+                with suppress(asyncio.TimeoutError, ConnectionError, web.PayloadAccessError, web.RequestPayloadError):
+                    await response.prepare(request)
+                    await response.write_eof()
+                    await asyncio.wait_for(_discard(request), LINGER_SECONDS)
+            return response
+        finally:
+            connection.busy = False
+            connection.since = asyncio.get_running_loop().time()
+            if connection in self.connections:
+                self.connections.move_to_end(connection)
 
     def forget(self, connection: Connection) -> None:
         """Leave out a connection that has ended."""
-        if connection in self._unproven or connection in self._proven:
-            self._unproven.pop(connection, None)
-            self._proven.pop(connection, None)
+        if connection in self.connections:
+            del self.connections[connection]
             self._held[connection.peer] -= 1
             if not self._held[connection.peer]:
                 del self._held[connection.peer]
 
-    def used(self, connection: Connection) -> None:
-        """Note that a request on a connection is over."""
-        if connection.proven and (connection in self._unproven or connection in self._proven):
-            self._unproven.pop(connection, None)
-            self._proven[connection] = None
-            self._proven.move_to_end(connection)
-
-    async def _accept(self, listening: socket.socket) -> None:
+    async def _accept(self) -> None:
         """Accept for ever. Where connections wait, accepting one does not yield, so the loop is given its turn here."""
         loop = asyncio.get_running_loop()
         pause = 0.0
-        number = 0
-        while True:
-            number += 1
+        for number in itertools.count(1):
             if number % AT_ONCE == 0:
                 await asyncio.sleep(pause)
                 pause = 0.0
             try:
-                accepted, address = await loop.sock_accept(listening)
+                accepted, address = await loop.sock_accept(self._socket)
             except OSError:  # such as no more descriptors
                 self.refused("descriptors", None)
                 await asyncio.sleep(NO_DESCRIPTORS)
@@ -265,17 +256,16 @@ class Listener:
                 pause = TURNED_AWAY
                 continue
             connection = Connection(self, self._server, loop, peer)
-            self._unproven[connection] = None
+            self.connections[connection] = None
             self._held[peer] += 1
             connection.opening = loop.create_task(self._open(connection, accepted))
 
     def _objection(self, peer: str) -> Optional[str]:
-        allowed = tuple(self.bounds.allow_from)
-        if allowed and not any(ip_address(peer) in network for network in allowed):
+        if self.bounds.allow_from and not any(ip_address(peer) in network for network in self.bounds.allow_from):
             return "source"
         if self._held[peer] >= self.bounds.per_source:
             return "connections_per_source"
-        if len(self._unproven) + len(self._proven) < self.bounds.connections:
+        if len(self.connections) < self.bounds.connections:
             return None
         victim = self._victim(peer)
         if victim is None:
@@ -288,17 +278,18 @@ class Listener:
     def _victim(self, peer: str) -> Optional[Connection]:
         """Return who gives way to a newcomer: who showed nothing for a while, one of a crowd, or who is idle for longest."""
         latest = asyncio.get_running_loop().time() - GRACE
-        oldest = next(iter(self._unproven), None)
-        if oldest is not None and oldest.since <= latest:
-            return oldest
         least = max(self.bounds.connections // CROWD, self._held[peer], 1)
-        crowded = next((one for one in self._unproven if self._held[one.peer] > least), None)
-        idle = (one for one in self._proven if not one.requests and one.since <= latest)
-        return crowded or next(idle, None)
+        quiet = list(itertools.takewhile(lambda one: one.since <= latest, self.connections))
+        candidates = itertools.chain(
+            (one for one in quiet if not one.proven),
+            (one for one in self.connections if not one.proven and self._held[one.peer] > least),
+            (one for one in quiet if not one.busy),
+        )
+        return next(candidates, None)
 
     async def _open(self, connection: Connection, accepted: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        context = None if self._certificates is None else self._certificates.context(loop.time())
+        context = None if self._certificates is None else self._certificates.context()
         limits: dict[str, Any] = {}
         if context is not None:
             limits["ssl_handshake_timeout"] = self.bounds.timeout
@@ -306,14 +297,20 @@ class Listener:
                 limits["ssl_shutdown_timeout"] = self.bounds.timeout
         try:
             await loop.connect_accepted_socket(lambda: connection, accepted, ssl=context, **limits)
-        except OSError:  # of TLS, too
+        except (OSError, asyncio.CancelledError) as error:  # of TLS, too
+            self.forget(connection)
+            accepted.close()
+            if not isinstance(error, OSError):
+                raise
             self.refused("tls", connection.peer)
-            self.forget(connection)
-            accepted.close()
-        except asyncio.CancelledError:
-            self.forget(connection)
-            accepted.close()
-            raise
+
+
+async def _discard(request: web.BaseRequest) -> None:
+    size = 0
+    async for chunk in request.content.iter_any():
+        size += len(chunk)
+        if size > LINGER_BYTES:
+            break
 
 
 def plain_address(text: str) -> str:

@@ -14,9 +14,8 @@ import time
 import zlib
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Optional
+from typing import Any
 
-from ....module_utils._core.errors import InvalidInput
 from ....module_utils._events.body import InvalidEvent, parse_body
 from ....module_utils._events.dates import written
 from ....module_utils._events.event import Event
@@ -25,7 +24,7 @@ from ..configuration import Configuration
 from ..inbox import NotRecorded
 from ..monitor import Metrics
 from .auth import Credentials, Refused
-from .listener import HAS_AIOHTTP, SERVER, Bounds, Connection, Listener
+from .listener import Bounds, Connection, Listener
 from .tls import Certificates
 
 with suppress(ImportError):
@@ -35,50 +34,41 @@ LOG = logging.getLogger("intrusion.response")
 
 #: Seconds after which a sender may try again, when the answer is 503.
 RETRY_AFTER = 1.0
-#: How much of a refused body is read and thrown away, so that the sender gets to see the answer: bytes, seconds.
-LINGER_BYTES, LINGER_SECONDS = 1 << 20, 0.5
 
 #: Takes an event and whether it is a test; returns what to answer once it is durably recorded. Raises Refused and NotRecorded.
 Take = Callable[[Event, bool], Awaitable[dict[str, Any]]]
 
 
 class Webhook:
-    """An HTTP server for events.
+    """An HTTP server for events; an asynchronous context manager.
 
     Raises:
-        InvalidInput: aiohttp is not there, the settings are not safe, or the certificate cannot be used.
+        InvalidInput: the settings are not safe, or the certificate cannot be used.
         CannotListen: (at the start) the address cannot be had.
     """
 
     def __init__(self, settings: Configuration, take: Take, metrics: Metrics) -> None:
-        if not HAS_AIOHTTP:
-            raise InvalidInput("The webhook needs the Python package aiohttp.")
         settings.refuse_to_be_open()
         self.address = ("", 0)
+        self._settings = settings
         self._take = take
         self._metrics = metrics
         self._credentials = Credentials(settings)
         limits = settings.limits
         bounds = Bounds(limits.connections, limits.connections_per_source or limits.connections, limits.body_timeout, settings.allow_from)
         certificates = None if settings.tls is None else Certificates(settings.tls)
-        self._listener = Listener("The webhook", bounds, self._handle, metrics.refused, certificates)
-        self._settings = settings
-
-    async def start(self) -> tuple[str, int]:
-        """Start to listen; return the address."""
-        self.address = await self._listener.start(self._settings.host, self._settings.port)
-        return self.address
-
-    async def stop(self, grace: float = 5.0) -> None:
-        """Stop to listen, and let requests under way finish for that many seconds."""
-        await self._listener.stop(grace)
+        self._listener = Listener("The webhook", bounds, self._answer, metrics.refused, certificates)
 
     async def __aenter__(self) -> Webhook:
-        await self.start()
+        self.address = await self._listener.start(self._settings.host, self._settings.port)
         return self
 
     async def __aexit__(self, *_unused: object) -> None:
         await self.stop()
+
+    async def stop(self, grace: float = 5.0) -> None:
+        """Stop to listen, and let requests under way finish for that many seconds."""
+        await self._listener.stop(grace)
 
     def use(self, settings: Configuration) -> None:
         """Take other settings; connections stay."""
@@ -87,62 +77,46 @@ class Webhook:
         self._listener.bounds.timeout = settings.limits.body_timeout
         self._listener.bounds.allow_from = settings.allow_from
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        connection = request.protocol
-        if not isinstance(connection, Connection):
-            raise TypeError("not a connection of the listener")
-        connection.begins()
-        try:
-            response = await self._answer(request, connection)
-            if self._listener.stopping:
-                response.force_close()
-            if not request.content.is_eof():
-                response.force_close()
-                with suppress(ConnectionError):
-                    await response.prepare(request)
-                    await response.write_eof()
-                    await _discard(request)
-            return response
-        finally:
-            connection.ends()
-
     async def _answer(self, request: web.BaseRequest, connection: Connection) -> web.Response:
         try:
-            return _json_answer(200, await self._receive(request, connection))
+            return web.json_response(await self._receive(request, connection))
         except Refused as error:
             refused = error
         except InvalidEvent as error:
             refused = Refused("malformed", 400, str(error))
-        except NotRecorded:
+        except (NotRecorded, asyncio.TimeoutError):
             refused = Refused("not_recorded", 503, "the event could not be recorded", retry_after=RETRY_AFTER)
         except Exception as error:  # a defect must not reach the sender, nor end the connection without an answer
             LOG.error("A request failed: %s.", type(error).__name__, exc_info=error)
             refused = Refused("error", 500, "internal error")
         self._metrics.refused(refused.reason, connection.peer)
-        response = _json_answer(refused.status, None if refused.text is None else {"error": refused.text}, refused.headers)
+        response = web.Response(status=refused.status, headers=refused.headers)
+        if refused.text is not None:
+            response = web.json_response({"error": refused.text}, status=refused.status, headers=refused.headers)
         if refused.close:
             response.force_close()
         return response
 
     async def _receive(self, request: web.BaseRequest, connection: Connection) -> dict[str, Any]:
-        credentials, most = self._credentials, self._settings.limits.body
+        credentials, limits = self._credentials, self._settings.limits
         credentials.count_source(connection.peer)
         credentials.check_path(request.rel_url.raw_path)
         if request.method != "POST":
             raise Refused("method", 405, "only POST", headers={"Allow": "POST"})
-        if (request.content_length or 0) > most:
-            raise Refused("too_large", 413, f"more than {most} bytes", close=True)
-        signature = credentials.signature(request.headers) if credentials.need_signatures else None
+        if (request.content_length or 0) > limits.body:
+            raise _too_large(limits.body)
+        signature = credentials.signature(request.headers)
         if signature is None:
             self._believe(connection)
-        body = await self._body(request, most)
+        body = await self._body(request)
         if signature is not None:
             credentials.check_signature(signature, body)
             self._believe(connection)
             credentials.refuse_used(signature)
         is_test = credentials.is_test(request.headers, body)
-        event = clc_ips.event(parse_body(_unpacked(request, body, most)), written(time.time()))
-        answer = await self._record(event, is_test)
+        event = clc_ips.event(parse_body(_unpacked(request, body, limits.body)), written(time.time()))
+        # A disk that hangs must not keep the connections from others.
+        answer = await asyncio.wait_for(self._take(event, is_test), limits.body_timeout)
         if signature is not None:
             credentials.remember(signature)
         return answer
@@ -151,26 +125,33 @@ class Webhook:
         connection.proven = True
         self._credentials.count()
 
-    async def _body(self, request: web.BaseRequest, most: int) -> bytes:
+    async def _body(self, request: web.BaseRequest) -> bytes:
+        limits = self._settings.limits
         try:
             if request.headers.get("Expect", "").lower() == "100-continue":
                 await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 request.writer.output_size = 0  # or aiohttp believes that the answer has begun
-            reading = _read(request, most)
+            reading = _read(request, limits.body)
             if request.content.is_eof():  # all of it has come already: no timer needed
                 return await reading
-            return await asyncio.wait_for(reading, self._settings.limits.body_timeout)
+            return await asyncio.wait_for(reading, limits.body_timeout)
         except asyncio.TimeoutError:
             raise Refused("timeout", 408, "the body took too long", close=True) from None
         except (ConnectionError, web.PayloadAccessError, web.RequestPayloadError):
             raise Refused("http", 400, "the body is not complete", close=True) from None
 
-    async def _record(self, event: Event, is_test: bool) -> dict[str, Any]:
-        """Hand the event over; a disk that hangs must not keep the connections from others."""
-        try:
-            return await asyncio.wait_for(self._take(event, is_test), self._settings.limits.body_timeout)
-        except asyncio.TimeoutError:
-            raise NotRecorded("It takes too long.") from None
+
+def _too_large(most: int) -> Refused:
+    return Refused("too_large", 413, f"more than {most} bytes", close=True)
+
+
+async def _read(request: web.BaseRequest, most: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > most:
+            raise _too_large(most)
+    return bytes(body)
 
 
 def _unpacked(request: web.BaseRequest, body: bytes, most: int) -> bytes:
@@ -185,35 +166,7 @@ def _unpacked(request: web.BaseRequest, body: bytes, most: int) -> bytes:
     except zlib.error:
         raise InvalidEvent("The body is not gzip.") from None
     if len(content) > most:
-        raise Refused("too_large", 413, f"more than {most} bytes", close=True)
+        raise _too_large(most)
     if not unpacker.eof:
         raise InvalidEvent("The body is not complete gzip.")
     return content
-
-
-def _json_answer(status: int, content: Optional[dict[str, Any]], headers: Optional[dict[str, str]] = None) -> web.Response:
-    named = {"Server": SERVER, **(headers or {})}
-    if content is None:
-        return web.Response(status=status, headers=named)
-    return web.json_response(content, status=status, headers=named)
-
-
-async def _read(request: web.BaseRequest, most: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > most:
-            raise Refused("too_large", 413, f"more than {most} bytes", close=True)
-    return bytes(body)
-
-
-async def _discard(request: web.BaseRequest) -> None:
-    async def read() -> None:
-        size = 0
-        async for chunk in request.content.iter_any():
-            size += len(chunk)
-            if size > LINGER_BYTES:
-                break
-
-    with suppress(asyncio.TimeoutError, Exception):
-        await asyncio.wait_for(read(), LINGER_SECONDS)

@@ -9,13 +9,12 @@ import logging
 import os
 import ssl
 from contextlib import suppress
+from typing import Optional
 
 from ....module_utils._core.errors import InvalidInput
 from ..configuration import Tls
 
 LOG = logging.getLogger("intrusion.response")
-
-CERTIFICATE_CHECK = 1.0
 
 
 class Certificates:
@@ -29,30 +28,26 @@ class Certificates:
         self._settings = settings
         self._files = [path for path in (settings.cert_file, settings.key_file, settings.client_ca_file) if path]
         self._stamp = self._look()
-        self._next = 0.0
         self._context = self._load()
 
-    def context(self, now: float) -> ssl.SSLContext:
-        """Return the context for a new connection; now is a monotonic time in seconds."""
-        if now >= self._next:
-            self._next = now + CERTIFICATE_CHECK
-            stamp = self._look()
-            if stamp != self._stamp:
-                try:
-                    self._context = self._load()
-                    LOG.info("The webhook's certificate was loaded anew.")
-                except InvalidInput as error:  # half written, perhaps: the next change counts
-                    LOG.warning("The webhook's certificate has changed. %s The old one stays.", error.message)
-                self._stamp = stamp
+    def context(self) -> ssl.SSLContext:
+        """Return the context for a new connection."""
+        stamp = self._look()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                self._context = self._load()
+                LOG.info("The webhook's certificate was loaded anew.")
+            except InvalidInput as error:  # half written, perhaps: the next change counts
+                LOG.warning("The webhook's certificate has changed. %s The old one stays.", error.message)
         return self._context
 
-    def _look(self) -> list[tuple[int, ...]]:
-        stamps: list[tuple[int, ...]] = []
-        for path in self._files:
-            stamps.append(())
+    def _look(self) -> list[Optional[tuple[int, ...]]]:
+        stamps: list[Optional[tuple[int, ...]]] = [None] * len(self._files)
+        for number, path in enumerate(self._files):
             with suppress(OSError):
                 found = os.stat(path)
-                stamps[-1] = (found.st_mtime_ns, found.st_size, found.st_ino)
+                stamps[number] = (found.st_mtime_ns, found.st_size, found.st_ino)
         return stamps
 
     def _load(self) -> ssl.SSLContext:

@@ -21,9 +21,11 @@ from ansible_collections.intrusion.response.plugins.plugin_utils._responder.conf
     WebhookLimits,
     is_loopback,
 )
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.settings import declared, read, schema, table
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.settings import declared, read, schema
 from hypothesis import given
 from hypothesis import strategies as st
+
+from .table import table
 
 ROOT = Path(__file__).resolve().parents[4]
 SOURCE = ROOT / "extensions" / "eda" / "plugins" / "event_source"

@@ -109,7 +109,7 @@ def test_the_service_checks_its_settings(tmp_path: Path) -> None:
     config = tmp_path / "responder.yml"
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path), "STATE_DIRECTORY": str(tmp_path / "state")}
     for change, status, message in (
-        (("firewalls.pem", "missing.pem"), 78, "respond.firewalls[0]: ca_path"),
+        (("firewalls.pem", "missing.pem"), 78, "respond.firewalls[0].ca_path"),
         (("", ""), 0, "are usable"),
         (("dry_run: true", "dry_rn: true"), 78, "'respond.dry_rn' is not a setting; did you mean dry_run?"),
         (("webhook.pem", "other.pem"), 78, "tls.cert_file: "),

@@ -11,7 +11,9 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.settings import read, reloaded, schema, setting, table
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.settings import read, reloaded, schema, setting
+
+from .table import table
 
 SECRET = "correct-horse-battery"
 
@@ -87,7 +89,7 @@ def test_unknown_settings_are_refused_with_the_nearest_name() -> None:
         outer(inner={"txt": 1})
     with pytest.raises(InvalidInput, match=r"there are .*password_file"):
         outer(qqqqqq=1)
-    with pytest.raises(InvalidInput, match=r"words may hold alpha, beta; got 'alhpa' \(did you mean alpha\?\)"):
+    with pytest.raises(InvalidInput, match=r"words\[0\] may be alpha, beta; got 'alhpa' \(did you mean alpha\?\)"):
         outer(words=["Alhpa"])
 
 

@@ -15,13 +15,13 @@ from ansible_collections.intrusion.response.plugins.module_utils._ledger.record 
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide import escalation as module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.escalation import Escalation, EscalationSettings
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.settings import Where, read
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.settings import read
 from hypothesis import given
 from hypothesis import strategies as st
 
 
 def settings(ttl: int = 3600, **given: Any) -> EscalationSettings:
-    return read(EscalationSettings, given, "respond.escalation").above(ttl, Where("respond", {}))
+    return read(EscalationSettings, given, "respond.escalation").above(ttl)
 
 
 @pytest.mark.parametrize(("offences", "ttl"), [(0, 3600), (1, 14400), (2, 86400), (3, 86400), (1000, 86400)])
@@ -45,7 +45,7 @@ def test_escalation_never_shortens_and_never_passes_the_cap(ttl: int, offences: 
     ],
 )
 def test_settings_of_escalation(given: dict[str, Any], name: str) -> None:
-    with pytest.raises(InvalidInput, match=f"respond.escalation.{name}"):
+    with pytest.raises(InvalidInput, match=rf"^(respond\.)?escalation\.{name}"):
         settings(**given)
 
 

@@ -129,9 +129,9 @@ def test_the_mark() -> None:
         ({"rule_name": "Stra\u00dfe"}, "respond.policy.rule_name"),
         ({"private": ["10.0.0.300"]}, "respond.policy.private"),
         ({"direction": ["incoming"]}, "respond.policy.direction"),
-        ({"directions": ["inbound"]}, "respond.policy.directions may hold incoming, outgoing; got 'inbound'"),
-        ({"flows": ["Connection Flow"]}, "respond.policy.flows may hold connection, reverse; got 'connection flow'"),
-        ({"severities": ["Hihg"]}, "respond.policy.severities may hold low, medium, high, critical; got 'hihg' (did you mean high?)"),
+        ({"directions": ["inbound"]}, "respond.policy.directions[0] may be incoming, outgoing; got 'inbound'"),
+        ({"flows": ["Connection Flow"]}, "respond.policy.flows[0] may be connection, reverse; got 'connection flow'"),
+        ({"severities": ["Hihg"]}, "respond.policy.severities[0] may be low, medium, high, critical; got 'hihg' (did you mean high?)"),
     ],
 )
 def test_settings_that_cannot_work(given: dict[str, Any], name: str) -> None:

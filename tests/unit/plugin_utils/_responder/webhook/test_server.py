@@ -206,7 +206,7 @@ def test_stopping_finishes_what_is_under_way() -> None:
             stand.taker.gate = asyncio.Event()
             idle = await asyncio.open_connection(*stand.webhook.address)
             under_way = asyncio.ensure_future(stand.raw(request(f"/ips/{SECRET}")))
-            while not any(connection.requests for connection in stand.webhook._listener.connections):
+            while not any(connection.busy for connection in stand.webhook._listener.connections):
                 await asyncio.sleep(0.01)
             stopping = asyncio.ensure_future(stand.webhook.stop(30))
             assert await idle[0].read() == b""
@@ -227,7 +227,7 @@ def test_stopping_does_not_wait_for_ever() -> None:
         async with standing() as stand:
             stand.taker.gate = asyncio.Event()
             under_way = asyncio.ensure_future(stand.raw(request(f"/ips/{SECRET}")))
-            while not any(connection.requests for connection in stand.webhook._listener.connections):
+            while not any(connection.busy for connection in stand.webhook._listener.connections):
                 await asyncio.sleep(0.01)
             await asyncio.wait_for(stand.webhook.stop(0.1), 30)
             assert await under_way == b""
@@ -239,10 +239,10 @@ def test_an_address_that_is_taken_is_said() -> None:
     async def story(stand: Stand) -> None:
         settings = dataclasses.replace(stand.webhook._settings, port=stand.webhook.address[1])
         with pytest.raises(CannotListen) as caught:
-            await Webhook(settings, stand.taker.take, stand.counts).start()
+            await Webhook(settings, stand.taker.take, stand.counts).__aenter__()
         assert caught.value.message == f"The webhook cannot listen on 127.0.0.1 port {settings.port}: Address already in use."
         with pytest.raises(CannotListen, match=r"The webhook cannot listen on door\.invalid port \d+: "):
-            await Webhook(dataclasses.replace(settings, host="door.invalid", allow_http=True), stand.taker.take, stand.counts).start()
+            await Webhook(dataclasses.replace(settings, host="door.invalid", allow_http=True), stand.taker.take, stand.counts).__aenter__()
 
     run(story)
 
