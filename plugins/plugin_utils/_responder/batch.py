@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A thread that writes what others put, together where much waits; it serves the inbox, the ledger and the output."""
+"""A thread that writes what others put, together where much waits; the inbox, the ledger and the output are such writers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Callable, Generic, Optional, TypeVar
+from typing import ClassVar, Generic, Optional, TypeVar
 
 LOG = logging.getLogger("intrusion.response")
 
@@ -26,49 +26,51 @@ class BatchWriter(Generic[Item]):
 
     A write that fails is tried again, with what came since, until it succeeds, until patience is at its end, or until the close.
 
-    Args:
+    Attributes:
         what: what is written, for the log ("Verdicts").
-        write: writes items, all or none, in the writer's thread; raises when it could not.
-        wrote: told the items that were written.
-        keep: given the items that could not be written, returns those that are worth another attempt; all by default.
-        given_up: told the items that are lost.
         waiting: items at most that wait; more are lost.
         batch: items at most that are written at once.
         patience: seconds of trouble after which what could not be written is given up.
-        tidy: called now and then while nothing fails; returns the seconds until the next time.
+        lost: how many items were given up.
     """
 
-    def __init__(
-        self,
-        what: str,
-        write: Callable[[Sequence[Item]], None],
-        *,
-        wrote: Callable[[Sequence[Item]], None] = lambda _items: None,
-        keep: Callable[[Sequence[Item]], Sequence[Item]] = lambda items: items,
-        given_up: Callable[[Sequence[Item]], None] = lambda _items: None,
-        waiting: int = 100_000,
-        batch: int = 1000,
-        patience: float = math.inf,
-        tidy: Optional[Callable[[], float]] = None,
-    ) -> None:
-        self._what = what
-        self._write = write
-        self._wrote = wrote
-        self._keep = keep
-        self._given_up = given_up
-        self._waiting = waiting
-        self._batch = batch
-        self._patience = patience
-        self._tidy = tidy
-        self._tidy_at = 0.0 if tidy else math.inf
+    what: ClassVar[str]
+    waiting = 100_000
+    batch = 1000
+    patience = math.inf
+
+    def __init__(self) -> None:
+        self.lost = 0
+        self._tidy_at = 0.0
         self._wake = threading.Condition()
         self._items: deque[Item] = deque()
         self._due = math.inf
         self._closing = False
         self._failing_since: Optional[float] = None
-        self.lost = 0
-        self._thread = threading.Thread(target=self._run, name=what.lower(), daemon=True)
+        self._thread = threading.Thread(target=self._run, name=self.what.lower(), daemon=True)
         self._thread.start()
+
+    # What the thread of the writer calls
+
+    def write(self, items: Sequence[Item]) -> None:
+        """Write items, all or none; raises when it could not."""
+        raise NotImplementedError
+
+    def wrote(self, items: Sequence[Item]) -> None:
+        """Take note of items that were written."""
+
+    def failed(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Take note of items that could not be written, and return those that are worth another attempt."""
+        return items
+
+    def given_up(self, items: Sequence[Item]) -> None:
+        """Take note of items that are lost."""
+
+    def tidy(self) -> float:
+        """Do what is to be done now and then while nothing fails; return the seconds until the next time."""
+        return math.inf
+
+    # What others call
 
     @property
     def healthy(self) -> bool:
@@ -81,7 +83,7 @@ class BatchWriter(Generic[Item]):
     def put(self, item: Item, delay: float = 0.0) -> bool:
         """Take an item, which may wait so many seconds for others; return whether it is going to be written."""
         with self._wake:
-            if self._closing or len(self._items) >= self._waiting:
+            if self._closing or len(self._items) >= self.waiting:
                 self.lost += 1
                 return False
             self._items.append(item)
@@ -106,50 +108,47 @@ class BatchWriter(Generic[Item]):
                     pause = min(self._due, self._tidy_at) - time.monotonic()
                     self._wake.wait(pause if math.isfinite(pause) else None)
                 is_due = self._closing or self._due <= time.monotonic()
-                items = [self._items.popleft() for _number in range(min(self._batch, len(self._items)) if is_due else 0)]
+                items = [self._items.popleft() for _number in range(min(self.batch, len(self._items)) if is_due else 0)]
                 if not self._items:
                     self._due = math.inf
                 closing = self._closing and not self._items
             if items:
                 self._attempt(items)
-            elif self._tidy is not None and not closing:
-                self._tidy_at = time.monotonic() + self._tidied(self._tidy)
+            elif not closing:
+                self._tidy()
 
-    def _tidied(self, tidy: Callable[[], float]) -> float:
+    def _tidy(self) -> None:
         if not self.healthy:
             self._attempt(())  # is it over?
+        pause = PAUSE
         try:
-            return tidy() if self.healthy else PAUSE
+            pause = self.tidy() if self.healthy else PAUSE
         except Exception as error:
             self._trouble(error)
-            return PAUSE
+        self._tidy_at = time.monotonic() + pause
 
     def _trouble(self, error: Exception) -> float:
         """Say once that there is trouble; return since when."""
         if self._failing_since is None:
             self._failing_since = time.monotonic()
-            LOG.error("%s cannot be written: %s.", self._what, str(error).rstrip(".") or type(error).__name__)
+            LOG.error("%s cannot be written: %s.", self.what, str(error).rstrip(".") or type(error).__name__)
         return self._failing_since
 
     def _attempt(self, items: Sequence[Item]) -> None:
         try:
-            self._write(items)
+            self.write(items)
         except Exception as error:  # whatever it is, the thread must live on
             since, now = self._trouble(error), time.monotonic()
-            kept = self._keep(items)
+            kept = self.failed(items)
             with self._wake:
-                if self._closing or now - since >= self._patience:
-                    lost = kept
-                else:
-                    room = max(0, self._waiting - len(self._items))
-                    lost = kept[: len(kept) - room] if len(kept) > room else ()
-                    self._due = -math.inf if self._items else now + PAUSE
-                    self._items.extendleft(reversed(kept[len(lost) :]))
+                is_over = self._closing or now - since >= self.patience
+                lost = kept[: len(kept) if is_over else max(0, len(kept) + len(self._items) - self.waiting)]
+                self._due = -math.inf if self._items else now + PAUSE
+                self._items.extendleft(reversed(kept[len(lost) :]))
                 self.lost += len(lost)
-            if lost:
-                self._given_up(lost)
+            self.given_up(lost)
             return
         if self._failing_since is not None:
-            LOG.warning("%s can be written again%s.", self._what, f"; {self.lost} were lost" if self.lost else "")
+            LOG.warning("%s can be written again%s.", self.what, f"; {self.lost} were lost" if self.lost else "")
             self._failing_since = None
-        self._wrote(items)
+        self.wrote(items)

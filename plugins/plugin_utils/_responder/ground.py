@@ -78,20 +78,13 @@ class Ground:
         """Return whether the files that somebody would find are those that are open here, and not cut or overwritten."""
         try:
             file, lock, journal = (os.stat(f"{self._path}{suffix}") for suffix in ("", ".lock", "-wal"))
-            return (
-                os.path.samestat(file, os.fstat(self._file))
-                and os.path.samestat(lock, os.fstat(self._lock))
-                and os.path.samestat(journal, self._journal)
-                and journal.st_size > 0
-                and file.st_size >= self._size
-                and os.pread(self._file, HEADER, 0)[OUR_NUMBER] == self._number
-            )
+            same = os.path.samestat
+            are_these = same(file, os.fstat(self._file)) and same(lock, os.fstat(self._lock)) and same(journal, self._journal)
+            is_whole = journal.st_size > 0 and file.st_size >= self._size and self._number == os.pread(self._file, HEADER, 0)[OUR_NUMBER]
         except OSError:
             return False
-
-    def grows(self) -> None:
-        """Note how large the file is, which never shrinks by itself."""
-        self._size = max(self._size, os.fstat(self._file).st_size)
+        self._size = file.st_size  # which never shrinks by itself
+        return are_these and is_whole
 
     def release(self) -> None:
         """Close everything; SQLite's own locks would go with any descriptor of the file, so that one is the last."""

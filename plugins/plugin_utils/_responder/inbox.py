@@ -19,7 +19,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, NamedTuple, Optional
 
 from .batch import BatchWriter
 from .ground import Ground, StateUnusable
@@ -34,6 +34,15 @@ REMEMBERED = 100_000
 MOST_FINISHED, PRUNE_STEP = 200_000, 500
 PRUNE_PAUSE = 5.0
 INSERT = "INSERT OR IGNORE INTO events (id, received, event) VALUES (?, ?, ?)"
+FINISH = "UPDATE events SET verdict = coalesce(?2, verdict), finished = ?3, event = NULL WHERE id = ?1"
+NOTE = "UPDATE events SET verdict = ?2 WHERE id = ?1 AND finished IS NULL"
+FORGET = "DELETE FROM events WHERE id = ?"
+PRUNE = """
+DELETE FROM events WHERE seq IN (
+    SELECT seq FROM events WHERE finished < ?
+    UNION ALL SELECT seq FROM events WHERE finished IS NOT NULL AND seq <= (SELECT max(seq) FROM events) - ? LIMIT ?
+)
+"""
 #: Seconds for which a verdict may wait for others, or for the next event, to be committed with.
 VERDICT_PAUSE = 0.05
 
@@ -52,17 +61,15 @@ class Stored(NamedTuple):
 
 
 class _Change(NamedTuple):
-    """An event to add (then there is a future of whether it is new), a verdict, final or not, or, with neither, an event to forget."""
+    """A statement, which begins its values with the id of an event; where it adds one, there is a future of whether it is new."""
 
-    id: str
-    stored: Optional[Stored] = None
+    statement: str
+    values: tuple[Any, ...]
     done: Optional[asyncio.Future[bool]] = None
-    verdict: Optional[str] = None
-    is_final: bool = True
 
 
-class Inbox:
-    """Accepted events and their verdicts. All but the opening, `pending` and `close` belongs to the event loop.
+class Inbox(BatchWriter[_Change]):
+    """Accepted events and their verdicts; a context manager. `accept`, `knows` and `restore` belong to the event loop.
 
     Args:
         path: file of the database; its directory is made with mode 0700 where it is missing, the file has mode 0600.
@@ -77,6 +84,8 @@ class Inbox:
         StateUnusable: the file is damaged, of another release, or not ours to write.
     """
 
+    what = "The inbox"
+
     def __init__(self, path: str, keep: float) -> None:
         self.path = path
         self._keep = keep
@@ -88,20 +97,13 @@ class Inbox:
         self.size = 0
         self._lock_of_size = threading.Lock()
         self._lost_ground = False
-        self._writer: BatchWriter[_Change] = BatchWriter(
-            "The inbox", self._write, wrote=self._tell, keep=self._refuse, tidy=self._prune
-        )
+        super().__init__()
 
     def __enter__(self) -> Inbox:
         return self
 
     def __exit__(self, *_unused: object) -> None:
         self.close()
-
-    @property
-    def healthy(self) -> bool:
-        """Whether the last commit succeeded."""
-        return self._writer.healthy
 
     async def accept(self, stored: Stored, act: Callable[[], None]) -> bool:
         """Take an event; return whether it is new, once it is on the disk.
@@ -122,40 +124,49 @@ class Inbox:
             return False
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._known[stored.id] = done
-        self._note(stored)
+        self.restore(stored)
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
-        if self._writer.put(_Change(stored.id, stored, done)):
+        change = _Change(INSERT, stored[:3], done)
+        if self.put(change):
             act()
         else:
-            self._settle([_Change(stored.id, stored, done)], [NotRecorded("The inbox is closed.")])
+            self._settle([change], None)
         return await asyncio.shield(done)
 
     def knows(self, event_id: str) -> bool:
         """Return whether an event is known by heart."""
         return event_id in self._known
 
+    def restore(self, stored: Stored) -> None:
+        """Take note of an event that is pending."""
+        with self._lock_of_size:
+            self._unfinished[stored.id] = stored
+            self.size += len(stored.event)
+
     def finish(self, event_id: str, verdict: Optional[Mapping[str, Any]]) -> None:
         """Record that an event is settled, with the next commit that succeeds; None for the verdict that was noted before.
 
-        Can be called from any thread.
-
-        An event whose verdict is lost is acted on again after a restart, which changes nothing on the firewalls.
+        An event whose verdict is lost is acted on again after a restart, which changes nothing on the firewalls. Can be called from
+        any thread.
         """
-        text = "" if verdict is None else json.dumps(verdict, separators=(",", ":"), default=str)
         self._drop(event_id)
-        self._writer.put(_Change(event_id, verdict=text), VERDICT_PAUSE)
+        self.put(_Change(FINISH, (event_id, None if verdict is None else _text(verdict), time.time())), VERDICT_PAUSE)
 
     def note(self, event_id: str, verdict: Mapping[str, Any]) -> None:
         """Record the verdict of an event that is not settled by it, so that it is not told again after a restart."""
-        text = json.dumps(verdict, separators=(",", ":"), default=str)
-        self._writer.put(_Change(event_id, verdict=text, is_final=False), VERDICT_PAUSE)
+        self.put(_Change(NOTE, (event_id, _text(verdict))), VERDICT_PAUSE)
 
     def forget(self, event_id: str) -> None:
         """Forget an event for which nothing was done, so that it is new when it comes again."""
         self._known.pop(event_id, None)
         self._drop(event_id)
-        self._writer.put(_Change(event_id), VERDICT_PAUSE)
+        self.put(_Change(FORGET, (event_id,)), VERDICT_PAUSE)
+
+    def _drop(self, event_id: str) -> None:
+        with self._lock_of_size:
+            stored = self._unfinished.pop(event_id, None)
+            self.size -= 0 if stored is None else len(stored.event)
 
     def newest(self) -> int:
         """Return the number of the newest event. Reads the file."""
@@ -175,30 +186,15 @@ class Inbox:
         with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=10)) as database:
             return database.execute(query, values).fetchall()
 
-    def restore(self, stored: Stored) -> None:
-        """Take note of a pending event of an earlier run."""
-        self._note(stored)
-
-    def _note(self, stored: Stored) -> None:
-        with self._lock_of_size:
-            self._unfinished[stored.id] = stored
-            self.size += len(stored.event)
-
-    def _drop(self, event_id: str) -> None:
-        with self._lock_of_size:
-            stored = self._unfinished.pop(event_id, None)
-            self.size -= 0 if stored is None else len(stored.event)
-
-    def close(self) -> None:
+    def close(self, timeout: Optional[float] = None) -> None:
         """Commit what waits, and let go of the state."""
-        self._writer.close()
+        super().close(timeout)
         with suppress(sqlite3.Error):
             self._ground.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._ground.release()
 
-    # The writer's thread
-
-    def _write(self, changes: Sequence[_Change]) -> None:
+    def write(self, changes: Sequence[_Change]) -> None:
+        """Commit all of it, with everything that is pending where the ground is a new one."""
         if self._lost_ground and not self._ground.is_open:
             self._ground = Ground(self.path)  # raises where it cannot be had
         try:
@@ -209,69 +205,51 @@ class Inbox:
                 if self._ground.database.in_transaction:
                     self._ground.database.execute("ROLLBACK")
             raise
-        self._ground.grows()
 
     def _commit(self, changes: Sequence[_Change]) -> list[bool]:
-        new = []
         execute = self._ground.database.execute
-        now = time.time()
         execute("BEGIN IMMEDIATE")
         if self._lost_ground:
-            rows = list(self._unfinished.copy().values())
             execute("UPDATE instance SET name = ?", (self.instance,))
-            for stored in rows:
+            pending = list(self._unfinished.copy().values())
+            for stored in pending:
                 execute(INSERT, stored[:3])
-        for change in changes:
-            if change.stored is not None:
-                inserted = execute(INSERT, change.stored[:3]).rowcount
-                new.append(inserted == 1 or self._lost_ground)
-            elif change.verdict is None:
-                execute("DELETE FROM events WHERE id = ?", (change.id,))
-            elif not change.is_final:
-                execute("UPDATE events SET verdict = ? WHERE id = ? AND finished IS NULL", (change.verdict, change.id))
-            else:
-                row = (change.verdict or None, now, change.id)
-                execute("UPDATE events SET verdict = coalesce(?, verdict), finished = ?, event = NULL WHERE id = ?", row)
+        counts = [execute(change.statement, change.values).rowcount for change in changes]
         execute("COMMIT")
+        new = [count == 1 or self._lost_ground for change, count in zip(changes, counts) if change.done is not None]
         if self._lost_ground:
-            LOG.warning("There is a new inbox in %s, with %s events that wait for their verdict.", self.path, len(rows))
+            LOG.warning("There is a new inbox in %s, with %s events that wait for their verdict.", self.path, len(pending))
             self._lost_ground = False
         return new
 
-    def _tell(self, changes: Sequence[_Change]) -> None:
-        additions = [change for change in changes if change.done is not None]
-        if additions:
-            new = self._new
-            self._call(additions[0], lambda: self._settle(additions, new))
+    def wrote(self, changes: Sequence[_Change]) -> None:
+        """Tell the senders."""
+        self._answer(changes, self._new)
 
-    def _refuse(self, changes: Sequence[_Change]) -> Sequence[_Change]:
+    def failed(self, changes: Sequence[_Change]) -> Sequence[_Change]:
         """Tell the senders to try again; verdicts are kept for another attempt."""
-        additions = [change for change in changes if change.done is not None]
-        if additions:
-            failure = NotRecorded("The event could not be recorded.")
-            self._call(additions[0], lambda: self._settle(additions, [failure] * len(additions)))
+        self._answer(changes, None)
         return [change for change in changes if change.done is None]
 
-    @staticmethod
-    def _call(change: _Change, function: Callable[[], Any]) -> None:
-        with suppress(RuntimeError):  # the loop is closed
-            if change.done is not None:
-                change.done.get_loop().call_soon_threadsafe(function)
+    def _answer(self, changes: Sequence[_Change], new: Optional[list[bool]]) -> None:
+        additions = [change for change in changes if change.done is not None]
+        if additions and additions[0].done is not None:
+            with suppress(RuntimeError):  # the loop is closed
+                additions[0].done.get_loop().call_soon_threadsafe(self._settle, additions, new)
 
-    def _settle(self, additions: Sequence[_Change], outcomes: Sequence[Union[bool, NotRecorded]]) -> None:
-        for change, outcome in zip(additions, outcomes):
-            done = change.done
-            if self._known.get(change.id) is done:
-                self._known[change.id] = None
-                if isinstance(outcome, NotRecorded):
-                    del self._known[change.id]
+    def _settle(self, additions: Sequence[_Change], new: Optional[list[bool]]) -> None:
+        for number, (_statement, (event_id, *_more), done) in enumerate(additions):
+            if self._known.get(event_id) is done:
+                self._known[event_id] = None
+                if new is None:
+                    del self._known[event_id]
             if done is None or done.done():
                 continue
-            if isinstance(outcome, NotRecorded):
-                done.set_exception(outcome)
+            if new is None:
+                done.set_exception(NotRecorded("The event could not be recorded."))
                 done.exception()  # or asyncio complains when nobody waits for it any more
             else:
-                done.set_result(outcome)
+                done.set_result(new[number])
 
     def _look_at_the_ground(self) -> None:
         """Make sure that what is written is what will be found again; otherwise let go of it, and raise."""
@@ -283,14 +261,15 @@ class Inbox:
         self._ground.release()
         raise StateUnusable(f"{self.path} was removed, replaced or cut.")
 
-    def _prune(self) -> float:
+    def tidy(self) -> float:
+        """Forget old events, some at a time."""
         self._look_at_the_ground()
         with suppress(sqlite3.Error):
-            removed = self._ground.database.execute(
-                "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE finished < ?"
-                " UNION ALL SELECT seq FROM events WHERE finished IS NOT NULL AND seq <= (SELECT max(seq) FROM events) - ? LIMIT ?)",
-                (time.time() - self._keep, MOST_FINISHED, PRUNE_STEP),
-            ).rowcount
-            if removed >= PRUNE_STEP:
+            values = (time.time() - self._keep, MOST_FINISHED, PRUNE_STEP)
+            if self._ground.database.execute(PRUNE, values).rowcount >= PRUNE_STEP:
                 return 0.0
         return PRUNE_PAUSE
+
+
+def _text(verdict: Mapping[str, Any]) -> str:
+    return json.dumps(verdict, separators=(",", ":"), default=str)

@@ -9,7 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Collection, Sequence
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, NamedTuple
 
 from ...module_utils._core.errors import LedgerUnusable
 from ...module_utils._cos.record import who
@@ -19,8 +19,8 @@ from .batch import BatchWriter
 
 LOG = logging.getLogger("intrusion.response")
 
-#: Most records that are written at once, for how many seconds they wait for others, and after how many of trouble they are given up.
-BATCH, PAUSE, PATIENCE = 500, 0.05, 60.0
+#: Seconds for which records wait for others.
+PAUSE = 0.05
 
 Then = Callable[[], None]
 
@@ -28,45 +28,37 @@ Then = Callable[[], None]
 class _Note(NamedTuple):
     """Records; what to call, without raising, after they are written or given up; whether to leave out what stands already."""
 
-    records: tuple[Record, ...] = ()
-    then: Optional[Then] = None
-    completes: bool = False
+    records: tuple[Record, ...]
+    then: Then
+    completes: bool
 
 
-class LedgerWriter:
+class LedgerWriter(BatchWriter[_Note]):
     """Takes records from any thread; trouble is warned of by the ledger itself.
 
     Args:
-        failed: called at each failure, from any thread.
+        on_failure: called at each failure, from any thread.
     """
 
-    def __init__(self, ledger: Ledger, failed: Then) -> None:
+    what = "Ledger"
+    batch = 500
+    patience = 60.0
+
+    def __init__(self, ledger: Ledger, on_failure: Then) -> None:
         self._ledger = ledger
-        self._failed = failed
+        self._on_failure = on_failure
         self._user, self._job = who(os.environ)
-        self._writer: BatchWriter[_Note] = BatchWriter(
-            "Ledger", self._write, wrote=self._settle, given_up=self._settle, batch=BATCH, patience=PATIENCE
-        )
+        super().__init__()
 
-    @property
-    def healthy(self) -> bool:
-        """Whether the last write succeeded."""
-        return self._writer.healthy
+    def note(self, records: Collection[Record], then: Then = lambda: None, completes: bool = False) -> None:
+        """Take records, and what to call after they, and what was put before, are written or given up.
 
-    @property
-    def lost(self) -> int:
-        """How many records and followers could not be written."""
-        return self._writer.lost
-
-    def put(self, records: Collection[Record], then: Optional[Then] = None) -> None:
-        """Take records, and what to call after they, and what was put before, are written or given up."""
-        note = _Note(tuple(records), then)
-        if not self._writer.put(note, PAUSE):
-            self._settle((note,))
-
-    def complete(self, records: Collection[Record]) -> None:
-        """Take records of blocks that stand; what the ledger has of them already is left out."""
-        self._writer.put(_Note(tuple(records), completes=True), PAUSE)
+        Args:
+            completes: whether they are of blocks that stand, so that what the ledger has of them already is left out.
+        """
+        note = _Note(tuple(records), then, completes)
+        if not self.put(note, PAUSE):
+            then()
 
     def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, float]:
         """Return when somebody took addresses off a firewall, last and since an epoch time. Reads the ledger, so it may block."""
@@ -75,15 +67,12 @@ class LedgerWriter:
             found, _count = self._ledger.find(wanted)
         except LedgerUnusable as error:
             LOG.warning("%s What was taken back is not known.", error.message)
-            self._failed()
+            self._on_failure()
             return {}
         return {record.address: record.at for record in reversed(found) if record.outcome != "failed"}
 
-    def close(self) -> None:
-        """Write what waits, and end."""
-        self._writer.close()
-
-    def _write(self, notes: Sequence[_Note]) -> None:
+    def write(self, notes: Sequence[_Note]) -> None:
+        """Record all of it."""
         try:
             records: list[Record] = []
             for note in notes:
@@ -91,7 +80,7 @@ class LedgerWriter:
             if not self._ledger.record([record._replace(user=self._user, job=self._job) for record in records]):
                 raise LedgerUnusable("see the warning before this")
         except LedgerUnusable:
-            self._failed()
+            self._on_failure()
             raise
 
     def _missing(self, records: Sequence[Record], waiting: Sequence[Record]) -> list[Record]:
@@ -105,7 +94,11 @@ class LedgerWriter:
             LOG.warning("%s blocks of an earlier run were not in the ledger; they are recorded now.", len(missing))
         return missing
 
-    def _settle(self, notes: Sequence[_Note]) -> None:
+    def wrote(self, notes: Sequence[_Note]) -> None:
+        """Go on."""
         for note in notes:
-            if note.then is not None:
-                note.then()
+            note.then()
+
+    def given_up(self, notes: Sequence[_Note]) -> None:
+        """Go on without the records."""
+        self.wrote(notes)

@@ -12,7 +12,7 @@ import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, Optional
+from typing import Any
 
 from .batch import BatchWriter
 
@@ -20,25 +20,27 @@ LOG = logging.getLogger("intrusion.response")
 
 #: Most events that wait for the rule engine, and most lines that wait for whoever reads standard output.
 WAITING, LINES = 10_000, 1000
-#: Seconds for the end.
-DRAIN = 2.0
+#: Seconds for the end, and until what waits is looked at again.
+DRAIN, LOOK = 2.0, 0.05
 
 Emit = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Output:
-    """Hands events on one after the other; nobody waits for whoever takes them. A context manager.
+    """Hands events on one after the other; nobody waits for whoever takes them. An asynchronous context manager.
 
     Args:
         emit: takes one event, in its own time.
+
+    Attributes:
+        lost: how many events were given up.
     """
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
-        self._items: deque[tuple[dict[str, Any], Optional[Callable[[], None]]]] = deque()
+        self._items: deque[tuple[dict[str, Any], Callable[[], None]]] = deque()
         self._wake = asyncio.Event()
-        self._moved = asyncio.Event()
-        self._unsaid = 0
+        self._is_late = False
         self.lost = 0
 
     async def __aenter__(self) -> Output:
@@ -49,31 +51,30 @@ class Output:
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self.wait(0), DRAIN)
         self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await asyncio.gather(self._task, return_exceptions=True)
 
     @property
     def is_full(self) -> bool:
         """Whether the next event would push out the oldest."""
         return len(self._items) >= WAITING
 
-    def put(self, event: dict[str, Any], done: Optional[Callable[[], None]] = None) -> None:
+    def put(self, event: dict[str, Any], done: Callable[[], None] = lambda: None) -> None:
         """Take an event, and what to call once it is handed on; when too many wait, the oldest is given up."""
         if self.is_full:
             del self._items[1]  # the first is being handed on
-            if not self._unsaid:
-                LOG.warning("Whoever takes the verdicts is too slow: some are lost. Blocking goes on.")
-            self._unsaid += 1
             self.lost += 1
+            if not self._is_late:
+                LOG.warning("Whoever takes the verdicts is too slow: some are lost. Blocking goes on.")
+            self._is_late = True
         self._items.append((event, done))
         self._wake.set()
 
     async def _run(self) -> None:
         while True:
             while not self._items:
-                if self._unsaid:
-                    LOG.warning("Whoever takes the verdicts caught up; %s events were lost.", self._unsaid)
-                    self._unsaid = 0
+                if self._is_late:
+                    LOG.warning("Whoever takes the verdicts caught up; %s events were lost.", self.lost)
+                self._is_late = False
                 self._wake.clear()
                 await self._wake.wait()
             event, done = self._items[0]
@@ -81,45 +82,34 @@ class Output:
                 await self._emit(event)
             except Exception:  # such as one of an event filter: the next event may pass
                 LOG.exception("An event could not be handed to the rule engine")
-            if self._items and self._items[0][0] is event:
-                self._items.popleft()
-            if done is not None:
-                done()
-            self._moved.set()
+            self._items.popleft()
+            done()
             await asyncio.sleep(0)  # whoever takes it may do so without ever waiting, and there is more to do than to report
 
     async def wait(self, most: int) -> None:
         """Return when at most so many events wait."""
-        while len(self._items) > most:
-            self._moved.clear()
-            await self._moved.wait()
+        while len(self._items) > most:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK)
 
 
-class Lines:
+class Lines(BatchWriter[bytes]):
     """Writes events to a descriptor, one JSON object a line, in a thread of its own; what fails is tried again from where it broke off."""
+
+    what = "Verdicts"
+    waiting = LINES
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._rest, self._begun = b"", 0  # what is left of so many lines
-        self._writer: BatchWriter[bytes] = BatchWriter("Verdicts", self._write, waiting=LINES)
-
-    @property
-    def healthy(self) -> bool:
-        """Whether the last line could be written."""
-        return self._writer.healthy
+        super().__init__()
 
     async def emit(self, event: dict[str, Any]) -> None:
         """Take one event; when too many lines wait, wait."""
-        line = f"{json.dumps(event, separators=(',', ':'), default=str)}\n".encode()
-        while len(self._writer) >= LINES:  # noqa: ASYNC110  the lines are taken in another thread
-            await asyncio.sleep(0.05)
-        self._writer.put(line)
+        while len(self) >= LINES:  # noqa: ASYNC110  the lines are taken in another thread
+            await asyncio.sleep(LOOK)
+        self.put(f"{json.dumps(event, separators=(',', ':'), default=str)}\n".encode())
 
-    def close(self) -> None:
-        """Write what waits, if that is possible soon."""
-        self._writer.close(DRAIN)
-
-    def _write(self, lines: Sequence[bytes]) -> None:
+    def write(self, lines: Sequence[bytes]) -> None:
         """Write lines; after a failure they come again, with others behind them."""
         content = self._rest + b"".join(lines[self._begun :])
         self._begun = len(lines)

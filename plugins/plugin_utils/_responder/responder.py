@@ -311,7 +311,7 @@ class Responder:
             return
         self._limits.listed(listed.hosts, listed.marked, listed.gone, listed.unmarked)
         if listed.standing:
-            self.records.complete(listed.standing)
+            self.records.note(listed.standing, completes=True)
         if listed.own != self._addresses_of.get(name):
             self._addresses_of[name] = listed.own
             self._spread()
@@ -319,7 +319,7 @@ class Responder:
     def _settle(self, firewall: str, outcome: Outcome) -> None:
         """Take what became of an address on a firewall."""
         if outcome.record is not None:
-            self.records.put((outcome.record,))
+            self.records.note((outcome.record,))
         cases = [one for one in self._addresses.get(outcome.address, ()) if 0 < one.open.get(firewall, 0) <= outcome.number]
         for number, pending in enumerate(cases):
             result = outcome.result
@@ -358,7 +358,7 @@ class Responder:
             del self._addresses[pending.address]
             self._limits.settled(pending.address)
         self._waiting.pop(pending, None)
-        self.records.put((), lambda: self._finish(pending))  # not before the ledger has it
+        self.records.note((), lambda: self._finish(pending))  # not before the ledger has it
 
     def _conclude(self, stored: Stored, attacker: Optional[str], verdict: str, reason: Optional[str], code: Optional[str]) -> None:
         """Give the verdict of an event that leads to nothing."""

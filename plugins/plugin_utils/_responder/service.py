@@ -20,7 +20,7 @@ from ...module_utils._core.errors import IntrusionResponseError, InvalidInput
 from ...module_utils._core.http import VERSION
 from .app import App, check
 from .configuration import Configuration
-from .output import Lines
+from .output import DRAIN, Lines
 from .settings import holds_secret, schema
 from .tools import replay, send_test, show_status
 
@@ -100,7 +100,7 @@ async def _serve(settings: Configuration, path: str) -> None:
             await stop.wait()
             reloading.cancel()
     finally:
-        await asyncio.to_thread(lines.close)
+        await asyncio.to_thread(lines.close, DRAIN)
     LOG.info("Stopped.")
 
 

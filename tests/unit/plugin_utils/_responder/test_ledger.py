@@ -12,7 +12,6 @@ import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Filter, Record
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder import batch as batch_module
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder import ledger as module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.ledger import LedgerWriter
 
 from .running import until
@@ -27,8 +26,8 @@ def test_what_follows_comes_after_the_record(tmp_path: Path) -> None:
     thread = LedgerWriter(ledger, lambda: None)
     seen: list[int] = []
     for number in range(50):
-        thread.put([record(f"event {number}")])
-        thread.put((), lambda number=number: seen.append(ledger.find(Filter(event=f"event {number}"))[1]))
+        thread.note([record(f"event {number}")])
+        thread.note((), lambda number=number: seen.append(ledger.find(Filter(event=f"event {number}"))[1]))
     thread.close()
     assert seen == [1] * 50
 
@@ -36,9 +35,9 @@ def test_what_follows_comes_after_the_record(tmp_path: Path) -> None:
 def test_blocks_that_stand_are_recorded_once(tmp_path: Path) -> None:
     ledger = Ledger(str(tmp_path / "ledger.sqlite3"), print)
     thread = LedgerWriter(ledger, lambda: None)
-    thread.put([record("one")])
-    thread.complete([record("one"), record("two", "203.0.113.6")])
-    thread.complete([record("two", "203.0.113.6")])
+    thread.note([record("one")])
+    thread.note([record("one"), record("two", "203.0.113.6")], completes=True)
+    thread.note([record("two", "203.0.113.6")], completes=True)
     thread.close()
     assert {(one.event, one.address) for one in ledger.find(Filter())[0]} == {("one", "203.0.113.5"), ("two", "203.0.113.6")}
     assert ledger.find(Filter())[1] == 2
@@ -51,8 +50,8 @@ def test_trouble_is_counted_and_what_follows_still_comes(tmp_path: Path) -> None
     done: list[None] = []
     warnings: list[str] = []
     thread = LedgerWriter(Ledger(str(tmp_path / "file" / "ledger.sqlite3"), warnings.append), lambda: failures.append(None))
-    thread.put([record("one")])
-    thread.put((), lambda: done.append(None))
+    thread.note([record("one")])
+    thread.note((), lambda: done.append(None))
     thread.close()
     assert failures and done and warnings
 
@@ -63,10 +62,10 @@ def test_trouble_that_passes_loses_nothing(tmp_path: Path, monkeypatch: pytest.M
     blocked.write_text("no directory")
     failures: list[None] = []
     ledger = Ledger(str(blocked / "ledger.sqlite3"), lambda _message: None)
-    monkeypatch.setattr(module, "PATIENCE", 1.0)
+    monkeypatch.setattr(LedgerWriter, "patience", 1.0)
     thread = LedgerWriter(ledger, lambda: failures.append(None))
     time.sleep(1.1)  # how long there was nothing to write does not count
-    thread.put([record("one")])
+    thread.note([record("one")])
     until(lambda: len(failures) > 2)
     blocked.unlink()
     until(lambda: ledger.find(Filter())[1] == 1)

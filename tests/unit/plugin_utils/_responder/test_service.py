@@ -58,7 +58,7 @@ def service(*arguments: str, ignoring_hangups: bool = False, **environ: str) -> 
 def test_the_service(emulator: Handle, tmp_path: Path, number: signal.Signals) -> None:
     config = tmp_path / "responder.yml"
     args = {
-        "port": 0, "path_secrets": [SECRET], "state_dir": str(tmp_path / "state"),
+        "port": 0, "path_secrets": [SECRET], "state_dir": str(tmp_path / "state"), "monitor": {"port": 0},
         "respond": {"firewalls": [firewall(emulator)], "ledger": "none"},
     }  # fmt: skip
     config.write_text(yaml.safe_dump(args))
@@ -320,7 +320,7 @@ def test_a_full_pipe_costs_no_verdict_and_is_no_health(emulator: Handle, tmp_pat
         lines._descriptor = descriptor
         await lines.emit({"number": 5})
         until(lambda: lines.healthy)
-        lines.close()
+        lines.close(2)
         os.close(broken)
 
     asyncio.run(story())
