@@ -15,7 +15,7 @@ import json
 import logging
 import math
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Callable, Optional
@@ -53,6 +53,8 @@ PATIENCE = 5.0
 STOPPING = 5.0
 #: Seconds until the addresses of this machine are looked at again.
 OWN_PAUSE = 60.0
+#: Ends what is taken from the workers.
+END = Report("", None, None)
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -86,17 +88,20 @@ class Responder:
         self._waiting: OrderedDict[Pending, float] = OrderedDict()  # without a verdict, and when one is due at the latest
         self._addresses: dict[str, list[Pending]] = {}
         self._limited: OrderedDict[str, Pending] = OrderedDict()
-        self._reports: deque[Report] = deque()
-        self._outcomes: deque[tuple[str, Outcome]] = deque()
-        self._is_draining = False
         self._health: dict[str, Report] = {}
         self._addresses_of: dict[str, frozenset[IPv4Address]] = {}
         self._own: frozenset[IPv4Address] = frozenset()
         self._looked_at = -math.inf
         self._workers: list[Worker] = []
         self._look_at_own()
-        self._ticker: Optional[asyncio.TimerHandle] = None
-        self._workers.extend(self._make_workers(self._remember()))
+        known = self._remember()
+        for firewall in respond.firewalls:
+            client = (DryRun if respond.dry_run else CosClient).from_call(firewall.call(respond.dry_run))
+            worker = Worker(
+                firewall.name or "", firewall.address, client, policy=respond.policy, guard=self.guard, escalation=self._escalation,
+                ledger=self.records, instance=inbox.instance, known=known.get(firewall.address, frozenset()), tell=self._told,
+            )  # fmt: skip
+            self._workers.append(worker)
 
     def _warn(self, message: str) -> None:
         """Say and count what is wrong with the ledger."""
@@ -119,18 +124,6 @@ class Responder:
             self._limits.listed(hosts, hosts)
         return known
 
-    def _make_workers(self, known: dict[str, frozenset[str]]) -> list[Worker]:
-        workers = []
-        for firewall in self._respond.firewalls:
-            kind = DryRun if self._respond.dry_run else CosClient
-            worker = Worker(
-                firewall.name or "", firewall.address, kind.from_call(firewall.call(self._respond.dry_run)), policy=self._respond.policy,
-                guard=self.guard, escalation=self._escalation, ledger=self.records, instance=self._inbox.instance,
-                known=known.get(firewall.address, frozenset()), tell=self._told,
-            )  # fmt: skip
-            workers.append(worker)
-        return workers
-
     def _look_at_own(self) -> None:
         """Protect the addresses that this machine has now; those of before stay protected where that cannot be told."""
         self._looked_at = time.monotonic()
@@ -148,23 +141,25 @@ class Responder:
     async def start(self) -> None:
         """Begin, and wait for a moment until every firewall was looked at."""
         self._loop = asyncio.get_running_loop()
-        self._all_seen = asyncio.Event()
+        self._reports: asyncio.Queue[Report] = asyncio.Queue()
+        self._listening = asyncio.ensure_future(self._listen())
+        self._tick()
         for worker in self._workers:
             worker.start()
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._all_seen.wait(), FIRST_LOOK)
-        self._tick()
+        end = time.monotonic() + FIRST_LOOK
+        while len(self._health) < len(self._workers) and time.monotonic() < end:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
         """End; what is not settled is acted on again after the next start. Takes a few seconds at most."""
-        if self._ticker is not None:
-            self._ticker.cancel()
+        self._ticker.cancel()
         for worker in self._workers:
             worker.close()
         end = time.monotonic() + STOPPING
         for worker in self._workers:
             await asyncio.to_thread(worker.join, max(0.01, end - time.monotonic()))
-        self._drain(everything=True)
+        self._reports.put_nowait(END)
+        await self._listening
         await asyncio.to_thread(self.records.close)
         self._ledger.close()
 
@@ -182,59 +177,49 @@ class Responder:
         for worker in self._workers:
             worker.policy, worker.guard = self._respond.policy, self.guard
 
-    def decide(self, event: Event) -> tuple[str, Optional[str], Optional[str]]:
-        """Return what an event leads to: block, ignored or protected, the reason and the code; limits are not looked at."""
-        decision = self._respond.policy.decide(event)
-        if decision.address is None:
-            return "ignored", decision.reason, None
-        protected = self.guard.reason(decision.address)
-        return ("protected", protected, "protected_address") if protected else ("block", None, None)
-
     def test(self, event: Event) -> dict[str, Any]:
         """Return the verdict that an event would have, and do nothing."""
-        verdict, reason, code = self.decide(event)
+        verdict, reason, code = self._respond.policy.decide(event, self.guard)
         if verdict == "block":
             verdict = "limited" if self._limits.reached else BLOCKED
         return compose(event.as_json(), event.attacker, verdict, code=code, reason=reason, dry_run=True)
 
     def act(self, event: Event, stored: Stored, replayed: bool = False) -> None:
         """Begin to act on an event. Its verdict goes out when it is known."""
-        verdict, reason, code = self.decide(event)
-        if verdict != "block":
-            self._conclude(stored, event.attacker, verdict, reason, code)
-            return
+        verdict, reason, code = self._respond.policy.decide(event, self.guard)
         pending = Pending(stored.id, str(event.attacker), stored.event, stored.received, replayed)
         if stored.verdict is not None:
-            pending.recall(json.loads(stored.verdict))
+            pending.verdict = json.loads(stored.verdict)
+        if verdict != "block":
+            more = {"code": code, "reason": reason, "dry_run": self._respond.dry_run}
+            self._tell(pending, compose(stored.event, event.attacker, verdict, **more))
+            self._finish(pending)
+            return
         limited = self._limits.admit(pending.address, time.monotonic())
         if limited:
             self._limit(pending, limited)
-            return
-        self._wish(pending, event)
+        else:
+            self._wish(pending, event)
 
     def _wish(self, pending: Pending, event: Event) -> None:
         cases = self._addresses.setdefault(pending.address, [])
         cases.append(pending)
-        for other in [other for other in cases[:-1] if other.told is not None]:  # the new one stands for the address, too
+        for other in [other for other in cases[:-1] if other.verdict is not None]:  # the new one stands for the address, too
             self._close(other)
-        if pending.told is None:
+        if pending.verdict is None:
             self._waiting[pending] = time.monotonic() + self._respond.verdict_after
+        pending.number, pending.open = next(self._numbers), set(self._names)
         wish = Wish(
-            next(self._numbers), pending.address, pending.id, event.reason, pending.received, self._respond.policy.entry_rule_name(event),
+            pending.number, pending.address, pending.id, event.reason, pending.received, self._respond.policy.entry_rule_name(event),
             entry_description(event, self._inbox.instance),
         )  # fmt: skip
-        pending.open = dict.fromkeys(self._names, wish.number)
         for worker in self._workers:
             worker.want(wish)
 
     def _limit(self, pending: Pending, reason: str) -> None:
         """Tell that an address is not blocked because of the limits, and let it wait until they allow more."""
-        if pending.told is None:
-            told = compose(pending.event, pending.address, "limited", reason=reason, dry_run=self._respond.dry_run)
-            self._metrics.verdicts.labels("limited").inc()
-            self._emit(told)
-            self._inbox.note(pending.id, _kept(told))
-            pending.recall(told)
+        if pending.verdict is None:
+            self._tell(pending, compose(pending.event, pending.address, "limited", reason=reason, dry_run=self._respond.dry_run))
         older = self._limited.pop(pending.address, None)
         if older is not None:
             self._finish(older)  # the newest stands for the address
@@ -282,31 +267,30 @@ class Responder:
         return self._health[name].code if name in self._health else "unknown"
 
     def _told(self, report: Report) -> None:
-        """Take a report, from the thread of a worker."""
-        self._reports.append(report)
-        if not self._is_draining:
-            self._is_draining = True
-            with suppress(RuntimeError):  # the loop is closed
-                self._loop.call_soon_threadsafe(self._drain)
+        """Take a report, from a thread of a worker."""
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._reports.put_nowait, report)
 
-    def _drain(self, everything: bool = False) -> None:
-        self._is_draining = False
-        while self._reports:
-            self._take(self._reports.popleft())
-        for _number in range(len(self._outcomes) if everything else min(AT_ONCE, len(self._outcomes))):
-            self._settle(*self._outcomes.popleft())
-        if self._outcomes and not self._is_draining:
-            self._is_draining = True
-            self._loop.call_soon(self._drain)
+    async def _listen(self) -> None:
+        """Take what the workers tell, bit by bit: new events must not wait for old ones."""
+        taken = itertools.count(1)
+        while True:
+            report = await self._reports.get()
+            if report is END:
+                return
+            self._take(report)
+            for outcome in report.outcomes:
+                try:
+                    self._settle(report.firewall, outcome)
+                except Exception:  # a defect may cost an event, never all that follow
+                    LOG.exception("Unexpected failure with the verdict for %s", outcome.address)
+                if next(taken) % AT_ONCE == 0:
+                    await asyncio.sleep(0)
 
     def _take(self, report: Report) -> None:
-        name = report.firewall
-        self._outcomes.extend((name, outcome) for outcome in report.outcomes)
+        name, listed = report.firewall, report.listed
         if report.code != "unknown":
             self._health[name] = report
-            if len(self._health) == len(self._workers):
-                self._all_seen.set()
-        listed = report.listed
         if listed is None:
             return
         self._limits.listed(listed.hosts, listed.marked, listed.gone, listed.unmarked)
@@ -320,34 +304,33 @@ class Responder:
         """Take what became of an address on a firewall."""
         if outcome.record is not None:
             self.records.note((outcome.record,))
-        cases = [one for one in self._addresses.get(outcome.address, ()) if 0 < one.open.get(firewall, 0) <= outcome.number]
+        cases = [one for one in self._addresses.get(outcome.address, ()) if firewall in one.open and one.number <= outcome.number]
         for number, pending in enumerate(cases):
-            result = outcome.result
+            result, before = outcome.result, pending.results.get(firewall)
             is_lead = number == 0 if outcome.lead is None else pending.id == outcome.lead
             if not is_lead and result.result in (BLOCKED, RENEWED):
                 result = result._replace(result=ALREADY_BLOCKED)
-            before = pending.results.get(firewall)
             if before is not None and before.result in DONE and result.result in DONE:  # the listing confirms the answer
                 result = before._replace(verified=result.verified, entry=result.entry)
             elif result.answered and result.result in (BLOCKED, RENEWED) and not pending.replayed and not self._respond.dry_run:
                 self._metrics.latency.observe(max(0.0, result.answered - pending.received))
             pending.results[firewall] = result
             if outcome.final:
-                del pending.open[firewall]
-            if len(pending.said()) == len(self._names) and pending.told != pending.said():
-                self._tell(pending)
+                pending.open.discard(firewall)
+            known = pending.known
+            if len(known) == len(self._names) and (pending in self._waiting or pending.told != known):
+                self._tell(pending, pending.compose(self._names, self._respond.dry_run))
             if not pending.open:
                 self._close(pending)
 
-    def _tell(self, pending: Pending) -> None:
-        verdict = pending.verdict = pending.compose(self._names, self._respond.dry_run)
-        if pending.told is None:
+    def _tell(self, pending: Pending, verdict: dict[str, Any]) -> None:
+        """Let a verdict go out."""
+        if pending.verdict is None:
             self._metrics.verdicts.labels(verdict["verdict"]).inc()
-        pending.told = pending.said()
+        pending.verdict = verdict
         self._waiting.pop(pending, None)
         self._emit(verdict)
-        pending.noted = bool(pending.open)
-        if pending.noted:
+        if pending.open or verdict["verdict"] == "limited":  # it is not settled by that
             self._inbox.note(pending.id, _kept(verdict))
 
     def _close(self, pending: Pending) -> None:
@@ -360,15 +343,8 @@ class Responder:
         self._waiting.pop(pending, None)
         self.records.note((), lambda: self._finish(pending))  # not before the ledger has it
 
-    def _conclude(self, stored: Stored, attacker: Optional[str], verdict: str, reason: Optional[str], code: Optional[str]) -> None:
-        """Give the verdict of an event that leads to nothing."""
-        told = compose(stored.event, attacker, verdict, code=code, reason=reason, dry_run=self._respond.dry_run)
-        self._metrics.verdicts.labels(verdict).inc()
-        self._emit(told)
-        self._inbox.finish(stored.id, _kept(told))
-
     def _finish(self, pending: Pending) -> None:
-        self._inbox.finish(pending.id, None if pending.noted else _kept(pending.verdict or {}))
+        self._inbox.finish(pending.id, _kept(pending.verdict or {}))
 
     def _tell_limit(self) -> None:
         change = self._limits.change(time.monotonic())
@@ -382,7 +358,7 @@ class Responder:
             pending, due = next(iter(self._waiting.items()))
             if due > now:
                 break
-            self._tell(pending)
+            self._tell(pending, pending.compose(self._names, self._respond.dry_run))
             if self._addresses[pending.address][-1] is not pending:
                 self._close(pending)  # a newer one stands for the address
         if now - self._looked_at >= OWN_PAUSE:

@@ -132,22 +132,19 @@ def replay(settings: Configuration, path: str, show: Print) -> None:
     ends: dict[str, float] = {}
     differences = 0
     for event, before in _past(path):
-        decision = respond.policy.decide(event)
         for address in [address for address, end in ends.items() if end <= event.received]:
             del ends[address]
             limits.settled(address)
-        reason, now = decision.reason, "ignored"
-        if decision.address is not None:
-            reason = guard.reason(decision.address)
-            now = "protected"
-            if reason is None:
-                reason = limits.admit(decision.address, event.received)
-                now = "limited" if reason else "block"
-        ttl = None
-        if now == "block" and decision.address is not None and decision.address not in ends:
-            ttl = respond.escalation.ttl(respond.policy.ttl, seen[decision.address])
-            seen[decision.address] += 1
-            ends[decision.address] = event.received + ttl
+        now, reason, _code = respond.policy.decide(event, guard)
+        ttl, attacker = None, str(event.attacker)
+        if now == "block":
+            reason = limits.admit(attacker, event.received)
+            if reason:
+                now = "limited"
+            elif attacker not in ends:
+                ttl = respond.escalation.ttl(respond.policy.ttl, seen[attacker])
+                seen[attacker] += 1
+                ends[attacker] = event.received + ttl
         counts[now] += 1
         was = None if before is None else "block" if before in BLOCKS else before
         if was != now and (before is not None or now == "block"):

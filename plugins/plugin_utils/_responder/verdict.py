@@ -15,9 +15,10 @@ BLOCKED, RENEWED, ALREADY_BLOCKED, PROTECTED, WITHDRAWN, FAILED = (
     "blocked", "renewed", "already_blocked", "protected", "withdrawn", "failed",
 )  # fmt: skip
 PENDING = "pending"
-#: What a verdict says, the best of what firewalls say first.
-VERDICTS = (BLOCKED, RENEWED, ALREADY_BLOCKED, PROTECTED, WITHDRAWN, "ignored", "limited", FAILED)
-ORDER = (BLOCKED, RENEWED, ALREADY_BLOCKED, PROTECTED, WITHDRAWN)
+#: What firewalls say, the best first.
+ORDER = (BLOCKED, RENEWED, ALREADY_BLOCKED, PROTECTED, WITHDRAWN, FAILED, PENDING)
+#: What verdicts say.
+VERDICTS = (*ORDER[:-1], "ignored", "limited")
 DONE = frozenset((BLOCKED, RENEWED, ALREADY_BLOCKED))
 
 
@@ -49,10 +50,10 @@ class Pending:
         event: its normal form as JSON.
         received: epoch time.
         replayed: whether the event comes from the inbox of an earlier run, which may have acted on it.
-        open: the firewalls that have not settled it, each with the number of the wish that it got.
+        number: of the wish that it got.
+        open: the firewalls that have not settled that.
         results: by the name of the firewall.
-        told: what the last verdict said of each firewall, None before the first one.
-        verdict: the last one, and whether the inbox has it.
+        verdict: the last one that went out.
     """
 
     id: str
@@ -60,47 +61,45 @@ class Pending:
     event: str
     received: float
     replayed: bool = False
-    open: dict[str, int] = field(default_factory=dict)
-    results: dict[str, Result] = field(default_factory=dict)
-    told: Optional[dict[str, str]] = None
     verdict: Optional[dict[str, Any]] = None
-    noted: bool = False
+    number: int = 0
+    open: set[str] = field(default_factory=set)
+    results: dict[str, Result] = field(default_factory=dict)
 
-    def said(self) -> dict[str, str]:
-        """Return what there is to tell of each firewall."""
+    @property
+    def told(self) -> dict[str, str]:
+        """What the last verdict said of each firewall."""
+        return {one["name"]: one["result"] for one in (self.verdict or {}).get("firewalls", ()) if one["result"] != PENDING}
+
+    @property
+    def known(self) -> dict[str, str]:
+        """What there is to tell of each firewall."""
         return {name: result.result for name, result in self.results.items() if result.result != PENDING}
-
-    def recall(self, verdict: dict[str, Any]) -> None:
-        """Take note of a verdict that went out."""
-        self.verdict, self.noted = verdict, True
-        self.told = {one["name"]: one["result"] for one in verdict["firewalls"] if one["result"] != PENDING}
 
     def compose(self, names: list[str], dry_run: bool) -> dict[str, Any]:
         """Return the verdict by what is known now, late after an earlier one; names are the firewalls' in the user's order."""
-        results = {name: self.results.get(name) or Result(PENDING) for name in names}
-        known = {result.result for result in results.values()}
+        results = {name: self.results.get(name, Result(PENDING)) for name in names}
+        best = min(results.values(), key=lambda result: ORDER.index(result.result))
         failed = next((result for result in results.values() if result.result == FAILED), None)
-        code, reason = (failed.code, failed.reason) if failed else (None, None)
-        verdict = next((name for name in ORDER if name in known), FAILED)
-        if verdict in (PROTECTED, WITHDRAWN):
-            code, reason = next((result.code, result.reason) for result in results.values() if result.result == verdict)
-        elif verdict == FAILED and failed is None:
-            code, reason = "unreachable", "no firewall has answered yet"
-            if any(result.answered for result in results.values()):
-                code, reason = "not_verified", "a firewall has accepted the block, but not listed it yet"
+        blamed = best if best.result in (PROTECTED, WITHDRAWN) else failed
         answers = [result.answered for result in results.values() if result.answered is not None]
         done = [result for result in results.values() if result.result in DONE]
+        code, reason = (blamed.code, blamed.reason) if blamed else (None, None)
+        if best.result == PENDING:
+            code, reason = "unreachable", "no firewall has answered yet"
+            if answers:
+                code, reason = "not_verified", "a firewall has accepted the block, but not listed it yet"
         entry = next((result.entry for result in done if result.entry is not None), None)
         return compose(
             self.event,
             self.address,
-            verdict,
+            FAILED if best.result == PENDING else best.result,
             code=code,
             reason=reason,
             dry_run=dry_run,
-            late=self.told is not None,
+            late=self.verdict is not None,
             verified=bool(done) and all(result.verified for result in done),
-            entry=entry,
+            entry=entry and {name: getattr(entry, name) for name in ("host", "service", "ttl", "rule_name", "description")},
             firewalls=[
                 {
                     "name": name, "result": result.result, "code": result.code, "verified": result.verified,
@@ -115,37 +114,20 @@ class Pending:
         return None if answered is None else round(max(0.0, answered - self.received) * 1000, 3)
 
 
-def compose(
-    event: str,
-    attacker: Optional[str],
-    verdict: str,
-    *,
-    code: Optional[str] = None,
-    reason: Optional[str] = None,
-    dry_run: bool = False,
-    late: bool = False,
-    verified: bool = False,
-    entry: Optional[Entry] = None,
-    firewalls: Optional[list[dict[str, Any]]] = None,
-    latency_ms: Optional[float] = None,
-) -> dict[str, Any]:
-    """Return a verdict in the documented form; event is the event's normal form as JSON."""
+def compose(event: str, attacker: Optional[str], verdict: str, **more: Any) -> dict[str, Any]:
+    """Return a verdict in the documented form; event is the event's normal form as JSON, more are fields that say something."""
     return {
         "type": "verdict",
         "verdict": verdict,
-        "code": code,
-        "reason": reason,
-        "dry_run": dry_run,
-        "late": late,
-        "verified": verified,
+        "code": None,
+        "reason": None,
+        "dry_run": False,
+        "late": False,
+        "verified": False,
         "attacker": attacker,
-        "entry": None if entry is None else shown(entry),
-        "firewalls": firewalls or [],
-        "latency_ms": latency_ms,
+        "entry": None,
+        "firewalls": [],
+        "latency_ms": None,
+        **more,
         "intrusion": json.loads(event),
     }
-
-
-def shown(entry: Entry) -> dict[str, Any]:
-    """Return an entry as verdicts show it."""
-    return {name: getattr(entry, name) for name in ("host", "service", "ttl", "rule_name", "description")}

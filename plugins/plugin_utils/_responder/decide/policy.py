@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from socket import inet_aton
-from typing import NamedTuple, Optional
+from typing import Optional
 
 from ....module_utils._core.errors import InvalidInput
 from ....module_utils._core.options import CONTROL_CHARACTERS, LONGEST_TTL
 from ....module_utils._cos.blacklist import ALL_SERVICES, parse_service
+from ....module_utils._cos.guard import Guard
 from ....module_utils._events.ends import PRIVATE, Home
 from ....module_utils._events.event import Event
 from ....module_utils._events.fields import SEVERITIES
@@ -36,13 +37,6 @@ LONGEST_TEXT = 120
 LONGEST_MARK = 40
 #: The same as first and last number, which is much cheaper to ask.
 RANGES = tuple((int(network.network_address), int(network.broadcast_address), name) for network, name in PRIVATE)
-
-
-class Decision(NamedTuple):
-    """What an event leads to: an address to block, or why nothing is done (then address is None)."""
-
-    address: Optional[str] = None
-    reason: Optional[str] = None
 
 
 def _mark(text: str) -> Optional[str]:
@@ -85,8 +79,8 @@ class Policy:
     def _patterns(self) -> tuple[tuple[re.Pattern[str], ...], tuple[re.Pattern[str], ...]]:
         return _compiled(self.rules), _compiled(self.exclude_rules)
 
-    def decide(self, event: Event) -> Decision:
-        """Return what an event leads to; whether its address is protected or limits are reached is not looked at."""
+    def objection(self, event: Event) -> Optional[str]:
+        """Return why an event leads to no block, or None; whether its address is protected or limits are reached is not looked at."""
         is_packet = event.format in PACKETS
         for name, value, allowed, is_needed in (
             ("direction", event.direction, self.directions, is_packet),
@@ -95,19 +89,16 @@ class Policy:
             ("action", event.action, self.actions, True),
         ):
             if allowed and value not in allowed and (value or is_needed):
-                return Decision(reason=f"{name} {value}" if value else f"no {name} given")
+                return f"{name} {value}" if value else f"no {name} given"
         if event.detect_only and not self.detect_only:
-            return Decision(reason="detect only")
+            return "detect only"
         names = [name for name in (event.reason, event.rule_id) if name] or [""]
         rules, excluded = self._patterns
         if rules and not _matches(names, rules):
-            return Decision(reason="the rule is not among those that block")
+            return "the rule is not among those that block"
         if _matches(names, excluded):
-            return Decision(reason="the rule is excluded")
-        if event.attacker is None:
-            return Decision(reason=event.attacker_reason)
-        reason = self.private_reason(event.attacker)
-        return Decision(reason=reason) if reason else Decision(event.attacker)
+            return "the rule is excluded"
+        return event.attacker_reason if event.attacker is None else self.private_reason(event.attacker)
 
     def private_reason(self, address: str) -> Optional[str]:
         """Return why an address is not blocked for being private, reserved or ours, or None."""
@@ -124,6 +115,14 @@ class Policy:
     @cached_property
     def _ours(self) -> Home:
         return self.home(())
+
+    def decide(self, event: Event, guard: Guard) -> tuple[str, Optional[str], Optional[str]]:
+        """Return what an event leads to: block, ignored or protected, the reason and the code; limits are not looked at."""
+        reason = self.objection(event)
+        if reason is not None or event.attacker is None:
+            return "ignored", reason, None
+        protected = guard.reason(event.attacker)
+        return ("protected", protected, "protected_address") if protected else ("block", None, None)
 
     def entry_rule_name(self, event: Event) -> str:
         """Return the rule_name of the entry: the mark and the rule."""
