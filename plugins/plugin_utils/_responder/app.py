@@ -21,8 +21,8 @@ from ...module_utils._events.body import InvalidEvent
 from ...module_utils._events.event import Event
 from .configuration import Configuration, MonitorSettings
 from .inbox import FILE, Inbox, Stored
-from .monitor import BOUNDS, Metrics, Monitor
-from .output import WAITING, Output
+from .monitor import LIMITS, Metrics, Monitor
+from .output import Output
 from .responder import Responder
 from .settings import reloaded
 from .webhook.auth import Refused
@@ -41,8 +41,6 @@ MOST_BYTES = 64 * 1024 * 1024
 #: Descriptors for everything but connections, and verdicts that the status shows.
 OTHERS, SHOWN = 64, 20
 
-Addresses = dict[str, tuple[str, int]]
-
 
 def check(settings: Configuration) -> None:
     """Look at what the settings need beyond themselves, without opening a socket or a database; raises InvalidInput."""
@@ -51,7 +49,7 @@ def check(settings: Configuration) -> None:
     if settings.tls is not None:
         Certificates(settings.tls)
     firewalls = () if settings.respond is None else settings.respond.firewalls
-    needed = settings.limits.connections + BOUNDS.connections + OTHERS + sum(firewall.concurrency + 1 for firewall in firewalls)
+    needed = settings.limits.connections + LIMITS.connections + OTHERS + sum(firewall.concurrency + 1 for firewall in firewalls)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
         if hard != resource.RLIM_INFINITY and hard < needed:
@@ -78,73 +76,59 @@ class App:
         self, settings: Configuration, emit: Callable[[dict[str, Any]], Awaitable[None]], is_written: Callable[[], bool] = lambda: True
     ) -> None:
         self.settings = settings
-        self.addresses: Addresses = {}
+        self.addresses: dict[str, tuple[str, int]] = {}
         self._is_written = is_written
         self._metrics = Metrics()
         self._output = Output(emit)
         self._responder: Optional[Responder] = None
         self._since = time.time()
         self._latest: deque[dict[str, Any]] = deque(maxlen=SHOWN)
-        self._bytes = 0
-        self._replaying: Optional[asyncio.Task[None]] = None
 
     async def __aenter__(self) -> App:
-        self._stack = AsyncExitStack()
-        try:
-            await self._start()
-        except BaseException:
-            await self._stack.aclose()
-            raise
-        return self
-
-    async def __aexit__(self, *_unused: object) -> None:
-        await self._stack.aclose()
-
-    async def _start(self) -> None:
         """Start everything, in an order in which the end can be the reverse.
 
         Raises:
             CannotListen: an address cannot be had.
             StateInUse, StateUnusable: the inbox cannot be had.
         """
-        settings, stack = self.settings, self._stack
-        self._inbox = await asyncio.to_thread(Inbox, os.path.join(settings.state_dir or "", FILE), KEEP)
-        stack.push_async_callback(asyncio.to_thread, self._inbox.close)
-        await stack.enter_async_context(self._output)
-        if settings.respond is not None:
-            self._responder = await asyncio.to_thread(
-                Responder, settings.respond, settings.relays, self._inbox, self._metrics, self._emit
-            )
-            stack.push_async_callback(self._responder.stop)
-            await self._responder.start()
-        self._webhook = Webhook(settings, self._take, self._metrics)
-        newest = await asyncio.to_thread(self._inbox.newest)
-        await self._start_monitor(settings.monitor)
-        await stack.enter_async_context(self._webhook)
-        self.addresses["webhook"] = self._webhook.address
-        self._output.put(self._started())
-        LOG.info("Listening on %s port %s%s.", *self.addresses["webhook"], ", dry run" if self._is_dry else "")
-        self._replaying = asyncio.ensure_future(self._replay(newest))
-        stack.push_async_callback(self._end, self._replaying)
+        settings = self.settings
+        async with AsyncExitStack() as stack:
+            self._inbox = await asyncio.to_thread(Inbox, os.path.join(settings.state_dir or "", FILE), KEEP)
+            stack.push_async_callback(asyncio.to_thread, self._inbox.close)
+            await stack.enter_async_context(self._output)
+            if settings.respond is not None:
+                self._responder = await asyncio.to_thread(
+                    Responder, settings.respond, settings.relays, self._inbox, self._metrics, self._emit
+                )
+                stack.push_async_callback(self._responder.stop)
+                await self._responder.start()
+            newest = await asyncio.to_thread(self._inbox.newest)
+            await self._start_monitor(stack)
+            self._webhook = await stack.enter_async_context(Webhook(settings, self._take, self._metrics))
+            self.addresses["webhook"] = self._webhook.address
+            self._output.put(self._started())
+            LOG.info("Listening on %s port %s%s.", *self._webhook.address, ", dry run" if self._is_dry else "")
+            replaying = asyncio.ensure_future(self._replay(newest))
+            stack.push_async_callback(asyncio.wait, {replaying})
+            stack.callback(replaying.cancel)
+            self._stack = stack.pop_all()
+        return self
 
-    @staticmethod
-    async def _end(task: asyncio.Task[None]) -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    async def __aexit__(self, *_unused: object) -> None:
+        await self._stack.aclose()
 
-    async def _start_monitor(self, settings: Optional[MonitorSettings]) -> None:
-        wanted = settings or MonitorSettings()
-        if not wanted.enabled:
+    async def _start_monitor(self, stack: AsyncExitStack) -> None:
+        settings = self.settings.monitor or MonitorSettings()
+        if not settings.enabled:
             return
-        monitor = Monitor(wanted, self._metrics, self.status)
+        monitor = Monitor(settings, self._metrics, self.status)
         try:
             self.addresses["monitor"] = await monitor.start()
         except CannotListen as error:
-            if settings is not None:
+            if self.settings.monitor is not None:
                 raise
             LOG.warning("%s There is no monitor; set monitor.port.", error.message)
-            return
-        self._stack.push_async_callback(monitor.stop)
+        stack.push_async_callback(monitor.stop)
 
     @property
     def _is_dry(self) -> bool:
@@ -202,13 +186,11 @@ class App:
 
     async def _replay(self, newest: int) -> None:
         """Act on what an earlier run acknowledged and did not finish, bit by bit, while new events come."""
-        last, count = 0, 0
-        while True:
-            pending, last = await asyncio.to_thread(self._inbox.pending, last, REPLAYED, newest)
-            if not pending:
-                break
-            if not count:
-                LOG.warning("Going on with events of the last run.")
+        count = 0
+        pending, last = await asyncio.to_thread(self._inbox.pending, 0, REPLAYED, newest)
+        if pending:
+            LOG.warning("Going on with events of the last run.")
+        while pending:
             for stored in pending:
                 count += 1
                 if count % AT_ONCE == 0:
@@ -223,8 +205,7 @@ class App:
                     self._inbox.finish(stored.id, {"type": "verdict", "verdict": "ignored", "reason": str(error)})
                     continue
                 self._act(event, stored, replayed=True)
-            if self._responder is None:
-                await self._output.wait(WAITING - REPLAYED)
+            pending, last = await asyncio.to_thread(self._inbox.pending, last, REPLAYED, newest)
         if count:
             LOG.info("Went on with %s events of the last run.", count)
 

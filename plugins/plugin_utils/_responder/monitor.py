@@ -14,9 +14,9 @@ from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any, Optional
 
-from .configuration import MonitorSettings
+from .configuration import MonitorSettings, WebhookLimits
 from .verdict import VERDICTS
-from .webhook.listener import Bounds, Connection, Listener
+from .webhook.listener import Connection, Listener
 
 with suppress(ImportError):
     from aiohttp import web
@@ -58,7 +58,7 @@ LOG_PAUSE = 60.0
 #: Seconds.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 #: Connections to the monitor.
-BOUNDS = Bounds(32, 16, 10.0)
+LIMITS = WebhookLimits(connections=32, connections_per_source=16)
 
 
 class Metrics:
@@ -135,7 +135,7 @@ class Monitor:
         self._settings = settings
         self._metrics = metrics
         self._status = status
-        self._listener = Listener("The monitor", BOUNDS, self._answer, metrics.refused)
+        self._listener = Listener("The monitor", LIMITS, self._answer, metrics.refused)
         self._names = {"localhost", settings.host.lower(), socket.gethostname().lower(), *(name.lower() for name in settings.names)}
 
     async def start(self) -> tuple[str, int]:

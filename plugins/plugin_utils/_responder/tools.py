@@ -11,9 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import datetime, timezone
 from typing import Any, Optional
 
+from ...module_utils._core.clock import utc_text
 from ...module_utils._core.errors import InvalidInput, Unreachable
 from ...module_utils._core.text import clean
 from ...module_utils._cos.guard import Guard
@@ -70,7 +70,7 @@ async def show_status(settings: Configuration, show: Print) -> int:
     found = json.loads(text)
     address = " port ".join(str(part) for part in found["address"])
     state = "well" if found["healthy"] else "NOT WELL"
-    show(f"intrusion.response {found['version']}, {state}, since {_time(found['since'])}, listens on {address}")
+    show(f"intrusion.response {found['version']}, {state}, since {utc_text(found['since'])}, listens on {address}")
     show(f"inbox: {'recording' if found['recording'] else 'NOT RECORDING'}, {found.get('waiting', 0)} events without a verdict")
     show(f"output: {_writer(found['output'])}" + (f", ledger: {_writer(found['ledger'])}" if "ledger" in found else ""))
     for name, code in found.get("firewalls", {}).items():
@@ -92,10 +92,6 @@ async def show_status(settings: Configuration, show: Print) -> int:
 
 def _writer(state: dict[str, Any]) -> str:
     return ("well" if state["healthy"] else "CANNOT BE WRITTEN") + (f", {state['lost']} lost" if state["lost"] else "")
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 async def _request(

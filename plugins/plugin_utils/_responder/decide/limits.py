@@ -15,6 +15,7 @@ from ..settings import setting
 WINDOW = 60.0
 #: A limit counts as over once this share of it is in use; else it would be reached and over in turn all the time.
 OVER = 0.9
+REACHED = {"new_per_minute": "new addresses within a minute", "total": "addresses are blocked"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class LimitSettings:
 class Limits:
     """Counts distinct addresses that are new, and stops at the limits.
 
+    Attributes:
+        reached: the limit that is in force.
+
     An address that a firewall lists already, or that is under way, is not new: it costs nothing, whatever happens to it. Times are
     those of a monotonic clock. Firewalls tell what changed since they were last listed, so nothing here goes through a whole list.
     """
@@ -42,13 +46,8 @@ class Limits:
         self._under_way: set[str] = set()
         self._unmarked = 0  # of those under way
         self._refused = 0
-        self._reached: Optional[str] = None
+        self.reached: Optional[str] = None
         self._told: Optional[str] = None
-
-    @property
-    def reached(self) -> Optional[str]:
-        """The limit that is in force."""
-        return self._reached
 
     @property
     def in_use(self) -> dict[str, int]:
@@ -75,23 +74,15 @@ class Limits:
         if address in self._under_way or address in self._listed:
             return None
         self._forget(now)
-        reason = self._objection()
-        if reason is not None:
-            self._refused += 1
-            return f"limit reached: {reason}"
+        for name, used in self.in_use.items():
+            most = getattr(self.settings, name)
+            if used >= most:
+                self.reached = name
+                self._refused += 1
+                return f"limit reached: {most} {REACHED[name]}"
         self._recent.append(now)
         self._under_way.add(address)
         self._unmarked += address not in self._marked
-        return None
-
-    def _objection(self) -> Optional[str]:
-        in_use = self.in_use
-        if in_use["new_per_minute"] >= self.settings.new_per_minute:
-            self._reached = "new_per_minute"
-            return f"{self.settings.new_per_minute} new addresses within a minute"
-        if in_use["total"] >= self.settings.total:
-            self._reached = "total"
-            return f"{self.settings.total} addresses are blocked"
         return None
 
     def settled(self, address: str) -> None:
@@ -104,16 +95,16 @@ class Limits:
         """Return the event that tells of a limit reached, or over again, once for each time."""
         self._forget(now)
         in_use = self.in_use
-        if self._reached and in_use[self._reached] < OVER * getattr(self.settings, self._reached):
-            self._reached = None
-        if self._reached == self._told:
+        if self.reached and in_use[self.reached] < OVER * getattr(self.settings, self.reached):
+            self.reached = None
+        if self.reached == self._told:
             return None
-        name = self._reached or self._told or ""
-        state = "reached" if self._reached else "cleared"
+        name = self.reached or self._told or ""
+        state = "reached" if self.reached else "cleared"
         event = {"type": "limit", "state": state, "limit": name, "value": getattr(self.settings, name), "in_use": in_use[name]}
-        if not self._reached:
+        if not self.reached:
             event["events_limited"], self._refused = self._refused, 0
-        self._told = self._reached
+        self._told = self.reached
         return event
 
     def _forget(self, now: float) -> None:

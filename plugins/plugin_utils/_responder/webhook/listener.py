@@ -18,11 +18,11 @@ import sys
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Optional
 
 from ....module_utils._core.errors import IntrusionResponseError
+from ..configuration import WebhookLimits
 from ..settings import Network
 from .tls import Certificates
 
@@ -57,16 +57,6 @@ class CannotListen(IntrusionResponseError):
     code = "cannot_listen"
 
 
-@dataclass
-class Bounds:
-    """What a listener takes at most: connections, those of one address, seconds for a handshake or headers; and from whom."""
-
-    connections: int
-    per_source: int
-    timeout: float
-    allow_from: tuple[Network, ...] = ()
-
-
 class Connection(RequestHandler):
     """One connection: aiohttp's protocol, quiet about what goes wrong.
 
@@ -97,7 +87,7 @@ class Connection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Give the first request's headers their time."""
         self.wire = transport
-        self._deadline = self._loop.call_later(self._listener.bounds.timeout, self._too_slow)
+        self._deadline = self._loop.call_later(self._listener.limits.body_timeout, self._too_slow)
         super().connection_made(transport)
 
     def connection_lost(self, exc: Optional[BaseException]) -> None:
@@ -144,6 +134,7 @@ class Listener:
         refused: told the reason and the address of everybody who is turned away.
 
     Attributes:
+        limits, allow_from: how many connections, how slow, and from where; can be replaced at any time.
         connections: those that are open; who was not used for longest comes first.
 
     Raises:
@@ -153,12 +144,14 @@ class Listener:
     def __init__(
         self,
         what: str,
-        bounds: Bounds,
+        limits: WebhookLimits,
         handler: Callable[[web.BaseRequest, Connection], Awaitable[web.Response]],
         refused: Refused,
+        allow_from: tuple[Network, ...] = (),
         certificates: Optional[Certificates] = None,
     ) -> None:
-        self.bounds = bounds
+        self.limits = limits
+        self.allow_from = allow_from
         self.refused = refused
         self.connections: OrderedDict[Connection, None] = OrderedDict()
         self._what = what
@@ -261,11 +254,11 @@ class Listener:
             connection.opening = loop.create_task(self._open(connection, accepted))
 
     def _objection(self, peer: str) -> Optional[str]:
-        if self.bounds.allow_from and not any(ip_address(peer) in network for network in self.bounds.allow_from):
+        if self.allow_from and not any(ip_address(peer) in network for network in self.allow_from):
             return "source"
-        if self._held[peer] >= self.bounds.per_source:
+        if self._held[peer] >= (self.limits.connections_per_source or self.limits.connections):
             return "connections_per_source"
-        if len(self.connections) < self.bounds.connections:
+        if len(self.connections) < self.limits.connections:
             return None
         victim = self._victim(peer)
         if victim is None:
@@ -278,7 +271,7 @@ class Listener:
     def _victim(self, peer: str) -> Optional[Connection]:
         """Return who gives way to a newcomer: who showed nothing for a while, one of a crowd, or who is idle for longest."""
         latest = asyncio.get_running_loop().time() - GRACE
-        least = max(self.bounds.connections // CROWD, self._held[peer], 1)
+        least = max(self.limits.connections // CROWD, self._held[peer], 1)
         quiet = list(itertools.takewhile(lambda one: one.since <= latest, self.connections))
         candidates = itertools.chain(
             (one for one in quiet if not one.proven),
@@ -290,13 +283,13 @@ class Listener:
     async def _open(self, connection: Connection, accepted: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         context = None if self._certificates is None else self._certificates.context()
-        limits: dict[str, Any] = {}
+        timeouts: dict[str, Any] = {}
         if context is not None:
-            limits["ssl_handshake_timeout"] = self.bounds.timeout
+            timeouts["ssl_handshake_timeout"] = self.limits.body_timeout
             if sys.version_info >= (3, 11):  # otherwise 30 s for a peer that does not take leave
-                limits["ssl_shutdown_timeout"] = self.bounds.timeout
+                timeouts["ssl_shutdown_timeout"] = self.limits.body_timeout
         try:
-            await loop.connect_accepted_socket(lambda: connection, accepted, ssl=context, **limits)
+            await loop.connect_accepted_socket(lambda: connection, accepted, ssl=context, **timeouts)
         except (OSError, asyncio.CancelledError) as error:  # of TLS, too
             self.forget(connection)
             accepted.close()

@@ -24,7 +24,7 @@ from ..configuration import Configuration
 from ..inbox import NotRecorded
 from ..monitor import Metrics
 from .auth import Credentials, Refused
-from .listener import Bounds, Connection, Listener
+from .listener import Connection, Listener
 from .tls import Certificates
 
 with suppress(ImportError):
@@ -54,10 +54,10 @@ class Webhook:
         self._take = take
         self._metrics = metrics
         self._credentials = Credentials(settings)
-        limits = settings.limits
-        bounds = Bounds(limits.connections, limits.connections_per_source or limits.connections, limits.body_timeout, settings.allow_from)
         certificates = None if settings.tls is None else Certificates(settings.tls)
-        self._listener = Listener("The webhook", bounds, self._answer, metrics.refused, certificates)
+        self._listener = Listener(
+            "The webhook", settings.limits, self._answer, metrics.refused, allow_from=settings.allow_from, certificates=certificates
+        )
 
     async def __aenter__(self) -> Webhook:
         self.address = await self._listener.start(self._settings.host, self._settings.port)
@@ -74,8 +74,7 @@ class Webhook:
         """Take other settings; connections stay."""
         self._settings = settings
         self._credentials.use(settings)
-        self._listener.bounds.timeout = settings.limits.body_timeout
-        self._listener.bounds.allow_from = settings.allow_from
+        self._listener.limits, self._listener.allow_from = settings.limits, settings.allow_from
 
     async def _answer(self, request: web.BaseRequest, connection: Connection) -> web.Response:
         try:

@@ -153,7 +153,6 @@ def test_without_respond_events_are_handed_on_once(tmp_path: Path) -> None:
 def test_what_the_rule_engine_did_not_take_is_handed_on_after_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output_module, "WAITING", 3)
     monkeypatch.setattr(app_module, "REPLAYED", 2)
-    monkeypatch.setattr(app_module, "WAITING", 3)
     with Running(tmp_path, None) as running:
         running.slow.set()
         for _unused in range(3):

@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import MonitorSettings
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.monitor import BOUNDS, Metrics, Monitor
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.monitor import LIMITS, Metrics, Monitor
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webhook import listener as module
 
 from ..conftest import request
@@ -77,9 +77,9 @@ def test_the_monitor_has_a_bound_of_its_own() -> None:
         metrics = Metrics()
         monitor = Monitor(MonitorSettings(port=0), metrics, lambda: {"healthy": True})
         address = await monitor.start()
-        idle = [await asyncio.open_connection(*address) for _turn in range(3 * BOUNDS.connections)]
+        idle = [await asyncio.open_connection(*address) for _turn in range(3 * LIMITS.connections)]
         await asyncio.sleep(0.1)
-        assert len(monitor._listener.connections) <= BOUNDS.per_source
+        assert len(monitor._listener.connections) <= LIMITS.connections_per_source
         connector = aiohttp.TCPConnector(local_addr=("127.0.0.3", 0))
         async with aiohttp.ClientSession(connector=connector) as other, other.get("http://{}:{}/healthz".format(*address)) as answer:
             assert answer.status == 200
