@@ -19,13 +19,13 @@ from ...module_utils._core.errors import InvalidInput
 from ...module_utils._core.http import VERSION
 from ...module_utils._events.body import InvalidEvent
 from ...module_utils._events.event import Event
-from .configuration import Configuration, MonitorSettings
+from .configuration import Configuration
 from .inbox import FILE, Inbox, Stored
-from .monitor import LIMITS, Metrics, Monitor
+from .monitor import LIMITS, Metrics, Monitor, MonitorSettings
 from .output import Output
 from .responder import Responder
 from .settings import reloaded
-from .webhook.auth import Refused
+from .webhook.limits import Refused
 from .webhook.listener import HAS_AIOHTTP, CannotListen
 from .webhook.server import Webhook
 from .webhook.tls import Certificates

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv4Network, collapse_addresses, ip_address
+from ipaddress import IPv4Network
 from typing import Any, Optional
 
 from ...module_utils._core.call import Call
@@ -25,97 +24,20 @@ from ...module_utils._ledger.store import KEEP_DAYS
 from .decide.escalation import EscalationSettings
 from .decide.limits import LimitSettings
 from .decide.policy import Policy
-from .settings import Network, read, setting, warn_if_open
+from .monitor import MonitorSettings
+from .settings import read, setting
+from .webhook.auth import Access
+from .webhook.limits import WebhookLimits
+from .webhook.listener import host_objection, is_loopback
+from .webhook.tls import Tls
 
 LOG = logging.getLogger("intrusion.response")
-
-SHORTEST_SECRET = 16
-#: What a URL's path may hold without any encoding (RFC 3986, unreserved characters).
-PATH_SECRET = re.compile(r"[A-Za-z0-9._~-]+")
-#: More than so many addresses, which is a /8, or IPv6 networks as wide as this, are no list of senders.
-MOST_SENDERS, WIDEST_IPV6 = 2**24, 32
-
-
-def _host(host: str) -> Optional[str]:
-    try:
-        host.encode("idna")
-    except UnicodeError:
-        return "must be an address or the name of a host."
-    return None
-
-
-def _secret(secret: str) -> Optional[str]:
-    return f"must have at least {SHORTEST_SECRET} characters." if len(secret) < SHORTEST_SECRET else None
-
-
-def _path_secret(secret: str) -> Optional[str]:
-    if not PATH_SECRET.fullmatch(secret):
-        return "may hold letters, digits and . _ ~ - only, since it becomes part of a URL."
-    return _secret(secret)
 
 
 def _connection(name: str, help: str, kind: str = "text", **more: Any) -> Any:
     """Declare a setting by the modules' table of connection options."""
     option = next(option for option in COS_CONNECTION if option.name == name)
     return setting(kind, help, option.default, env=option.env, fixed=True, **more)
-
-
-@dataclass(frozen=True)
-class Tls:
-    """The section `tls`."""
-
-    cert_file: str = setting("path", "The webhook's certificate, with those that it needs to be believed; required.", fixed=True)
-    key_file: Optional[str] = setting("path", "Its key; without, the key is in the `cert_file`.", fixed=True)
-    client_ca_file: Optional[str] = setting("path", "Senders must present a certificate of one of these authorities.", fixed=True)
-
-    def completed(self, _environ: Mapping[str, str]) -> Tls:
-        """Require the certificate."""
-        if not self.cert_file:
-            raise InvalidInput("cert_file is required for TLS.")
-        warn_if_open(f"tls.{'key_file' if self.key_file else 'cert_file'}", self.key_file or self.cert_file)
-        return self
-
-
-@dataclass(frozen=True)
-class WebhookLimits:
-    """The section `limits`: what the webhook takes at most."""
-
-    body: int = setting("integer", "Bytes in a request, also when it is unpacked.", 65536, low=256, high=16 * 1024 * 1024)
-    rate: float = setting("number", "Requests a second in the long run, of those with the right credentials.", 500.0, low=0.1, high=1e6)
-    burst: Optional[int] = setting("integer", "Requests at once, after a quiet time.", low=1, high=10_000_000, shown="ten seconds' worth")
-    rate_per_source: Optional[float] = setting("number", "The same as `rate` for each address, before anything is read.", low=0.1, high=1e6)
-    connections: int = setting("integer", "Connections at a time.", 200, low=1, high=100_000, fixed=True)
-    connections_per_source: Optional[int] = setting(
-        "integer", "Connections of one address at a time.", low=1, high=100_000, fixed=True, shown="half of them"
-    )
-    body_timeout: float = setting(
-        "number", "Seconds for a TLS handshake, for the headers, for the body, and for recording an event, each.", 10.0, low=0.05, high=600
-    )
-    queue: int = setting("integer", "Events without a verdict.", 10_000, low=1, high=1_000_000)
-
-    def completed(self, _environ: Mapping[str, str]) -> WebhookLimits:
-        """Fill in what depends on others."""
-        return replace(
-            self,
-            burst=self.burst or max(1, int(self.rate * 10)),
-            connections_per_source=self.connections_per_source or max(1, self.connections // 2),
-        )
-
-
-@dataclass(frozen=True)
-class MonitorSettings:
-    """The section `monitor`."""
-
-    enabled: bool = setting("boolean", "Whether there is a monitor at all.", True, fixed=True)
-    host: str = setting("text", "Where it listens.", "127.0.0.1", objection=_host, fixed=True)
-    port: int = setting("integer", "Where it listens.", 9105, low=0, high=65535, fixed=True)
-    names: tuple[str, ...] = setting("texts", "Names by which it may be asked, beside localhost, its own and addresses.", (), fixed=True)
-
-    def completed(self, _environ: Mapping[str, str]) -> MonitorSettings:
-        """Warn of readers."""
-        if self.enabled and not is_loopback(self.host):
-            LOG.warning("monitor: everybody who reaches %s port %s can read health and metrics.", self.host, self.port)
-        return self
 
 
 @dataclass(frozen=True)
@@ -188,22 +110,14 @@ class Respond:
 
 
 @dataclass(frozen=True)
-class Configuration:
+class Configuration(Access):
     """Everything that can be set."""
 
     host: str = setting("text", "Where the webhook listens; beyond loopback only authenticated and with TLS.", "127.0.0.1",
-                        objection=_host, fixed=True)  # fmt: skip
+                        objection=host_objection, fixed=True)  # fmt: skip
     port: int = setting("integer", "Where the webhook listens.", 5005, low=0, high=65535, fixed=True)
     allow_http: bool = setting("boolean", "Listen beyond loopback without TLS.", False, fixed=True)
     tls: Optional[Tls] = setting("section", "Without it, the webhook speaks plain http.", section=Tls, optional=True)
-    path_secrets: tuple[str, ...] = setting(
-        "secrets", "Secrets of the URL, `/ips/<secret>`, any of which is right.", (), objection=_path_secret
-    )
-    hmac_secrets: tuple[str, ...] = setting("secrets", "Keys of relays' signatures, any of which is right.", (), objection=_secret)
-    replay_window: float = setting("number", "Seconds by which a signature's time may differ from ours.", 300.0, low=1, high=86400)
-    allow_from: tuple[Network, ...] = setting(
-        "networks", "Addresses and networks that may connect. Single addresses are never blocked.", (), shown="all"
-    )
     limits: WebhookLimits = setting("section", "What the webhook takes at most.", section=WebhookLimits)
     state_dir: Optional[str] = setting(
         "path", f"Directory of the inbox, one running source each (else `responder` in `{STATE_DIR_ENV}`).", fixed=True,
@@ -233,42 +147,14 @@ class Configuration:
         self.refuse_to_be_open()
         return replace(self, state_dir=state)
 
-    @property
-    def authenticates(self) -> bool:
-        """Whether anything keeps strangers out."""
-        return bool(self.path_secrets or self.hmac_secrets or (self.tls and self.tls.client_ca_file) or self._knows_senders)
-
-    @property
-    def _knows_senders(self) -> bool:
-        """Whether allow_from is a list of senders; networks that hold a large part of all addresses are none."""
-        narrow = all(network.version == 4 or network.prefixlen > WIDEST_IPV6 for network in self.allow_from)
-        merged = collapse_addresses(network for network in self.allow_from if isinstance(network, IPv4Network))
-        return bool(self.allow_from) and narrow and sum(network.num_addresses for network in merged) <= MOST_SENDERS
-
-    @property
-    def relays(self) -> frozenset[IPv4Address]:
-        """Single addresses that may connect."""
-        networks = (network for network in self.allow_from if isinstance(network, IPv4Network))
-        return frozenset(network.network_address for network in networks if network.prefixlen == 32)
-
     def refuse_to_be_open(self) -> None:
         """Raise InvalidInput when everybody could post events, or read the secret on the way."""
         if is_loopback(self.host):
             return
-        if not self.authenticates:
+        if not self.authenticates and not (self.tls and self.tls.client_ca_file):
             raise InvalidInput(
                 f"Refusing to listen on {self.host} for everybody: set at least one of path_secrets, hmac_secrets, "
                 "tls.client_ca_file and allow_from (a list of senders), or listen on 127.0.0.1."
             )
         if self.tls is None and not self.allow_http:
             raise InvalidInput(f"Refusing to listen on {self.host} without TLS: set tls.cert_file, or allow_http: true if you must.")
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach what listens there; a name other than localhost counts as reachable."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -11,12 +11,14 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Optional
 
-from .configuration import MonitorSettings, WebhookLimits
+from .settings import setting
 from .verdict import VERDICTS
-from .webhook.listener import Connection, Listener
+from .webhook.limits import REASONS, WebhookLimits
+from .webhook.listener import Connection, Listener, host_objection, is_loopback
 
 with suppress(ImportError):
     from aiohttp import web
@@ -33,32 +35,28 @@ LOG = logging.getLogger("intrusion.response")
 #: Returns whether the responder is well ("healthy"), and what there is to say about it.
 Status = Callable[[], dict[str, Any]]
 
-#: Why requests are refused: the values of the label `reason`, and what the log says.
-REASONS = {
-    "source": "an address that is not in allow_from",
-    "connections": "too many connections",
-    "connections_per_source": "too many connections of one address",
-    "descriptors": "no more descriptors",
-    "tls": "no TLS, or a failed handshake",
-    "timeout": "too slow",
-    "http": "malformed HTTP",
-    "rate": "too many requests",
-    "path": "wrong or missing secret in the URL",
-    "method": "not a POST",
-    "too_large": "the body is too large",
-    "signature": "wrong or missing signature, or its time is too far from now",
-    "replayed": "a signed request that was acknowledged before",
-    "malformed": "the body is not an event",
-    "busy": "too many events wait for their verdict",
-    "not_recorded": "the event could not be recorded",
-    "error": "an internal error",
-}
 #: Seconds between two messages in the log about refusals for one reason.
 LOG_PAUSE = 60.0
 #: Seconds.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 #: Connections to the monitor.
 LIMITS = WebhookLimits(connections=32, connections_per_source=16)
+
+
+@dataclass(frozen=True)
+class MonitorSettings:
+    """The section `monitor`."""
+
+    enabled: bool = setting("boolean", "Whether there is a monitor at all.", True, fixed=True)
+    host: str = setting("text", "Where it listens.", "127.0.0.1", objection=host_objection, fixed=True)
+    port: int = setting("integer", "Where it listens.", 9105, low=0, high=65535, fixed=True)
+    names: tuple[str, ...] = setting("texts", "Names by which it may be asked, beside localhost, its own and addresses.", (), fixed=True)
+
+    def completed(self, _environ: Mapping[str, str]) -> MonitorSettings:
+        """Warn of readers."""
+        if self.enabled and not is_loopback(self.host):
+            LOG.warning("monitor: everybody who reaches %s port %s can read health and metrics.", self.host, self.port)
+        return self
 
 
 class Metrics:

@@ -21,8 +21,9 @@ from ...module_utils._events.body import InvalidEvent, parse_body
 from ...module_utils._events.dates import written
 from ...module_utils._events.event import Event
 from ...module_utils._events.formats import clc_ips
-from .configuration import Configuration, MonitorSettings
+from .configuration import Configuration
 from .decide.limits import Limits
+from .monitor import MonitorSettings
 from .webhook.auth import PATH, test_headers
 
 with suppress(ImportError):

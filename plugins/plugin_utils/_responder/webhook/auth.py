@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may post: secrets in the URL, signatures of relays, and how often.
+"""Who may post: addresses, secrets in the URL, and signatures of relays.
 
 The IPS can only post to a URL, so a secret in the path is its credential. A relay can sign:
 
@@ -21,49 +21,71 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import math
 import re
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 from typing import NamedTuple, Optional
 
-from ..configuration import Configuration
+from ..settings import Network, setting
+from .limits import Refused
 
 PATH = "/ips"
 TIMESTAMP = re.compile(r"[0-9]{1,12}")
 SIGNATURE = re.compile(r"sha256=([0-9a-fA-F]{64})")
 TEST = "X-Intrusion-Test"
-#: Most sources whose rate is watched, and most signatures that are remembered; the oldest are forgotten first.
-MOST_SOURCES, MOST_SIGNATURES = 10_000, 200_000
+#: Most signatures that are remembered; the oldest are forgotten first.
+MOST_SIGNATURES = 200_000
+SHORTEST_SECRET = 16
+#: What a URL's path may hold without any encoding (RFC 3986, unreserved characters).
+PATH_SECRET = re.compile(r"[A-Za-z0-9._~-]+")
+#: More than so many addresses, which is a /8, or IPv6 networks as wide as this, are no list of senders.
+MOST_SENDERS, WIDEST_IPV6 = 2**24, 32
 
 
-class Refused(Exception):
-    """Ends the handling of a request.
+def _secret(secret: str) -> Optional[str]:
+    return f"must have at least {SHORTEST_SECRET} characters." if len(secret) < SHORTEST_SECRET else None
 
-    Args:
-        reason: one of the monitor's reasons.
-        text: for the sender, None for nothing at all.
-        retry_after: seconds after which the sender may try again.
-        close: whether the connection ends with the answer.
-        headers: of the answer.
-    """
 
-    def __init__(
-        self,
-        reason: str,
-        status: int,
-        text: Optional[str] = None,
-        *,
-        retry_after: Optional[float] = None,
-        close: bool = False,
-        headers: Optional[dict[str, str]] = None,
-    ) -> None:
-        super().__init__(reason)
-        self.reason, self.status, self.text, self.close = reason, status, text, close
-        self.headers = headers or {}
-        if retry_after is not None:
-            self.headers = {**self.headers, "Retry-After": str(max(1, math.ceil(retry_after)))}
+def _path_secret(secret: str) -> Optional[str]:
+    if not PATH_SECRET.fullmatch(secret):
+        return "may hold letters, digits and . _ ~ - only, since it becomes part of a URL."
+    return _secret(secret)
+
+
+@dataclass(frozen=True)
+class Access:
+    """The settings that say who may post; whatever is set must be right."""
+
+    path_secrets: tuple[str, ...] = setting(
+        "secrets", "Secrets of the URL, `/ips/<secret>`, any of which is right.", (), objection=_path_secret
+    )
+    hmac_secrets: tuple[str, ...] = setting("secrets", "Keys of relays' signatures, any of which is right.", (), objection=_secret)
+    replay_window: float = setting("number", "Seconds by which a signature's time may differ from ours.", 300.0, low=1, high=86400)
+    allow_from: tuple[Network, ...] = setting(
+        "networks", "Addresses and networks that may connect. Single addresses are never blocked.", (), shown="all"
+    )
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether anything keeps strangers out; networks that hold a large part of all addresses do not."""
+        narrow = all(network.version == 4 or network.prefixlen > WIDEST_IPV6 for network in self.allow_from)
+        merged = collapse_addresses(network for network in self.allow_from if isinstance(network, IPv4Network))
+        knows_senders = self.allow_from and narrow and sum(network.num_addresses for network in merged) <= MOST_SENDERS
+        return bool(self.path_secrets or self.hmac_secrets or knows_senders)
+
+    @property
+    def relays(self) -> frozenset[IPv4Address]:
+        """Single addresses that may connect."""
+        networks = (network for network in self.allow_from if isinstance(network, IPv4Network))
+        return frozenset(network.network_address for network in networks if network.prefixlen == 32)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of signatures."""
+        return self.hmac_secrets or self.path_secrets or ("",)
 
 
 class Signature(NamedTuple):
@@ -82,16 +104,14 @@ class Signature(NamedTuple):
 class Credentials:
     """The credentials that are right, and what is remembered of those who used them."""
 
-    def __init__(self, settings: Configuration) -> None:
-        self._sources: OrderedDict[str, Bucket] = OrderedDict()
+    def __init__(self, access: Access) -> None:
         self._signatures: OrderedDict[str, float] = OrderedDict()
-        self.use(settings)
+        self.use(access)
 
-    def use(self, settings: Configuration) -> None:
+    def use(self, access: Access) -> None:
         """Take other settings; what is remembered stays."""
-        self._settings = settings
-        self._paths = [_digest(f"{PATH}/{secret}") for secret in settings.path_secrets] or [_digest(PATH)]
-        self._rate = Bucket(settings.limits.rate, settings.limits.burst or 1)
+        self._access = access
+        self._paths = [_digest(f"{PATH}/{secret}") for secret in access.path_secrets] or [_digest(PATH)]
 
     def check_path(self, path: str) -> None:
         """Refuse a path without a right secret."""
@@ -100,7 +120,7 @@ class Credentials:
 
     def signature(self, headers: Mapping[str, str]) -> Optional[Signature]:
         """Return the signature of a request, None where none is needed; what can be told without the body is checked here."""
-        if not self._settings.hmac_secrets:
+        if not self._access.hmac_secrets:
             return None
         given = SIGNATURE.fullmatch(headers.get("X-Signature-256", ""))
         if not given or "X-Timestamp" not in headers:
@@ -111,7 +131,7 @@ class Credentials:
 
     def check_signature(self, signature: Signature, body: bytes, purpose: str = "") -> None:
         """Refuse a wrong signature."""
-        right = (_hmac(key, purpose + signature.timestamp, body) for key in _keys(self._settings))
+        right = (_hmac(key, purpose + signature.timestamp, body) for key in self._access.keys)
         if not _is_one_of(signature.digest.encode(errors="replace"), [digest.encode() for digest in right]):
             raise Refused("signature", 401, f"the {'mark of the test' if purpose else 'signature'} is wrong", close=True)
 
@@ -126,23 +146,8 @@ class Credentials:
         return True
 
     def _check_time(self, signature: Signature) -> None:
-        if not TIMESTAMP.fullmatch(signature.timestamp) or abs(time.time() - int(signature.timestamp)) > self._settings.replay_window:
+        if not TIMESTAMP.fullmatch(signature.timestamp) or abs(time.time() - int(signature.timestamp)) > self._access.replay_window:
             raise Refused("signature", 401, "the timestamp is too far from now", close=True)
-
-    def count_source(self, peer: str) -> None:
-        """Count a request of an address; refuse it where there are too many."""
-        rate = self._settings.limits.rate_per_source
-        if rate is None:
-            return
-        bucket = self._sources.pop(peer, None) or Bucket(rate, max(1, int(rate * 10)))
-        self._sources[peer] = bucket
-        if len(self._sources) > MOST_SOURCES:
-            self._sources.popitem(last=False)
-        _refuse_after(bucket)
-
-    def count(self) -> None:
-        """Count a request whose credentials are right: strangers must not use up the rate of the others."""
-        _refuse_after(self._rate)
 
     def refuse_used(self, signature: Signature) -> None:
         """Refuse a signature of a request that was acknowledged."""
@@ -154,50 +159,22 @@ class Credentials:
 
     def remember(self, signature: Signature) -> None:
         """Remember the signature of a request that is acknowledged."""
-        self._signatures[signature.digest] = int(signature.timestamp) + self._settings.replay_window
+        self._signatures[signature.digest] = int(signature.timestamp) + self._access.replay_window
         if len(self._signatures) > MOST_SIGNATURES:
             self._signatures.popitem(last=False)
 
 
-class Bucket:
-    """A token bucket: so many a second in the long run, and a burst after a quiet time."""
-
-    def __init__(self, rate: float, burst: int) -> None:
-        self._rate, self._burst = rate, float(burst)
-        self._left, self._then = float(burst), -math.inf
-
-    def take(self, now: float) -> float:
-        """Take one and return 0, or return the seconds until there is one; now is a monotonic time in seconds."""
-        self._left = min(self._burst, self._left + max(0.0, now - self._then) * self._rate)
-        self._then = now
-        if self._left < 1:
-            return (1 - self._left) / self._rate
-        self._left -= 1
-        return 0.0
-
-
-def test_headers(settings: Configuration, body: bytes) -> dict[str, str]:
+def test_headers(access: Access, body: bytes) -> dict[str, str]:
     """Return the headers of a post of now that is a test."""
-    key = _keys(settings)[0]
-    headers = {TEST: ".".join(Signature.of(key, body, "test."))}
-    if settings.hmac_secrets:
-        timestamp, digest = Signature.of(key, body)
+    headers = {TEST: ".".join(Signature.of(access.keys[0], body, "test."))}
+    if access.hmac_secrets:
+        timestamp, digest = Signature.of(access.keys[0], body)
         headers.update({"X-Timestamp": timestamp, "X-Signature-256": f"sha256={digest}"})
     return headers
 
 
-def _keys(settings: Configuration) -> tuple[str, ...]:
-    return settings.hmac_secrets or settings.path_secrets or ("",)
-
-
 def _hmac(key: str, before: str, body: bytes) -> str:
     return hmac.new(key.encode(), before.encode() + b"." + body, hashlib.sha256).hexdigest()
-
-
-def _refuse_after(bucket: Bucket) -> None:
-    pause = bucket.take(time.monotonic())
-    if pause:
-        raise Refused("rate", 429, "too many requests", retry_after=pause)
 
 
 def _digest(path: str) -> bytes:

@@ -22,8 +22,8 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any, Optional
 
 from ....module_utils._core.errors import IntrusionResponseError
-from ..configuration import WebhookLimits
 from ..settings import Network
+from .limits import WebhookLimits
 from .tls import Certificates
 
 try:
@@ -313,3 +313,22 @@ def plain_address(text: str) -> str:
         mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
         return str(mapped or address)
     return text
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach what listens there; a name other than localhost counts as reachable."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def host_objection(host: str) -> Optional[str]:
+    """Return what is wrong with the address or name of a host."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return "must be an address or the name of a host."
+    return None

@@ -23,7 +23,8 @@ from ....module_utils._events.formats import clc_ips
 from ..configuration import Configuration
 from ..inbox import NotRecorded
 from ..monitor import Metrics
-from .auth import Credentials, Refused
+from .auth import Credentials
+from .limits import Rates, Refused
 from .listener import Connection, Listener
 from .tls import Certificates
 
@@ -54,6 +55,7 @@ class Webhook:
         self._take = take
         self._metrics = metrics
         self._credentials = Credentials(settings)
+        self._rates = Rates(settings.limits)
         certificates = None if settings.tls is None else Certificates(settings.tls)
         self._listener = Listener(
             "The webhook", settings.limits, self._answer, metrics.refused, allow_from=settings.allow_from, certificates=certificates
@@ -74,6 +76,7 @@ class Webhook:
         """Take other settings; connections stay."""
         self._settings = settings
         self._credentials.use(settings)
+        self._rates.use(settings.limits)
         self._listener.limits, self._listener.allow_from = settings.limits, settings.allow_from
 
     async def _answer(self, request: web.BaseRequest, connection: Connection) -> web.Response:
@@ -98,7 +101,7 @@ class Webhook:
 
     async def _receive(self, request: web.BaseRequest, connection: Connection) -> dict[str, Any]:
         credentials, limits = self._credentials, self._settings.limits
-        credentials.count_source(connection.peer)
+        self._rates.count_source(connection.peer)
         credentials.check_path(request.rel_url.raw_path)
         if request.method != "POST":
             raise Refused("method", 405, "only POST", headers={"Allow": "POST"})
@@ -122,7 +125,7 @@ class Webhook:
 
     def _believe(self, connection: Connection) -> None:
         connection.proven = True
-        self._credentials.count()
+        self._rates.count()
 
     async def _body(self, request: web.BaseRequest) -> bytes:
         limits = self._settings.limits

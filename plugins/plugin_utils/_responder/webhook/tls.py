@@ -8,13 +8,31 @@ from __future__ import annotations
 import logging
 import os
 import ssl
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Optional
 
 from ....module_utils._core.errors import InvalidInput
-from ..configuration import Tls
+from ..settings import setting, warn_if_open
 
 LOG = logging.getLogger("intrusion.response")
+
+
+@dataclass(frozen=True)
+class Tls:
+    """The section `tls`."""
+
+    cert_file: str = setting("path", "The webhook's certificate, with those that it needs to be believed; required.", fixed=True)
+    key_file: Optional[str] = setting("path", "Its key; without, the key is in the `cert_file`.", fixed=True)
+    client_ca_file: Optional[str] = setting("path", "Senders must present a certificate of one of these authorities.", fixed=True)
+
+    def completed(self, _environ: Mapping[str, str]) -> Tls:
+        """Require the certificate."""
+        if not self.cert_file:
+            raise InvalidInput("cert_file is required for TLS.")
+        warn_if_open(f"tls.{'key_file' if self.key_file else 'cert_file'}", self.key_file or self.cert_file)
+        return self
 
 
 class Certificates:

@@ -17,11 +17,11 @@ from ansible_collections.intrusion.response.plugins.module_utils._core.options i
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import (
     Configuration,
     Firewall,
-    MonitorSettings,
-    WebhookLimits,
-    is_loopback,
 )
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.monitor import MonitorSettings
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.settings import declared, read, schema
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webhook.limits import WebhookLimits
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webhook.listener import is_loopback
 from hypothesis import given
 from hypothesis import strategies as st
 

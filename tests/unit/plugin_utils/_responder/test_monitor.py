@@ -11,8 +11,13 @@ from typing import Any
 import aiohttp
 import pytest
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder import monitor as monitor_module
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import MonitorSettings
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.monitor import REASONS, VERDICTS, Metrics, Monitor
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.monitor import (
+    REASONS,
+    VERDICTS,
+    Metrics,
+    Monitor,
+    MonitorSettings,
+)
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webhook.listener import CannotListen
 from prometheus_client.parser import text_string_to_metric_families
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import aiohttp
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import Configuration
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.monitor import REASONS, Metrics
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.monitor import Metrics
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webhook.limits import REASONS
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webhook.server import Webhook
 
 from ..conftest import BODY, Taker

@@ -12,9 +12,9 @@ import logging
 
 import aiohttp
 import pytest
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webhook import auth as auth_module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webhook import limits as limits_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webhook import listener as listener_module
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webhook.auth import Bucket
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webhook.limits import Bucket
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -215,10 +215,10 @@ def test_a_flood_from_one_source_is_its_own_matter(monkeypatch: pytest.MonkeyPat
         async with aiohttp.ClientSession(connector=connector) as other, other.post(url, data=BODY) as answer:
             assert answer.status == 200
         # The memory is bounded: a source that was pushed out starts anew.
-        assert len(stand.webhook._credentials._sources) == 1
+        assert len(stand.webhook._rates._sources) == 1
         assert (await stand.post())[0] == 200
 
-    monkeypatch.setattr(auth_module, "MOST_SOURCES", 1)
+    monkeypatch.setattr(limits_module, "MOST_SOURCES", 1)
     run(story, limits={"rate_per_source": 0.1})
 
 

@@ -14,8 +14,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import MonitorSettings
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.monitor import LIMITS, Metrics, Monitor
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.monitor import LIMITS, Metrics, Monitor, MonitorSettings
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webhook import listener as module
 
 from ..conftest import request

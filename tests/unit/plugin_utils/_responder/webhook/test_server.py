@@ -16,7 +16,7 @@ from ansible_collections.intrusion.response.plugins.module_utils._core.errors im
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import Configuration
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.inbox import NotRecorded
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webhook import auth as auth_module
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webhook.auth import Refused
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webhook.limits import Refused
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webhook.listener import CannotListen
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webhook.server import Webhook
 
