@@ -98,16 +98,15 @@ class Ground:
 
 def _prepare(path: str) -> tuple[int, int]:
     """Make the directory, lock it against other processes, make the file; return the descriptors of the lock and of the file."""
-    directory = os.path.dirname(os.path.abspath(path))
+    where = directory = os.path.dirname(os.path.abspath(path))
+    lock = -1
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
         if os.stat(directory).st_mode & stat.S_IWOTH:
             raise _unusable(directory, "everybody can write to this directory", "Take that right away from others (chmod o-w).")
         lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise _unusable(directory, error.strerror or "no access", NOT_OURS) from None
-    try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        where = path
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         os.fchmod(file, 0o600)
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -115,12 +114,12 @@ def _prepare(path: str) -> tuple[int, int]:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-    except BlockingIOError:
-        os.close(lock)
-        raise StateInUse(f"{directory} is used by another process.", hint="Give each responder a state_dir of its own.") from None
     except OSError as error:
-        os.close(lock)
-        raise _unusable(path, error.strerror or "no access", NOT_OURS) from None
+        if lock >= 0:
+            os.close(lock)
+        if isinstance(error, BlockingIOError):
+            raise StateInUse(f"{directory} is used by another process.", hint="Give each responder a state_dir of its own.") from None
+        raise _unusable(where, error.strerror or "no access", NOT_OURS) from None
     return lock, file
 
 

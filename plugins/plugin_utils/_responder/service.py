@@ -141,10 +141,8 @@ def _read(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as stream:
             content = yaml.safe_load(stream)
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror or 'unusable'}.") from None
-    except UnicodeDecodeError:
-        raise InvalidInput(f"{path} is not text in UTF-8.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text in UTF-8'}.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise InvalidInput(f"{path} is not YAML" + (f" (line {mark.line + 1})." if mark else ".")) from None

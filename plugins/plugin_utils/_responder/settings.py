@@ -111,7 +111,8 @@ def _value(name: str, how: Setting, value: Any, file: Any, environ: Mapping[str,
         if value is not None:
             raise InvalidInput(f"{name} and {name}_file exclude each other.")
         items = _secrets_in(f"{name}_file", _path(f"{name}_file", file), how.many)
-        return tuple(_secret(place, item, how) for place, item in items) if how.many else _secret(*items[0], how)
+        secrets = tuple(_one(place, item, how, environ) for place, item in items)
+        return secrets if how.many else secrets[0]
     if value is None:
         variable = next((variable for variable in how.env if environ.get(variable)), None)
         if variable is not None:
@@ -136,8 +137,6 @@ def _list(name: str, value: Any, how: Setting) -> list[Any]:
 def _one(name: str, value: Any, how: Setting, environ: Mapping[str, str]) -> Any:
     if how.kind == "section":
         return read(how.section, value, name, environ)
-    if how.kind == "secret":
-        return _secret(name, value, how)
     if how.kind in ("integer", "number"):
         return _number(name, value, how)
     if how.kind == "boolean":
@@ -147,7 +146,7 @@ def _one(name: str, value: Any, how: Setting, environ: Mapping[str, str]) -> Any
         return found
     if how.kind == "path":
         return _path(name, value)
-    text = _text(name, value)
+    text = _text(name, value, how.kind == "secret")
     if how.kind == "network":
         try:
             return ip_network(text)
@@ -163,11 +162,11 @@ def _one(name: str, value: Any, how: Setting, environ: Mapping[str, str]) -> Any
     return text
 
 
-def _text(name: str, value: Any) -> str:
+def _text(name: str, value: Any, is_secret: bool = False) -> str:
     if not isinstance(value, str):
-        raise InvalidInput(f"{name} must be a text (put it in quotes); got {_shown(value)}.")
-    text = value.strip()
-    if not text or CONTROL_CHARACTERS.search(text):
+        raise InvalidInput(f"{name} must be a text (put it in quotes)" + ("." if is_secret else f"; got {_shown(value)}."))
+    text = value if is_secret else value.strip()
+    if not text.strip() or CONTROL_CHARACTERS.search(text):
         raise InvalidInput(f"{name} must not be empty, or contain control characters or line breaks.")
     return text
 
@@ -191,17 +190,6 @@ def _path(name: str, value: Any) -> str:
     if "$" in path:
         raise InvalidInput(f"{name} names a variable that is not set: {_shown(text)}.")
     return os.path.abspath(os.path.expanduser(path))
-
-
-def _secret(name: str, value: Any, how: Setting) -> str:
-    if not isinstance(value, str):
-        raise InvalidInput(f"{name} must be a text (a template turns digits into a number: use a file, or quote it).")
-    if not value.strip() or CONTROL_CHARACTERS.search(value):
-        raise InvalidInput(f"{name} must not be empty or contain control characters or line breaks.")
-    complaint = how.objection(value)
-    if complaint is not None:
-        raise InvalidInput(f"{name} {complaint}")
-    return value
 
 
 def _secrets_in(name: str, path: str, many: bool) -> list[tuple[str, str]]:

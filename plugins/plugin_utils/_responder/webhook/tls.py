@@ -69,36 +69,23 @@ class Certificates:
         return stamps
 
     def _load(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context, settings = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), self._settings
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        settings = self._settings
+        name = "cert_file"
         try:
+            # It also loads as an authority, which needs no key: so it is known which of the two files is at fault.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(settings.cert_file)
+            name = "key_file" if settings.key_file else "cert_file"
             # A password that is no password keeps OpenSSL from asking for one on the terminal.
             context.load_cert_chain(settings.cert_file, settings.key_file, password="")
-        except (OSError, ValueError) as error:
-            if settings.key_file and _holds_certificate(settings.cert_file):
-                raise _unusable("key_file", settings.key_file, error) from None
-            raise _unusable("cert_file", settings.cert_file, error) from None
-        if settings.client_ca_file:
-            context.verify_mode = ssl.CERT_REQUIRED
-            try:
+            if settings.client_ca_file:
+                name = "client_ca_file"
+                context.verify_mode = ssl.CERT_REQUIRED
                 context.load_verify_locations(settings.client_ca_file)
-            except (OSError, ValueError) as error:
-                raise _unusable("client_ca_file", settings.client_ca_file, error) from None
+        except (OSError, ValueError) as error:
+            if isinstance(error, ssl.SSLError):
+                reason = (error.reason or "not in PEM form, or its key has a password").replace("_", " ").lower()
+            else:
+                reason = getattr(error, "strerror", None) or "not usable"
+            raise InvalidInput(f"tls.{name}: {getattr(settings, name)} cannot be used: {reason}.") from None
         return context
-
-
-def _holds_certificate(path: str) -> bool:
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(path)
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _unusable(name: str, path: str, error: Exception) -> InvalidInput:
-    if isinstance(error, ssl.SSLError):
-        reason = (error.reason or "not in PEM form, or its key has a password").replace("_", " ").lower()
-    else:
-        reason = (error.strerror if isinstance(error, OSError) else None) or "not usable"
-    return InvalidInput(f"tls.{name}: {path} cannot be used: {reason}.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import runpy
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from ansible_collections.intrusion.response.plugins.plugin_utils._responder impo
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import Configuration
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.ground import StateInUse
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.inbox import Inbox
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.monitor import MonitorSettings
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.output import Output
 
 from emulator.testing import Handle, running_emulator
@@ -191,6 +193,20 @@ def test_an_event_that_is_not_recorded_is_acted_on_and_refused(
         assert (status, answer["new"]) == (200, True)
         assert running.get("/healthz")[0] == 200
     assert len(emulator.journal("cos", writes=True)) == 1
+
+
+def test_the_monitor_is_there_unless_its_port_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where nothing is said about it; who names a port must get it."""
+    assert (MonitorSettings().enabled, MonitorSettings().host, MonitorSettings().port) == (True, "127.0.0.1", 9105)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(app_module, "MonitorSettings", lambda: MonitorSettings(port=port))
+        with Running(tmp_path, None, monitor=None) as running:
+            assert running.addresses.keys() == {"webhook"} and "There is no monitor; set monitor.port." in caplog.text
+    with Running(tmp_path, None, monitor=None) as running:
+        assert running.addresses["monitor"] == ("127.0.0.1", port) and running.get("/healthz")[0] == 200
 
 
 def test_one_source_a_state(tmp_path: Path) -> None:

@@ -162,13 +162,16 @@ def test_lost_ground_is_said_and_nothing_is_acknowledged(emulator: Handle, tmp_p
 
 
 def test_no_address_of_this_machine_and_no_relay_is_blocked(emulator: Handle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = frozenset({IPv4Address("198.51.100.10"), IPv4Address("198.51.100.11")})
-    monkeypatch.setattr(responder_module, "own_addresses", lambda: own)
+    own = {IPv4Address("198.51.100.10"), IPv4Address("198.51.100.11")}
+    monkeypatch.setattr(responder_module, "own_addresses", lambda: frozenset(own))
+    monkeypatch.setattr(responder_module, "OWN_PAUSE", 0.0)
     with Running(tmp_path, {"firewalls": [firewall(emulator)]}, allow_from=["127.0.0.0/8", "203.0.113.60"]) as running:
         for address in ("198.51.100.10", "198.51.100.11", "203.0.113.60"):
             verdict = running.ask(sourceIP=address)
             assert (verdict["verdict"], verdict["code"]) == ("protected", "protected_address"), address
         assert running.ask(sourceIP="203.0.113.61")["verdict"] == "blocked"
+        own.add(IPv4Address("198.51.100.12"))
+        until(lambda: running.app._responder.guard.reason("198.51.100.12"), "an address that this machine got later")
 
 
 def test_nothing_is_blocked_on_a_firewall_whose_address_is_not_known(
