@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import IPv4Address
+from queue import Empty, SimpleQueue
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 from ....module_utils._core.errors import IntrusionResponseError, NotAttempted, RateLimited, Rejected, Unreachable
@@ -131,11 +132,9 @@ class Worker:
         self._instance = instance
         self._tell = tell
         self._name_of_run = secrets.token_hex(8)
-        self._wake = threading.Condition()
-        self._wishes: deque[Wish] = deque()
-        self._listings: deque[Union[View, IntrusionResponseError]] = deque()
+        self._came: SimpleQueue[Union[Wish, View, IntrusionResponseError, None]] = SimpleQueue()
         self._view = View(policy, known, known)
-        self.link = Link(name, client, self._listed, self._accepted)
+        self.link = Link(name, client, self._came.put, self._accepted)
         self._unsent: dict[str, Target] = {}
         self._outcomes: deque[Outcome] = deque()
         self._said: tuple[Optional[str], ...] = ()
@@ -151,20 +150,12 @@ class Worker:
 
     def want(self, wish: Wish) -> None:
         """Take a wish."""
-        with self._wake:
-            self._wishes.append(wish)
-            self._wake.notify()
-
-    def _listed(self, found: Union[View, IntrusionResponseError]) -> None:
-        with self._wake:
-            self._listings.append(found)
-            self._wake.notify()
+        self._came.put(wish)
 
     def close(self) -> None:
         """End after the request under way, and leave unsettled what is."""
-        with self._wake:
-            self.link.closed = True
-            self._wake.notify()
+        self.link.closed = True
+        self._came.put(None)
 
     def join(self, timeout: float) -> None:
         """Wait for the end."""
@@ -172,12 +163,13 @@ class Worker:
         self.link.join(timeout)
 
     def __len__(self) -> int:
-        return len(self.targets) + len(self._wishes)
+        return len(self.targets) + self._came.qsize()
 
     def _run(self) -> None:
         with self._client:
-            while self._wait():
+            while not self.link.closed:
                 try:
+                    self._receive()
                     self._step()
                 except Exception:  # a defect may cost the events at hand, never the firewall's worker
                     LOG.exception("Firewall %s: unexpected failure", self.name)
@@ -186,15 +178,17 @@ class Worker:
                     self._hold(LONGEST_PAUSE)
                 self._report()
 
-    def _wait(self) -> bool:
-        """Wait until there is something to do; return False at the end."""
-        with self._wake:
-            while not (self.link.closed or self._wishes or self._listings):
-                pause = max(self._not_before, min(self._next, self._listing_due())) - time.monotonic()
-                if pause <= 0:
-                    break
-                self._wake.wait(pause if pause < math.inf else None)
-            return not self.link.closed
+    def _receive(self) -> None:
+        """Take what came, or wait for it until there is something else to do."""
+        pause = max(self._not_before, min(self._next, self._listing_due())) - time.monotonic()
+        with suppress(Empty):
+            came = self._came.get(pause > 0, pause if math.isfinite(pause) else None)
+            while True:
+                if isinstance(came, Wish):
+                    self._take(came)
+                elif came is not None:
+                    self._adopt(came)
+                came = self._came.get_nowait()
 
     def _listing_due(self) -> float:
         """Return the monotonic time at which the blacklist is to be asked for, unless the firewall is left alone."""
@@ -207,12 +201,9 @@ class Worker:
         return self._view.at + gap
 
     def _step(self) -> None:
-        self._view.policy = self.policy
-        while self._wishes:
-            self._take(self._wishes.popleft())
-        while self._listings:
-            self._adopt(self._listings.popleft())
-        now = time.monotonic()
+        self._view.policy, now = self.policy, time.monotonic()
+        if self.link.closed:
+            return
         if now < self._not_before:
             self._give_up()
             return
