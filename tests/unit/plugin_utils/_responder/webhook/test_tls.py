@@ -107,7 +107,7 @@ def test_handshakes_that_go_nowhere_are_connections_and_are_cut(authority: Autho
         while not stand.webhook._listener.connections:
             await asyncio.sleep(0.01)
         assert isinstance(await status(stand, authority.client()), str)
-        assert stand.counts.reasons == ["connections"]
+        assert stand.counts.reasons[:1] == ["connections"]
         assert await reader.read() == b""
         writer.close()
         assert stand.counts.reasons == ["connections", "tls"]
