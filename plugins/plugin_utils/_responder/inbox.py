@@ -34,7 +34,7 @@ REMEMBERED = 100_000
 MOST_FINISHED, PRUNE_STEP = 200_000, 500
 PRUNE_PAUSE = 5.0
 INSERT = "INSERT OR IGNORE INTO events (id, received, event) VALUES (?, ?, ?)"
-FINISH = "UPDATE events SET verdict = coalesce(?2, verdict), finished = ?3, event = NULL WHERE id = ?1"
+FINISH = "UPDATE events SET verdict = ?2, finished = ?3, event = NULL WHERE id = ?1"
 NOTE = "UPDATE events SET verdict = ?2 WHERE id = ?1 AND finished IS NULL"
 FORGET = "DELETE FROM events WHERE id = ?"
 PRUNE = """
@@ -69,7 +69,7 @@ class _Change(NamedTuple):
 
 
 class Inbox(BatchWriter[_Change]):
-    """Accepted events and their verdicts; a context manager. `accept`, `knows` and `restore` belong to the event loop.
+    """Accepted events and their verdicts. `accept`, `knows` and `restore` belong to the event loop.
 
     Args:
         path: file of the database; its directory is made with mode 0700 where it is missing, the file has mode 0600.
@@ -98,12 +98,6 @@ class Inbox(BatchWriter[_Change]):
         self._lock_of_size = threading.Lock()
         self._lost_ground = False
         super().__init__()
-
-    def __enter__(self) -> Inbox:
-        return self
-
-    def __exit__(self, *_unused: object) -> None:
-        self.close()
 
     async def accept(self, stored: Stored, act: Callable[[], None]) -> bool:
         """Take an event; return whether it is new, once it is on the disk.
@@ -144,14 +138,14 @@ class Inbox(BatchWriter[_Change]):
             self._unfinished[stored.id] = stored
             self.size += len(stored.event)
 
-    def finish(self, event_id: str, verdict: Optional[Mapping[str, Any]]) -> None:
-        """Record that an event is settled, with the next commit that succeeds; None for the verdict that was noted before.
+    def finish(self, event_id: str, verdict: Mapping[str, Any]) -> None:
+        """Record that an event is settled, with the next commit that succeeds.
 
         An event whose verdict is lost is acted on again after a restart, which changes nothing on the firewalls. Can be called from
         any thread.
         """
         self._drop(event_id)
-        self.put(_Change(FINISH, (event_id, None if verdict is None else _text(verdict), time.time())), VERDICT_PAUSE)
+        self.put(_Change(FINISH, (event_id, _text(verdict), time.time())), VERDICT_PAUSE)
 
     def note(self, event_id: str, verdict: Mapping[str, Any]) -> None:
         """Record the verdict of an event that is not settled by it, so that it is not told again after a restart."""

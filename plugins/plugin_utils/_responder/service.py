@@ -21,7 +21,7 @@ from ...module_utils._core.http import VERSION
 from .app import App, check
 from .configuration import Configuration
 from .output import DRAIN, Lines
-from .settings import holds_secret, schema
+from .settings import holds_secret, schema, warn_if_open
 from .tools import replay, send_test, show_status
 
 try:
@@ -130,8 +130,8 @@ def _leave() -> None:
 def _settings(path: str) -> Configuration:
     content = _read(path)
     settings = Configuration.from_args(content)
-    if os.stat(path).st_mode & 0o004 and holds_secret(Configuration, content):
-        LOG.warning("%s holds secrets and can be read by everybody: change its mode, or use the settings that name files.", path)
+    if holds_secret(Configuration, content):
+        warn_if_open("--config", path)
     return settings
 
 

@@ -9,7 +9,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Optional
 
 from ..settings import setting
@@ -64,10 +64,11 @@ class WebhookLimits:
         )
 
 
+@dataclass(eq=False)
 class Refused(Exception):
     """Ends the handling of a request.
 
-    Args:
+    Attributes:
         reason: one of REASONS.
         text: for the sender, None for nothing at all.
         retry_after: seconds after which the sender may try again.
@@ -75,21 +76,12 @@ class Refused(Exception):
         headers: of the answer.
     """
 
-    def __init__(
-        self,
-        reason: str,
-        status: int,
-        text: Optional[str] = None,
-        *,
-        retry_after: Optional[float] = None,
-        close: bool = False,
-        headers: Optional[dict[str, str]] = None,
-    ) -> None:
-        super().__init__(reason)
-        self.reason, self.status, self.text, self.close = reason, status, text, close
-        self.headers = headers or {}
-        if retry_after is not None:
-            self.headers = {**self.headers, "Retry-After": str(max(1, math.ceil(retry_after)))}
+    reason: str
+    status: int
+    text: Optional[str] = None
+    retry_after: Optional[float] = None
+    close: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Bucket:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 import zlib
 from collections.abc import Awaitable, Callable
@@ -92,9 +93,12 @@ class Webhook:
             LOG.error("A request failed: %s.", type(error).__name__, exc_info=error)
             refused = Refused("error", 500, "internal error")
         self._metrics.refused(refused.reason, connection.peer)
-        response = web.Response(status=refused.status, headers=refused.headers)
+        response = web.Response(status=refused.status)
         if refused.text is not None:
-            response = web.json_response({"error": refused.text}, status=refused.status, headers=refused.headers)
+            response = web.json_response({"error": refused.text}, status=refused.status)
+        response.headers.update(refused.headers)
+        if refused.retry_after is not None:
+            response.headers["Retry-After"] = str(max(1, math.ceil(refused.retry_after)))
         if refused.close:
             response.force_close()
         return response

@@ -116,13 +116,13 @@ def rows(path: str, query: str) -> list[Any]:
 
 
 def test_events_are_new_once_and_pending_until_finished(path: str) -> None:
-    with Inbox(path, 3600) as inbox:
+    with closing(Inbox(path, 3600)) as inbox:
         assert accept(inbox, "a", "b", "a", text='{"n":[1,{"deep":null}]}') == [True, True, False]
         assert pending(inbox) == [Stored("a", 1.0, '{"n":[1,{"deep":null}]}'), Stored("b", 1.0, '{"n":[1,{"deep":null}]}')]
         assert inbox.size == 46 and inbox.knows("a") and not inbox.knows("c")
         inbox.finish("a", {"verdict": "ignored"})
         assert inbox.size == 23
-    with Inbox(path, 3600) as inbox:
+    with closing(Inbox(path, 3600)) as inbox:
         assert [stored.id for stored in pending(inbox)] == ["b"]
         assert accept(inbox, "a") == [False]
     assert rows(path, "SELECT id, event, verdict FROM events WHERE id = 'a'") == [("a", None, '{"verdict":"ignored"}')]
@@ -130,7 +130,7 @@ def test_events_are_new_once_and_pending_until_finished(path: str) -> None:
 
 def test_older_events_are_known_by_the_file(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox_module, "REMEMBERED", 2)
-    with Inbox(path, 3600) as inbox:
+    with closing(Inbox(path, 3600)) as inbox:
         assert accept(inbox, "a", "b", "c", "a") == [True, True, True, False]
 
 
@@ -141,12 +141,12 @@ def test_the_one_that_comes_twice_at_once_is_recorded_once(path: str) -> None:
         assert acted == [1]
         return list(found)
 
-    with Inbox(path, 3600) as inbox:
+    with closing(Inbox(path, 3600)) as inbox:
         assert asyncio.run(story(inbox)) == [True, False, False]
 
 
 def test_what_is_pending_is_read_in_parts(path: str) -> None:
-    with Inbox(path, 3600) as inbox:
+    with closing(Inbox(path, 3600)) as inbox:
         accept(inbox, *"abcde")
         newest = inbox.newest()
         accept(inbox, "f")
@@ -158,7 +158,7 @@ def test_what_is_pending_is_read_in_parts(path: str) -> None:
 
 
 def test_what_is_forgotten_is_new_again(path: str) -> None:
-    with Inbox(path, 3600) as inbox:
+    with closing(Inbox(path, 3600)) as inbox:
         accept(inbox, "a", "b")
         inbox.forget("a")
         assert accept(inbox, "a", "b") == [True, False]
@@ -170,14 +170,14 @@ def test_a_verdict_may_come_before_the_commit(path: str) -> None:
         names = [str(number) for number in range(100)]
         await asyncio.gather(*(inbox.accept(Stored(name, 1.0, "{}"), lambda name=name: inbox.finish(name, {})) for name in names))
 
-    with Inbox(path, 3600) as inbox:
+    with closing(Inbox(path, 3600)) as inbox:
         asyncio.run(story(inbox))
-    with Inbox(path, 3600) as inbox:
+    with closing(Inbox(path, 3600)) as inbox:
         assert pending(inbox) == []
 
 
 def test_verdicts_are_committed_without_further_events(path: str) -> None:
-    with Inbox(path, 3600) as inbox:
+    with closing(Inbox(path, 3600)) as inbox:
         accept(inbox, "a")
         inbox.finish("a", {})
         until(lambda: not pending(inbox))
@@ -190,7 +190,7 @@ def test_giving_up_on_an_answer_harms_nobody(path: str) -> None:
         task.cancel()
         assert await inbox.accept(Stored("b", 1.0, "{}"), nothing) is True
 
-    with Inbox(path, 3600) as inbox:
+    with closing(Inbox(path, 3600)) as inbox:
         asyncio.run(story(inbox))
         assert [stored.id for stored in pending(inbox)] == ["a", "b"]
 
@@ -206,7 +206,7 @@ def test_after_the_end_nothing_is_promised(path: str) -> None:
 
 
 def fill(path: str) -> None:
-    with Inbox(path, 3600) as inbox:
+    with closing(Inbox(path, 3600)) as inbox:
         names = [str(number) for number in range(10)]
         accept(inbox, *names)
         for name in names:
@@ -217,14 +217,14 @@ def fill(path: str) -> None:
 def test_old_finished_events_are_forgotten_and_pending_ones_never(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(path)
     monkeypatch.setattr(inbox_module, "PRUNE_STEP", 2)
-    with Inbox(path, 0):
+    with closing(Inbox(path, 0)):
         until(lambda: recorded(path) == ["4"])
 
 
 def test_finished_events_are_bounded_in_number(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(path)
     monkeypatch.setattr(inbox_module, "MOST_FINISHED", 3)
-    with Inbox(path, 3600):
+    with closing(Inbox(path, 3600)):
         until(lambda: recorded(path) == ["4", "7", "8", "9"])
 
 
@@ -253,7 +253,7 @@ DAMAGE: dict[str, Callable[[str], Any]] = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_the_ground_is_lost_and_found(path: str, damage: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever somebody does to the files: from then on nothing is acknowledged that would not be found after a restart."""
-    with Inbox(path, 3600) as inbox:
+    with closing(Inbox(path, 3600)) as inbox:
         accept(inbox, "before", "done")
         inbox.finish("done", {})
         until(lambda: [stored.id for stored in pending(inbox)] == ["before"])
@@ -280,14 +280,14 @@ def test_the_ground_is_lost_and_found(path: str, damage: str, caplog: pytest.Log
         until(again)
         assert inbox.healthy and caplog.text.count("removed, replaced or cut by somebody") == 1
         instance = inbox.instance
-    with Inbox(path, 3600) as inbox:
+    with closing(Inbox(path, 3600)) as inbox:
         assert acknowledged <= {stored.id for stored in pending(inbox)}, "also what was pending is there"
         assert inbox.instance == instance
 
 
 def test_lost_ground_is_noticed_without_traffic(path: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox_module, "PRUNE_PAUSE", 0.01)
-    with Inbox(path, 3600) as inbox:
+    with closing(Inbox(path, 3600)) as inbox:
         accept(inbox, "a")
         shutil.rmtree(os.path.dirname(path))
         until(lambda: "There is a new inbox" in caplog.text and inbox.healthy)
@@ -297,7 +297,7 @@ def test_lost_ground_is_noticed_without_traffic(path: str, caplog: pytest.LogCap
 def test_a_full_disk_is_said_and_survived(path: str) -> None:
     done = subprocess.run([sys.executable, "-c", FULL_DISK, path], check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    with Inbox(path, 3600) as inbox:
+    with closing(Inbox(path, 3600)) as inbox:
         assert [stored.id for stored in pending(inbox)] == ["full-1"]
     assert recorded(path) == ["before", "full-1"]
 
@@ -314,7 +314,7 @@ def test_what_was_acknowledged_survives_kill_9(path: str) -> None:
         # The last line may be cut; then nobody got the acknowledgement.
         acknowledged.update((line.split()[1], None) for line in lines if line.endswith("\n"))
     assert acknowledged
-    with Inbox(path, 3600) as inbox:
+    with closing(Inbox(path, 3600)) as inbox:
         there = recorded(path)
         assert set(acknowledged) <= set(there)
         assert len(there) == len(set(there))
