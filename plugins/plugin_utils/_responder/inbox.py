@@ -187,12 +187,12 @@ class Inbox(BatchWriter[_Change]):
             self._ground.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._ground.release()
 
-    def write(self, changes: Sequence[_Change]) -> None:
+    def write(self, items: Sequence[_Change]) -> None:
         """Commit all of it, with everything that is pending where the ground is a new one."""
         if self._lost_ground and not self._ground.is_open:
             self._ground = Ground(self.path)  # raises where it cannot be had
         try:
-            self._new = self._commit(changes)
+            self._new = self._commit(items)
             self._look_at_the_ground()  # what is committed may be so to a file that nobody finds again
         except sqlite3.Error:
             with suppress(sqlite3.Error):
@@ -216,14 +216,14 @@ class Inbox(BatchWriter[_Change]):
             self._lost_ground = False
         return new
 
-    def wrote(self, changes: Sequence[_Change]) -> None:
+    def wrote(self, items: Sequence[_Change]) -> None:
         """Tell the senders."""
-        self._answer(changes, self._new)
+        self._answer(items, self._new)
 
-    def failed(self, changes: Sequence[_Change]) -> Sequence[_Change]:
+    def failed(self, items: Sequence[_Change]) -> Sequence[_Change]:
         """Tell the senders to try again; verdicts are kept for another attempt."""
-        self._answer(changes, None)
-        return [change for change in changes if change.done is None]
+        self._answer(items, None)
+        return [change for change in items if change.done is None]
 
     def _answer(self, changes: Sequence[_Change], new: Optional[list[bool]]) -> None:
         additions = [change for change in changes if change.done is not None]

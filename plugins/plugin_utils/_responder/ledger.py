@@ -71,11 +71,11 @@ class LedgerWriter(BatchWriter[_Note]):
             return {}
         return {record.address: record.at for record in reversed(found) if record.outcome != "failed"}
 
-    def write(self, notes: Sequence[_Note]) -> None:
+    def write(self, items: Sequence[_Note]) -> None:
         """Record all of it."""
         try:
             records: list[Record] = []
-            for note in notes:
+            for note in items:
                 records += self._missing(note.records, records) if note.completes else note.records
             if not self._ledger.record([record._replace(user=self._user, job=self._job) for record in records]):
                 raise LedgerUnusable("see the warning before this")
@@ -94,11 +94,11 @@ class LedgerWriter(BatchWriter[_Note]):
             LOG.warning("%s blocks of an earlier run were not in the ledger; they are recorded now.", len(missing))
         return missing
 
-    def wrote(self, notes: Sequence[_Note]) -> None:
+    def wrote(self, items: Sequence[_Note]) -> None:
         """Go on."""
-        for note in notes:
+        for note in items:
             note.then()
 
-    def given_up(self, notes: Sequence[_Note]) -> None:
+    def given_up(self, items: Sequence[_Note]) -> None:
         """Go on without the records."""
-        self.wrote(notes)
+        self.wrote(items)

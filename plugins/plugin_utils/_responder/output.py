@@ -109,10 +109,10 @@ class Lines(BatchWriter[bytes]):
             await asyncio.sleep(LOOK)
         self.put(f"{json.dumps(event, separators=(',', ':'), default=str)}\n".encode())
 
-    def write(self, lines: Sequence[bytes]) -> None:
+    def write(self, items: Sequence[bytes]) -> None:
         """Write lines; after a failure they come again, with others behind them."""
-        content = self._rest + b"".join(lines[self._begun :])
-        self._begun = len(lines)
+        content = self._rest + b"".join(items[self._begun :])
+        self._begun = len(items)
         try:
             while content:
                 content = content[os.write(self._descriptor, content) :]

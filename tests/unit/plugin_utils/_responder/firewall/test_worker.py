@@ -101,7 +101,7 @@ def test_a_longer_block_of_somebody_else_is_never_shortened(emulator: Handle, mo
     with bench(emulator) as one:
         until(lambda: one.worker.health.code is None)
         seeded(emulator, {"host": HOST, "ttl": 86400})
-        one.worker._view.at -= reconcile_module.BEFORE_WRITING + 1  # the listing is too old to write by
+        one.worker._view.at -= reconcile_module.BEFORE_WRITING + 1 + 2 * one.worker._view.gap  # the listing is too old to write by
         assert one.ask().result == "already_blocked"
     assert entries(emulator, host=HOST)[0]["remaining"] > 80000
 
@@ -110,7 +110,7 @@ def test_what_somebody_took_off_is_written_again(emulator: Handle, monkeypatch: 
     with bench(emulator) as one:
         assert one.ask().result == "blocked"
         emulator.advance(3601)
-        one.worker._view.at -= reconcile_module.BELIEVED + 1  # the listing is too old to believe
+        one.worker._view.at -= reconcile_module.BELIEVED + 1 + 2 * one.worker._view.gap  # the listing is too old to believe
         assert one.ask().result == "blocked"
     assert writes(emulator) == ["POST", "POST"]
 
