@@ -131,7 +131,7 @@ class Configuration(Access):
     )
 
     @classmethod
-    def from_args(cls, args: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Configuration:
+    def from_args(cls, args: Mapping[str, Any], environ: Optional[Mapping[str, str]] = None) -> Configuration:
         """Read it; raises InvalidInput, naming the setting at fault, before anything is opened."""
         return read(cls, {name: value for name, value in args.items() if name != "eda_feedback_queue"}, "", environ)
 

@@ -77,12 +77,13 @@ def declared(section: Any) -> Iterator[tuple[str, Setting]]:
     return ((field.name, field.metadata["setting"]) for field in dataclasses.fields(section))
 
 
-def read(section: type[S], given: Any, path: str = "", environ: Mapping[str, str] = os.environ) -> S:
+def read(section: type[S], given: Any, path: str = "", environ: Optional[Mapping[str, str]] = None) -> S:
     """Return a section from nested mappings and lists, as a rulebook or a file gives them.
 
     What is missing or null takes the default; texts such as "3600" and "true" pass for numbers and booleans, since templates give
     them. Whatever is wrong raises InvalidInput with the full name (`respond.policy.ttl`); values are shown there, secrets never.
     """
+    environ = os.environ if environ is None else environ
     given = {} if given is None else given
     if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
         raise InvalidInput(f"{path or 'The settings'} must be a mapping of names to values.")
