@@ -70,7 +70,7 @@ options:
     description:
       - Only what this module did, or the responder. The playbooks use M(intrusion.response.cos_blacklist_entries).
     type: str
-    choices: [cos_blacklist_entries, cos_blacklist_entry, responder]
+    choices: [cos_blacklist_entries, cos_blacklist_entry, cos_blacklist_probe, responder]
   limit:
     description:
       - How many records, and how many standing blocks, to return at most, the newest ones. V(0) returns all. RV(total) and
@@ -302,7 +302,7 @@ ARGUMENT_SPEC = {
     "until": {"type": "str"},
     "last": {"type": "str"},
     "action": {"type": "list", "elements": "str", "choices": ["block", "renew", "update", "unblock"], "default": []},
-    "origin": {"type": "str", "choices": ["cos_blacklist_entries", "cos_blacklist_entry", "responder"]},
+    "origin": {"type": "str", "choices": ["cos_blacklist_entries", "cos_blacklist_entry", "cos_blacklist_probe", "responder"]},
     "limit": {"type": "int", "default": 100},
     **connection_spec(LEDGER),
 }

@@ -249,3 +249,21 @@ def test_servers_that_cannot_be_looked_at_are_counted_and_not_cried_over(fleet: 
     assert "UNREACHABLE" not in played.output and "fatal" not in played.output and "ERROR" not in played.output
     insisting = fleet.play(ONBOARD, "-e", "protect_detection=host")
     assert insisting.failed == set(SERVERS) and "could not be looked at for the agent: " in insisting.output
+
+
+def held(fleet: Fleet) -> dict[str, list[str]]:
+    return {name: [entry["host"] for entry in one["entries"]] for name, one in fleet.control("GET", "state")["firewalls"].items()}
+
+
+def test_the_probe_says_what_a_firewall_does_and_leaves_nothing(fleet: Fleet) -> None:
+    fleet.control("POST", "reset", {"switches": {"cos.ttl_in_list": "configured"}})
+    before = held(fleet)
+    refused = fleet.play("intrusion.response.probe")
+    assert refused.status != 0 and "Say which address can be spared" in said(refused) and fleet.writes() == []
+    played = fleet.play("intrusion.response.probe", "-e", "blacklist_probe=203.0.113.254", "-e", "blacklist_wait=2")
+    assert played.status == 0 and played.changes == dict.fromkeys(FIREWALLS, 0), played.output
+    assert said(played).count("do not use renew_below. (ttl_in_list: configured)") == 2
+    assert said(played).count("It renews time and texts. (repost: renew_all)") == 2
+    assert held(fleet) == before
+    taken_back = fleet.play(UNDO, "-e", "blacklist_last=10")
+    assert taken_back.status == 0 and "nothing to take back" in said(taken_back), taken_back.output

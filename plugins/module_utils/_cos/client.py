@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Callable, Optional
 from urllib.parse import quote
@@ -57,6 +58,11 @@ class CosClient:
         transport = Transport(endpoint, redactor=redactor, auth=auth, read_only=call.check_mode, connections=concurrency)
         return cls(endpoint, transport, redactor, concurrency, call.progress)
 
+    @classmethod
+    def anonymous(cls, call: Call) -> CosClient:
+        """Make one that names no user, to see what the firewall makes of that."""
+        return cls.from_call(replace(call, params={**call.params, "username": None, "password": None}))
+
     def __enter__(self) -> CosClient:
         return self
 
@@ -79,6 +85,10 @@ class CosClient:
     def blacklist(self) -> dict[str, Any]:
         """Return the answer that lists the whole blacklist, with blacklist_count and blacklist_hosts."""
         return self._call("GET", BLACKLIST)
+
+    def blacklist_of(self, alert_type: str) -> dict[str, Any]:
+        """Return the answer that lists the entries of one source; its count may be that of all."""
+        return self._call("GET", BLACKLIST, query=_encode({"alert_type": alert_type}))
 
     def add(self, fields: Mapping[str, str]) -> dict[str, Any]:
         """Add an entry; fields are host and, only where the device's default is not wanted, the others.

@@ -84,6 +84,10 @@ class Recorder:
         if reason is not None:
             self._warn(f"{what} will not last: {reason}. Name another with ledger or INTRUSION_RESPONSE_LEDGER.")
 
+    def note(self, action: str, outcome: str, host: str, service: str, ttl: Optional[int] = None) -> None:
+        """Record a write for which there is no change."""
+        self._keep([Record(time.time(), action, outcome, host, service, ttl=ttl, **self._about)])
+
     def _keep(self, records: Sequence[Record]) -> None:
         begun = time.monotonic()
         self._ledger.record(records)
