@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tools.database import programs
 from tools.layers import OLDEST_JAVA, java_version
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -30,7 +31,7 @@ def test_quick_run_writes_results_and_plot(tmp_path: Path) -> None:
     cases = {case["name"]: case for case in emulator["cases"]}
     assert set(cases) == {
         "fleet", "fleet_1000", "bulk", "ad_hoc", "logins", "growth", "events", "load", "burst", "kills", "outage", "verdicts", "long_list",
-        "many_firewalls",
+        "many_firewalls", *(("shared_ledger", "responders") if programs() else ()),
     }  # fmt: skip
     assert set(cases["fleet"]["measures"]["fresh"]) == {"ours", "floor", "least", "late", "alone", "uri"}
     with_java = {"rulebook", "playbook"} if java_version() >= OLDEST_JAVA else set()
@@ -39,6 +40,7 @@ def test_quick_run_writes_results_and_plot(tmp_path: Path) -> None:
     exact = {name: [target for target in case["targets"] if target["exact"]] for name, case in cases.items()}
     assert {name: len(targets) for name, targets in exact.items() if targets} == {
         "fleet_1000": 1, "bulk": 1, "logins": 1, "load": 5, "burst": 5, "kills": 6, "outage": 5,
+        **({"shared_ledger": 5, "responders": 5} if programs() else {}),
     }  # fmt: skip
     assert [target for targets in exact.values() for target in targets if not target["reached"]] == []
     assert cases["load"]["facts"]["50/s"][0]["milliseconds"].keys() >= {"median", "p95", "p99"}

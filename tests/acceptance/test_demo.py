@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tools.database import MISSING, programs
 from tools.workspace import make_copy
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -74,6 +75,16 @@ def test_it_succeeds(tmp_path):
     assert "What happened" in output
     assert "\x1b" not in output, "colour codes outside a terminal"
     assert "canary" not in output, "a password of the seed"
+    demo.assert_nothing_left()
+
+
+@pytest.mark.skipif(programs() is None, reason=f"PostgreSQL: {MISSING}")
+def test_two_responders_share_a_ledger(tmp_path):
+    demo = Demo(tmp_path, "--ledger", "postgresql")
+    status, output = demo.finish()
+    assert status == 0, output
+    assert len(re.findall(r"^    ok  ", output, re.MULTILINE)) == 6
+    assert "the other works fw1 and fw2" in output and "a second run changes nothing" in output
     demo.assert_nothing_left()
 
 

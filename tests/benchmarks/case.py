@@ -29,6 +29,7 @@ class Traffic:
         verdict_rate: new attackers a second whose verdicts are waited for.
         listed: entries of the long blacklist.
         crowd_rates: new attackers a second on so many firewalls, for crowd_seconds.
+        attackers: for two responders, of which one is killed so often, for `grace` seconds, and whose database is stopped so often.
     """
 
     rate: float = 50
@@ -49,6 +50,10 @@ class Traffic:
     firewalls: int = 50
     crowd_rates: tuple[float, ...] = (10, 30)
     crowd_seconds: float = 10
+    attackers: int = 400
+    kills_of_owners: int = 20
+    stops: int = 5
+    grace: float = 5
 
 
 @dataclass(frozen=True)
@@ -63,14 +68,16 @@ class Sizes:
     logins: int = 500
     login_forks: int = 50
     ad_hoc: int = 3
+    records: int = 1_000_000
     traffic: Traffic = Traffic()
 
 
 QUICK = Sizes(
-    fleet=2, forks=2, entries=20, uri=2, listings=(20, 40), logins=4, login_forks=4, ad_hoc=1,
+    fleet=2, forks=2, entries=20, uri=2, listings=(20, 40), logins=4, login_forks=4, ad_hoc=1, records=2000,
     traffic=Traffic(
         seconds=0.4, warm=5, playbooks=1, warm_playbooks=0, load_rate=100, load_seconds=1, load_sources=20, burst=50, burst_sources=10,
         kills=2, calm=0.5, outage=1, verdict_rate=20, listed=200, firewalls=4, crowd_rates=(5,), crowd_seconds=0.5,
+        attackers=20, kills_of_owners=1, stops=1, grace=2,
     ),
 )  # fmt: skip
 

@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from tools.database import programs
+
 from .case import Case, Side, Sizes, Target
-from .chain import crowds, events, failures
+from .chain import crowds, events, failures, sharing
 from .stage import Run, Stage, addresses, expect
 
 LISTED = "203.0.113.5"
@@ -251,6 +253,7 @@ CASES: dict[str, Callable[[Stage, Sizes], Case]] = {
     "bulk": bulk, "ad_hoc": ad_hoc, "logins": logins, "growth": growth, "events": events.events, "load": events.load,
     "burst": events.burst, "kills": failures.kills, "outage": failures.outage, "verdicts": crowds.verdicts, "long_list": crowds.long_list,
     "many_firewalls": crowds.many_firewalls,
+    **({"shared_ledger": sharing.shared_ledger, "responders": sharing.responders} if programs() else {}),  # they need a database server
 }  # fmt: skip
 
 
@@ -259,7 +262,7 @@ def stage_for(name: str, place: Path, latency: float, sizes: Sizes) -> Stage:
     servers = {"fleet": sizes.fleet, "fleet_1000": sizes.fleet * TEN, "logins": sizes.logins}.get(name, 0)
     two = {events.OTHER: []}
     firewalls = {
-        "growth": blacklists(sizes), "load": two, "kills": two, "outage": two,
+        "growth": blacklists(sizes), "load": two, "kills": two, "outage": two, "shared_ledger": two, "responders": two,
         "long_list": {crowds.LONG: addresses(sizes.traffic.listed, "100.0.0.1")}, "many_firewalls": crowds.crowd(sizes),
     }.get(name)  # fmt: skip
     return Stage(place, latency, fleet_names(servers), firewalls)

@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from emulator.testing import EmulatorProcess
+from tools.database import Server as Database
 from tools.environment import COLLECTION, ROOT
 from tools.shell import stop_group
 from tools.workspace import clean_environment
@@ -92,6 +93,7 @@ class Stage:
         firewalls = ",".join([FIREWALL, *blacklists])
         self.emulator = EmulatorProcess("--firewalls", firewalls, "--seed", str(place / "seed.json"), "--latency", str(latency))
         self._runs = 0
+        self._database: Database | None = None
 
     def __enter__(self) -> Stage:
         self.emulator.__enter__()
@@ -106,6 +108,15 @@ class Stage:
 
     def __exit__(self, *_: object) -> None:
         self.emulator.stop()
+        if self._database is not None:
+            self._database.__exit__()
+
+    @property
+    def database(self) -> Database:
+        """A database server of the stage's own, started when it is first needed."""
+        if self._database is None:
+            self._database = Database().__enter__()
+        return self._database
 
     def _lay_out(self) -> None:
         home = self.place / "home"

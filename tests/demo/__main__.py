@@ -12,7 +12,10 @@ import tempfile
 from pathlib import Path
 from types import FrameType
 
+from tools.database import MISSING, programs
+
 from .screen import Screen
+from .shared import SharedStory
 from .stage import FIREWALLS, SERVERS, Misbehaviour, Stage
 from .story import ATTACKED, ATTACKER, SCANNER, Story
 
@@ -68,14 +71,20 @@ def main() -> int:
         epilog="Arguments that are not known here go to the emulator, such as --switch cos.repost=duplicate.",
     )
     parser.add_argument("--play", action="store_true", help="let the stage stay up, to be played on, until Ctrl-C")
+    parser.add_argument("--ledger", choices=["postgresql"], help="show two responders that share a ledger, instead")
     options, arguments = parser.parse_known_args()
+    if options.ledger and programs() is None:
+        parser.error(MISSING)
     screen = Screen()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     try:
         screen.title("intrusion.response", "From intrusion detection to network block.")
         with tempfile.TemporaryDirectory(prefix="intrusion-response-demo-") as directory, Stage(Path(directory), arguments) as stage:
-            play(stage, screen) if options.play else Story(stage, screen).run()
+            if options.play:
+                play(stage, screen)
+            story = SharedStory(stage, screen) if options.ledger else Story(stage, screen)
+            story.run()
     except Stopped as stopped:
         screen.line(f"\nStopped by {stopped}; everything that was started is stopped.")
         return 0 if options.play and stopped.number == signal.SIGINT else 128 + stopped.number

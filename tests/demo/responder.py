@@ -36,19 +36,20 @@ class Responder:
         settings: its file.
     """
 
-    def __init__(self, place: Path, firewalls: Mapping[str, str], never_block: list[str], ca_path: str) -> None:
+    def __init__(self, place: Path, firewalls: Mapping[str, str], never_block: list[str], ca_path: str, name: str = "responder") -> None:
         self.secret = secrets.token_urlsafe(18)
         port, monitor = _free_ports()
         self.monitor = f"http://127.0.0.1:{monitor}"
         self.url = f"http://127.0.0.1:{port}/ips/{self.secret}"
-        self.settings = place / "responder.yml"
-        self._log = place / "responder.log"
+        self.settings = place / f"{name}.yml"
+        self._log = place / f"{name}.log"
         self._verdicts: queue.Queue[dict[str, Any]] = queue.Queue()
         self._process: subprocess.Popen[str] | None = None
         settings = {
             "port": port,
             "path_secrets": [self.secret],
             "monitor": {"port": monitor},
+            "state_dir": str(place / "state" / name),
             "respond": {
                 "firewalls": [{"name": name, "api_url": url, "ca_path": ca_path} for name, url in firewalls.items()],
                 "never_block": never_block,
@@ -78,6 +79,17 @@ class Responder:
             return self._verdicts.get(timeout=timeout)
         except queue.Empty:
             return None
+
+    def works(self) -> list[str]:
+        """Return the firewalls that it works."""
+        with urllib.request.urlopen(f"{self.monitor}/status", timeout=5) as answer:
+            shared = json.load(answer)["shared"]
+        return shared["works"] if shared["connected"] else []
+
+    def kill(self) -> None:
+        """End it with kill -9."""
+        if self._process is not None:
+            self._process.kill()
 
     def stop(self) -> None:
         if self._process is not None:

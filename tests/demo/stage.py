@@ -87,9 +87,9 @@ class Stage:
         self.emulator.__enter__()
         try:
             self.ready = self.emulator.ready
-            urls = {firewall["name"]: firewall["api_url"] for firewall in self.ready["firewalls"]}
-            self.responder = Responder(self.place, urls, [OWN_NETWORK], self.ready["ca_path"])
-            self._write_files(urls)
+            self.urls = {firewall["name"]: firewall["api_url"] for firewall in self.ready["firewalls"]}
+            self.responder = Responder(self.place, self.urls, [OWN_NETWORK], self.ready["ca_path"])
+            self._write_files(self.urls)
         except BaseException:
             self.emulator.stop()
             raise

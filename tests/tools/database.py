@@ -49,9 +49,10 @@ class Server:
         if found is None:
             raise FileNotFoundError(MISSING)
         self._programs = found
-        self._directory = Path(tempfile.mkdtemp(prefix="postgresql-"))
-        self._process: subprocess.Popen[bytes] | None = None
         self._user = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
+        # Another user may have no way into a temporary directory of root's.
+        self._directory = Path(tempfile.mkdtemp(prefix="postgresql-", dir=None if self._user is None else "/tmp"))
+        self._process: subprocess.Popen[bytes] | None = None
         if self._user is not None:
             shutil.chown(self._directory, self._user)
         with socket.socket() as probe:

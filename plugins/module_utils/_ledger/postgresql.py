@@ -100,7 +100,7 @@ INSERT = sql.join(
 
 
 @functools.lru_cache(maxsize=256)
-def _named(text: str) -> str:
+def named(text: str) -> str:
     """Return a statement whose values are named as the driver wants them."""
     return re.sub(r"(?<!:):([a-z_]+)", r"%(\1)s", text.replace("%", "%%"))
 
@@ -119,6 +119,7 @@ class PostgresqlStore:
         self.patience = patience
         self._url = url
         self._redact = Redactor(url_passwords([url]))
+        self.reading = min(READING, 3 * patience)
         self._thread = threading.local()
         self._speakers: list[_Speaker] = []
         self._down: tuple[float, str] = (-float("inf"), "")
@@ -126,7 +127,7 @@ class PostgresqlStore:
 
     def is_there(self) -> bool:
         """Return whether the database has a ledger; raises StoreTrouble."""
-        return self._speak(lambda connection: _format(connection) > 0, READING, prepare=False)
+        return self._speak(lambda connection: _format(connection) > 0, self.reading, prepare=False)
 
     def add(self, rows: Sequence[Row], keep: int, waited: float = 0.0, arrived: Sequence[Optional[float]] = ()) -> int:
         """Add rows, all or none, where they are not there yet, and remove what is older than so many days (0 for never).
@@ -170,7 +171,7 @@ class PostgresqlStore:
 
     def read(self, text: str, values: Mapping[str, Any]) -> list[Any]:
         """Return what a query finds; a ledger that is not there has no records. Raises StoreTrouble."""
-        return self._ask(text, values, READING)
+        return self._ask(text, values, self.reading)
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -178,9 +179,39 @@ class PostgresqlStore:
             self._speakers.pop().close()
         self._thread = threading.local()
 
+    def connect(self) -> psycopg.Connection[Any]:
+        """Return a new connection; raises StoreTrouble, or what the driver raises."""
+        try:
+            import psycopg  # only here, since most have no such ledger
+        except ImportError:
+            raise StoreTrouble("the Python package psycopg, 3.1 or newer, is needed for it") from None
+        more = {"connect_timeout": CONNECTING, "client_encoding": "UTF8", "fallback_application_name": "intrusion.response", **KEPT_ALIVE}
+        given = psycopg.conninfo.conninfo_to_dict(self._url)
+        more = {name: value for name, value in more.items() if name not in given}
+        connection: psycopg.Connection[Any] = psycopg.connect(self._url, autocommit=True, prepare_threshold=None, **more)  # type: ignore[arg-type]
+        connection.execute(f"SET search_path = {NAME}, pg_catalog")
+        return connection
+
+    def open(self) -> psycopg.Connection[Any]:
+        """Return a new connection to a ledger that is there and up to date; raises StoreTrouble."""
+        try:
+            connection = self.connect()
+            _prepare(connection)
+        except StoreTrouble:
+            raise
+        except Exception as error:
+            raise StoreTrouble(self.reason(error)) from None
+        return connection
+
+    def reason(self, error: Any) -> str:
+        """Return what a person is told of an error of the driver or the server."""
+        primary = getattr(getattr(error, "diag", None), "message_primary", None)
+        text = primary or str(error).partition("\n")[0] or type(error).__name__
+        return clean(self._redact(text), LONGEST_REASON).rstrip(".")
+
     def _ask(self, text: str, values: Mapping[str, Any], seconds: float) -> list[Any]:
         def work(connection: psycopg.Connection[Any]) -> list[Any]:
-            return connection.execute(_named(text), values).fetchall() if _format(connection) else []
+            return connection.execute(named(text), values).fetchall() if _format(connection) else []
 
         return self._speak(work, seconds, prepare=False)
 
@@ -192,7 +223,7 @@ class PostgresqlStore:
         """
         speaker = getattr(self._thread, "speaker", None)
         if speaker is None:
-            speaker = self._thread.speaker = _Speaker(self._url, self._redact)
+            speaker = self._thread.speaker = _Speaker(self)
             self._speakers.append(speaker)
         return speaker.speak(work, seconds, prepare)
 
@@ -200,9 +231,8 @@ class PostgresqlStore:
 class _Speaker:
     """A thread with a connection, which works for one other thread. Who waits no longer leaves it to its work."""
 
-    def __init__(self, url: str, redact: Redactor) -> None:
-        self._url = url
-        self._redact = redact
+    def __init__(self, store: PostgresqlStore) -> None:
+        self._store = store
         self._tasks: SimpleQueue[Optional[Callable[[], None]]] = SimpleQueue()
         self._busy: Optional[Future[Any]] = None
         self._connection: Optional[psycopg.Connection[Any]] = None
@@ -245,47 +275,30 @@ class _Speaker:
             future.set_exception(StoreTrouble(f"an unexpected failure ({type(error).__name__})"))
 
     def _work(self, work: Callable[[Any], Found], prepare: bool) -> Found:
-        try:
-            import psycopg  # only here, since most have no such ledger
-        except ImportError:
-            raise StoreTrouble("the Python package psycopg, 3.1 or newer, is needed for it") from None
         while True:
             was_open = self._connection is not None
             try:
                 if self._connection is None:
-                    self._connection = self._connect(psycopg)
+                    self._connection = self._store.connect()
                 if prepare and not self._is_prepared:
                     _prepare(self._connection)
                     self._is_prepared = True
                 with self._connection.transaction():
                     return work(self._connection)
-            except psycopg.Error as error:
-                self._drop()
-                if was_open and isinstance(error, psycopg.OperationalError):
-                    continue  # the connection may have been lost long ago
-                raise StoreTrouble(self._reason(error)) from None
             except StoreTrouble:
                 self._drop()
                 raise
-
-    def _connect(self, driver: Any) -> psycopg.Connection[Any]:
-        more = {"connect_timeout": CONNECTING, "client_encoding": "UTF8", "fallback_application_name": "intrusion.response", **KEPT_ALIVE}
-        given = driver.conninfo.conninfo_to_dict(self._url)
-        more = {name: value for name, value in more.items() if name not in given}
-        connection: psycopg.Connection[Any] = driver.connect(self._url, autocommit=True, prepare_threshold=None, **more)
-        connection.execute(f"SET search_path = {NAME}, pg_catalog")
-        return connection
+            except Exception as error:
+                is_lost = was_open and self._connection is not None and self._connection.broken
+                self._drop()
+                if not is_lost:  # else that may have been long ago
+                    raise StoreTrouble(self._store.reason(error)) from None
 
     def _drop(self) -> None:
         connection, self._connection, self._is_prepared = self._connection, None, False
         if connection is not None:
             with suppress(Exception):
                 connection.close()
-
-    def _reason(self, error: Any) -> str:
-        """Return what a person is told of an error of the driver or the server."""
-        text = error.diag.message_primary or str(error).partition("\n")[0] or type(error).__name__
-        return clean(self._redact(text), LONGEST_REASON).rstrip(".")
 
 
 def _format(connection: psycopg.Connection[Any]) -> int:
@@ -317,7 +330,7 @@ def _retain(connection: psycopg.Connection[Any], keep: int) -> None:
     """Remove what is too old, where the role may do that and nobody else is at it."""
 
     def execute(text: str, values: Mapping[str, Any]) -> tuple[list[Any], int]:
-        cursor = connection.execute(_named(text), values)
+        cursor = connection.execute(named(text), values)
         return (cursor.fetchall() if cursor.description else []), cursor.rowcount
 
     ((may,),) = connection.execute("SELECT has_table_privilege('records', 'DELETE')").fetchall()

@@ -8,7 +8,11 @@ from __future__ import annotations
 #: The schema in which everything is.
 NAME = "intrusion_response"
 #: Advisory locks, so that one of all does it: bringing the tables up to date, and removing what is too old.
-MIGRATING, RETAINING = 0x49524C01, 0x49524C02
+MIGRATING, RETAINING, ADMITTING = 0x49524C01, 0x49524C02, 0x49524C03
+#: The first half of two-part advisory locks: a firewall that is worked, and a responder that lives.
+LEASES, MEMBERS = 0x49524C04, 0x49524C05
+#: The channel that wakes responders.
+CHANNEL = "intrusion_response"
 
 _RECORDS = """
 CREATE SCHEMA IF NOT EXISTS intrusion_response;
@@ -58,5 +62,31 @@ CREATE TRIGGER records_are_final BEFORE UPDATE OR DELETE ON records FOR EACH ROW
 CREATE TRIGGER records_are_kept BEFORE TRUNCATE ON records FOR EACH STATEMENT EXECUTE FUNCTION refuse_changes();
 """
 
-MIGRATIONS = (_RECORDS,)
+#: What responders share: who there is, which addresses they admitted within a minute, and what is to be blocked on which firewall.
+_RESPONDERS = """
+CREATE TABLE members (name text PRIMARY KEY, pid integer NOT NULL, seen float8 NOT NULL, unused integer NOT NULL);
+CREATE TABLE admitted (address text COLLATE "C" PRIMARY KEY, at float8 NOT NULL);
+CREATE INDEX admitted_by_time ON admitted (at);
+CREATE TABLE targets (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event text COLLATE "C" NOT NULL,
+    firewall text COLLATE "C" NOT NULL,
+    member text NOT NULL,
+    address text COLLATE "C" NOT NULL,
+    event_rule text,
+    received float8 NOT NULL,
+    rule_name text NOT NULL,
+    description text NOT NULL,
+    instance text NOT NULL,
+    result text,
+    settled boolean NOT NULL DEFAULT false,
+    changed float8 NOT NULL,
+    UNIQUE (event, firewall, member)
+);
+CREATE INDEX targets_to_settle ON targets (firewall, id) WHERE NOT settled;
+CREATE INDEX targets_of_a_member ON targets (member, changed);
+CREATE INDEX targets_by_time ON targets (changed);
+"""
+
+MIGRATIONS = (_RECORDS, _RESPONDERS)
 FORMAT = len(MIGRATIONS)

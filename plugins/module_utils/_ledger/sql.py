@@ -18,6 +18,12 @@ FINAL = "NOT EXISTS (SELECT 1 FROM records AS later WHERE later.write = records.
 #: Entries with a block that has not expired, whether or not it was taken back.
 LIVE = "SELECT firewall, address, service FROM records WHERE action <> 'unblock' AND outcome <> 'failed' AND"
 
+#: How many records are final: of each write one. This is much quicker than to look at each.
+_COUNT_ALL = (
+    "SELECT (SELECT count(*) FROM records WHERE write IS NULL)"
+    " + (SELECT count(*) FROM (SELECT DISTINCT write FROM records WHERE write IS NOT NULL) AS writes)"
+)
+
 Values = dict[str, Any]
 
 
@@ -76,7 +82,7 @@ def find(dialect: Dialect, found: Filter, limit: int) -> tuple[str, Values]:
 def count(dialect: Dialect, found: Filter) -> tuple[str, Values]:
     """Return the query for how many records there are."""
     condition, values = wanted(dialect, found)
-    return join("SELECT count(*) FROM records WHERE", condition, "AND", FINAL), values
+    return (join("SELECT count(*) FROM records WHERE", condition, "AND", FINAL) if values else _COUNT_ALL), values
 
 
 def lives(dialect: Dialect, found: Filter, now: float) -> tuple[str, Values]:

@@ -128,6 +128,11 @@ class Ledger:
         """The directory in which records wait for a database, None for none."""
         return None if self._spool is None else self._spool.path
 
+    @property
+    def database(self) -> Optional[PostgresqlStore]:
+        """What responders share beside the records, None where nobody shares it."""
+        return self._database
+
     def is_there(self) -> bool:
         """Return whether there is anything to read; raises LedgerUnusable where that cannot be told."""
         try:

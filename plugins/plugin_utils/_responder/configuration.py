@@ -84,7 +84,7 @@ class Respond:
     limits: LimitSettings = setting("section", "Where blocking stops.", section=LimitSettings)
     never_block: tuple[str, ...] = setting("texts", f"Addresses and networks that are never blocked, beside `{NEVER_BLOCK_ENV}`.", ())
     ledger: Optional[str] = setting(
-        "text", "File in which blocks are recorded, or none.", env=LEDGER[0].env, fixed=True, shown="as the modules'"
+        "text", "File or PostgreSQL database in which blocks are recorded, or none.", env=LEDGER[0].env, fixed=True, shown="as the modules'"
     )
     ledger_keep: int = setting("integer", "Days for which records are kept, 0 for ever.", KEEP_DAYS, low=0, high=36500, fixed=True)
     verdict_after: float = setting(

@@ -6,21 +6,23 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections.abc import Collection, Sequence
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Optional
 
 from ...module_utils._core.errors import LedgerUnusable
 from ...module_utils._cos.record import who
 from ...module_utils._ledger.record import Filter, Record
 from ...module_utils._ledger.store import Ledger
 from .batch import BatchWriter
+from .shared.memory import Memory
 
 LOG = logging.getLogger("intrusion.response")
 
-#: Seconds for which records wait for others.
-PAUSE = 0.05
+#: Seconds for which records wait for others, and between two looks at what waits for a shared ledger.
+PAUSE, DELIVERING = 0.05, 1.0
 
 Then = Callable[[], None]
 
@@ -38,14 +40,16 @@ class LedgerWriter(BatchWriter[_Note]):
 
     Args:
         on_failure: called at each failure, from any thread.
+        memory: what is known by heart of a shared ledger.
     """
 
     what = "Ledger"
     batch = 500
     patience = 60.0
 
-    def __init__(self, ledger: Ledger, on_failure: Then) -> None:
+    def __init__(self, ledger: Ledger, on_failure: Then, memory: Optional[Memory] = None) -> None:
         self._ledger = ledger
+        self._memory = memory
         self._on_failure = on_failure
         self._user, self._job = who(os.environ)
         super().__init__()
@@ -57,11 +61,15 @@ class LedgerWriter(BatchWriter[_Note]):
             completes: whether they are of blocks that stand, so that what the ledger has of them already is left out.
         """
         note = _Note(tuple(records), then, completes)
+        if self._memory is not None and not completes:
+            self._memory.add(records)
         if not self.put(note, PAUSE):
             then()
 
     def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, float]:
         """Return when somebody took addresses off a firewall, last and since an epoch time. Reads the ledger, so it may block."""
+        if self._memory is not None:
+            return self._memory.withdrawn(addresses, since)
         wanted = Filter(addresses=tuple(addresses), actions=("unblock",), since=since)
         try:
             found, _count = self._ledger.find(wanted)
@@ -93,6 +101,12 @@ class LedgerWriter(BatchWriter[_Note]):
         if missing:
             LOG.warning("%s blocks of an earlier run were not in the ledger; they are recorded now.", len(missing))
         return missing
+
+    def tidy(self) -> float:
+        """Hand on to a shared ledger what waits for it."""
+        if self._ledger.database is None:
+            return math.inf
+        return DELIVERING if self._ledger.deliver() else DELIVERING / 4
 
     def wrote(self, items: Sequence[_Note]) -> None:
         """Go on."""

@@ -82,6 +82,9 @@ class Metrics:
         self._firewall = make("Gauge", "firewall_up", "Whether the firewall answered last time.", ("firewall",))
         self._lost = make("Gauge", "lost", "Verdicts and records that could not be handed on or written.", ("what",))
         self._limited = make("Gauge", "limited", "Whether the limits keep new addresses from being blocked.")
+        self._ledger_waiting = make("Gauge", "ledger_waiting", "Batches of records that wait for a shared ledger.")
+        self._ledger_shared = make("Gauge", "ledger_shared", "Whether a shared ledger answers; 0 where there is none, too.")
+        self._worked = make("Gauge", "firewall_worked", "Whether this responder works the firewall.", ("firewall",))
         self._dry_run = make("Gauge", "dry_run", "Whether nothing is written to the firewalls.")
         for reason in REASONS:
             self._refused.labels(reason)
@@ -108,8 +111,12 @@ class Metrics:
         self._limited_events.set(status.get("limited_events", 0))
         self._limited.set(bool(status.get("limited")))
         self._dry_run.set(bool(status.get("dry_run")))
+        shared = status.get("shared") or {}
+        self._ledger_shared.set(bool(shared.get("connected")))
+        self._ledger_waiting.set(status.get("ledger", {}).get("waiting", 0))
         for name, state in status.get("firewalls", {}).items():
             self._firewall.labels(name).set(state == "up")
+            self._worked.labels(name).set(name in shared.get("works", (name,)))
         for what in ("output", "ledger"):
             self._lost.labels(what).set(status.get(what, {}).get("lost", 0))
         return prometheus_client.generate_latest(self._registry)

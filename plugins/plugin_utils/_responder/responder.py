@@ -14,6 +14,7 @@ import itertools
 import json
 import logging
 import math
+import os
 import time
 from collections import OrderedDict
 from contextlib import suppress
@@ -36,6 +37,8 @@ from .firewall.worker import Outcome, Report, Worker
 from .inbox import Inbox, Stored
 from .ledger import LedgerWriter
 from .monitor import Metrics
+from .shared.memory import Memory
+from .shared.share import Share
 from .verdict import ALREADY_BLOCKED, BLOCKED, DONE, RENEWED, Pending, compose
 
 LOG = logging.getLogger("intrusion.response")
@@ -49,6 +52,8 @@ AT_ONCE = 32
 MOST_LIMITED, RETRIED = 10_000, 100
 #: A firewall whose answer takes longer than its timeout and so many seconds more counts as down.
 PATIENCE = 5.0
+#: Seconds for which the thread that writes the ledger waits for a database.
+LEDGER_PATIENCE = 2.0
 #: Seconds for the workers to end.
 STOPPING = 5.0
 #: Seconds until the addresses of this machine are looked at again.
@@ -80,9 +85,12 @@ class Responder:
         self._respond = respond
         self._relays = relays
         self._limits = Limits(respond.limits)
-        self._ledger = Ledger.from_option("none" if respond.dry_run else respond.ledger, self._warn, respond.ledger_keep)
-        self._escalation = Escalation(respond.escalation, self._ledger)
-        self.records = LedgerWriter(self._ledger, metrics.ledger_errors.inc)
+        spool = os.path.join(os.path.dirname(inbox.path), "spool")
+        place = "none" if respond.dry_run else respond.ledger
+        self._ledger = Ledger.from_option(place, self._warn, respond.ledger_keep, LEDGER_PATIENCE, spool)
+        memory = Memory() if self._ledger.database is not None else None
+        self._escalation = Escalation(respond.escalation, memory or self._ledger)
+        self.records = LedgerWriter(self._ledger, metrics.ledger_errors.inc, memory)
         self._names = [firewall.name or "" for firewall in respond.firewalls]
         self._numbers = itertools.count(1)
         self._waiting: OrderedDict[Pending, float] = OrderedDict()  # without a verdict, and when one is due at the latest
@@ -102,6 +110,8 @@ class Responder:
                 ledger=self.records, instance=inbox.instance, known=known.get(firewall.address, frozenset()), tell=self._told,
             )  # fmt: skip
             self._workers.append(worker)
+        shared = inbox.instance, self._workers, memory, self._limits, self._escalation, self._numbers, self._settle
+        self._share = self._limits.shared = Share.of(self._ledger.database, *shared)
 
     def _warn(self, message: str) -> None:
         """Say and count what is wrong with the ledger."""
@@ -146,8 +156,12 @@ class Responder:
         self._tick()
         for worker in self._workers:
             worker.start()
+        if self._share is not None:
+            self._share.start(self._loop.call_soon_threadsafe)
         end = time.monotonic() + FIRST_LOOK
-        while len(self._health) < len(self._workers) and time.monotonic() < end:  # noqa: ASYNC110
+        while time.monotonic() < end:
+            if len(self._health) == len(self._workers) and not (self._share and self._share.is_alone):
+                break
             await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
@@ -160,6 +174,8 @@ class Responder:
             await asyncio.to_thread(worker.join, max(0.01, end - time.monotonic()))
         self._reports.put_nowait(END)
         await self._listening
+        if self._share is not None:
+            await asyncio.to_thread(self._share.close)
         await asyncio.to_thread(self.records.close)
         self._ledger.close()
 
@@ -195,6 +211,8 @@ class Responder:
             self._tell(pending, compose(stored.event, event.attacker, verdict, **more))
             self._finish(pending)
             return
+        if self._share is not None and self._share.defers(lambda: self.act(event, stored, replayed)):
+            return
         limited = self._limits.admit(pending.address, time.monotonic())
         if limited:
             self._limit(pending, limited)
@@ -213,6 +231,9 @@ class Responder:
             pending.number, pending.address, pending.id, event.reason, pending.received, self._respond.policy.entry_rule_name(event),
             entry_description(event, self._inbox.instance),
         )  # fmt: skip
+        if self._share is not None:
+            self._share.wish(wish)
+            return
         for worker in self._workers:
             worker.want(wish)
 
@@ -241,11 +262,12 @@ class Responder:
 
     def status(self) -> dict[str, Any]:
         """Return the state of every firewall, how much waits, and the limits with how much of them is used."""
-        limits = self._respond.limits
+        limits, waiting = self._respond.limits, self._ledger.waiting
         return {
             "firewalls": {name: self._code(name) or "up" for name in self._names},
             "writes": {name: report.writes for name, report in self._health.items()},
-            "ledger": {"healthy": self.records.healthy, "lost": self.records.lost},
+            "ledger": {"healthy": self.records.healthy and not waiting, "lost": self.records.lost, "waiting": waiting},
+            "shared": self._share and self._share.status(),
             "waiting": len(self._waiting),
             "addresses_waiting": {worker.name: len(worker) for worker in self._workers},
             "limits": {name: {"in_use": used, "of": getattr(limits, name)} for name, used in self._limits.in_use.items()},
@@ -282,6 +304,8 @@ class Responder:
             for outcome in report.outcomes:
                 try:
                     self._settle(report.firewall, outcome)
+                    if self._share is not None:
+                        self._share.outcome(report.firewall, outcome)
                 except Exception:  # a defect may cost an event, never all that follow
                     LOG.exception("Unexpected failure with the verdict for %s", outcome.address)
                 if next(taken) % AT_ONCE == 0:
@@ -363,6 +387,8 @@ class Responder:
                 self._close(pending)  # a newer one stands for the address
         if now - self._looked_at >= OWN_PAUSE:
             self._look_at_own()
+        if self._share is not None:
+            self._share.tick()
         self._tell_limit()
         self._retry_limited()
         self._ticker = self._loop.call_later(TICK, self._tick)

@@ -96,7 +96,7 @@ class Scene:
         self.place.mkdir()
         (self.place / "tmp").mkdir()
         self.port = free_port()
-        self.ledger = self.place / "ledger.sqlite3"
+        self.ledger: str | Path = self.place / "ledger.sqlite3"
 
     def firewalls(self, *names: str) -> list[dict[str, Any]]:
         """Return the connection options of these firewalls, of all by default."""
@@ -109,13 +109,20 @@ class Scene:
 
     def service(self, *names: str, watch: bool = False) -> Server:
         """The responder on its own, as in real use but for the limits of the blast radius, which would end every case here."""
-        settings = {
-            "port": self.port, "tls": self._tls, "path_secrets_file": str(self.stage.place / "path-secret"),
-            "state_dir": str(self.place / "state"), "monitor": {"port": free_port()},
+        return self._server(self.command(self._write("responder.yml", self.settings(self.place, self.port, *names))), watch)
+
+    def settings(self, place: Path, port: int, *names: str) -> dict[str, Any]:
+        """Return the settings of a responder that keeps its state in a place."""
+        return {
+            "port": port, "tls": self._tls, "path_secrets_file": str(self.stage.place / "path-secret"),
+            "state_dir": str(place / "state"), "monitor": {"port": free_port()},
             "respond": {**self._respond(), "firewalls": self.firewalls(*names)},
         }  # fmt: skip
+
+    def command(self, settings: Path) -> list[str | Path]:
+        """Return how a responder is started."""
         source = self.stage.place / "collections" / COLLECTION / "extensions" / "eda" / "plugins" / "event_source" / "webhook.py"
-        return self._server([sys.executable, source, "--config", self._write("responder.yml", settings)], watch)
+        return [sys.executable, source, "--config", settings]
 
     def _respond(self) -> dict[str, Any]:
         return {"firewalls": self.firewalls(), "limits": {"new_per_minute": UNLIMITED, "total": UNLIMITED}, "ledger": str(self.ledger)}
@@ -132,13 +139,19 @@ class Scene:
             "port": self.port, "tls": self._tls, "path_secrets_file": str(self.stage.place / "path-secret"),
             "state_dir": str(self.place / "state"), "respond": self._respond(),
         }  # fmt: skip
-        options = {f"cos_{name}": value for name, value in self.firewalls()[0].items() if name in ("api_url", "username", "ca_path")}
-        inventory = {"firewalls": {"hosts": {FIREWALL: {**options, "cos_password": self._secrets["firewall"]}}}}
         command = (
             BIN / "ansible-rulebook", "--rulebook", f"intrusion.response.{name}", "--vars", self._write("variables.json", variables),
-            "--inventory", self._write("inventory.json", inventory),
+            "--inventory", self.inventory(FIREWALL),
         )  # fmt: skip
         return self._server(command)
+
+    def inventory(self, *names: str) -> Path:
+        """Return the path of an inventory of these firewalls, of all by default."""
+        hosts = {}
+        for one in self.firewalls(*names):
+            options = {f"cos_{name}": value for name, value in one.items() if name in ("api_url", "username", "ca_path")}
+            hosts[one["name"]] = {**options, "cos_password": self._secrets["firewall"]}
+        return self._write("inventory.json", {"firewalls": {"hosts": hosts}})
 
     def _write(self, name: str, content: Any) -> Path:
         path = self.place / name
@@ -154,31 +167,31 @@ class Scene:
 
     def sending(self, sources: Iterable[str], rate: float | None, connections: int = 16) -> Sending:
         """Start to send an event from each of the sources, in this order."""
-        job = {
-            "url": f"https://127.0.0.1:{self.port}/ips/{SECRET}", "ca_path": str(self._ca_path), "rate": rate, "connections": connections,
+        return Sending(self.job(sources, rate, self.port, connections), self.place)
+
+    def job(self, sources: Iterable[str], rate: float | None, port: int, connections: int = 16) -> dict[str, Any]:
+        """Return what the sender is to do."""
+        return {
+            "url": f"https://127.0.0.1:{port}/ips/{SECRET}", "ca_path": str(self._ca_path), "rate": rate, "connections": connections,
             "event": events.build("VA1BENCH0001", time.time(), {}), "sources": list(sources), "patience": PATIENCE,
         }  # fmt: skip
-        return Sending(job, self.place)
 
     def send(self, sources: Iterable[str], rate: float | None, connections: int = 16) -> list[dict[str, Any]]:
         """Send them, and wait until all are acknowledged."""
         with self.sending(sources, rate, connections) as sending:
             return sending.results()
 
-    def settle(self) -> float:
-        """Wait until every recorded event has its verdict; return for how many seconds."""
+    def settle(self, place: Path | None = None) -> float:
+        """Wait until every event recorded in a place has its verdict; return for how many seconds."""
         begun = time.monotonic()
-        while self._pending():
+        while self._recorded("SELECT count(*) FROM events WHERE finished IS NULL", place)[0][0]:
             if time.monotonic() - begun > PATIENCE:
                 break
             time.sleep(0.05)
         return time.monotonic() - begun
 
-    def _pending(self) -> int:
-        return int(self._recorded("SELECT count(*) FROM events WHERE finished IS NULL")[0][0])
-
-    def _recorded(self, query: str) -> list[tuple[Any, ...]]:
-        path = self.place / "state" / "inbox.sqlite3"
+    def _recorded(self, query: str, place: Path | None = None) -> list[tuple[Any, ...]]:
+        path = (place or self.place) / "state" / "inbox.sqlite3"
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as database:
             return database.execute(query).fetchall()
 

@@ -9,12 +9,13 @@ import math
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import Optional
+from typing import Optional, Union
 
 from ....module_utils._core.errors import InvalidInput
 from ....module_utils._core.options import LONGEST_TTL
 from ....module_utils._ledger.store import Ledger
 from ..settings import setting
+from ..shared.memory import Memory
 
 #: Seconds for which the number of earlier offences is not asked for again, and of how many addresses it is kept.
 KEPT, MOST = 5.0, 20_000
@@ -48,7 +49,7 @@ class EscalationSettings:
 class Escalation:
     """Counts earlier offences by the ledger, for the workers of all firewalls; whoever asks first reads, the others get the same."""
 
-    def __init__(self, settings: EscalationSettings, ledger: Ledger) -> None:
+    def __init__(self, settings: EscalationSettings, ledger: Union[Ledger, Memory]) -> None:
         self.settings = settings
         self._ledger = ledger
         self._lock = threading.Lock()
@@ -59,9 +60,10 @@ class Escalation:
         settings = self.settings
         if not self._ledger.enabled or all(multiplier == 1 for multiplier in settings.multipliers):
             return settings.ttl(ttl, 0)
+        kept = KEPT if isinstance(self._ledger, Ledger) else 0.0
         with self._lock:
             offences, asked = self._offences.get(address, (0, -math.inf))
-            if time.monotonic() - asked >= KEPT:
+            if time.monotonic() - asked >= kept:
                 if len(self._offences) >= MOST:
                     self._offences.clear()
                 offences = self._ledger.offences(address, time.time() - settings.memory, event_id)

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Optional, Protocol
 
 from ..settings import setting
 
@@ -26,6 +26,23 @@ class LimitSettings:
     total: int = setting(
         "integer", "Addresses at most that bear the mark `policy.rule_name` on a firewall, or are under way.", 5000, low=1, high=1_000_000
     )
+
+
+class Shared(Protocol):
+    """What holds the limits over all responders that share a ledger."""
+
+    in_use: int
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether others cannot be asked."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more addresses may be admitted now."""
+
+    def admit(self, address: str) -> None:
+        """Take note that an address was admitted."""
 
 
 class Limits:
@@ -48,11 +65,22 @@ class Limits:
         self._refused = 0
         self.reached: Optional[str] = None
         self._told: Optional[str] = None
+        self.shared: Optional[Shared] = None
+
+    @property
+    def _sharing(self) -> Optional[Shared]:
+        """What holds the limits over all responders, None while this one counts alone."""
+        return None if self.shared is None or self.shared.is_alone else self.shared
 
     @property
     def in_use(self) -> dict[str, int]:
         """How much of each limit is used."""
-        return {"new_per_minute": len(self._recent), "total": len(self._marked) + self._unmarked}
+        recent = len(self._recent) if self._sharing is None else self._sharing.in_use
+        return {"new_per_minute": recent, "total": len(self._marked) + self._unmarked}
+
+    def room(self, admitted: Optional[Collection[str]]) -> int:
+        """Return how many more addresses the total allows beside these, as far as they are not listed. For any thread."""
+        return self.settings.total - len(self._marked) - sum(address not in self._marked for address in admitted or ())
 
     def listed(self, hosts: Iterable[str], marked: Iterable[str], gone: Iterable[str] = (), unmarked: Iterable[str] = ()) -> None:
         """Take note of what changed on one firewall: new addresses, those with the responder's mark, and those without either now."""
@@ -74,15 +102,18 @@ class Limits:
         if address in self._under_way or address in self._listed:
             return None
         self._forget(now)
+        sharing = self._sharing
         for name, used in self.in_use.items():
             most = getattr(self.settings, name)
-            if used >= most:
+            if used >= most or (sharing is not None and sharing.is_full):
                 self.reached = name
                 self._refused += 1
                 return f"limit reached: {most} {REACHED[name]}"
         self._recent.append(now)
         self._under_way.add(address)
         self._unmarked += address not in self._marked
+        if sharing is not None:
+            sharing.admit(address)
         return None
 
     def settled(self, address: str) -> None:

@@ -224,7 +224,7 @@ def test_questions_are_looked_up(database: str, tmp_path: Path, warnings: list[s
     with administrator(database) as connection:
         connection.execute("ANALYZE records")
         for index, text, values in asked:
-            plan = "\n".join(line for (line,) in connection.execute(f"EXPLAIN {module._named(text)}", values).fetchall())
+            plan = "\n".join(line for (line,) in connection.execute(f"EXPLAIN {module.named(text)}", values).fetchall())
             assert index in plan, plan
     ledger.close()
 

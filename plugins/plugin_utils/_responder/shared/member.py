@@ -1,0 +1,186 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The thread through which a responder is a member of those that share a ledger: nobody else waits for the database."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Callable, NamedTuple, Optional
+
+from ....module_utils._ledger.postgresql import PostgresqlStore
+from ....module_utils._ledger.row import StoreTrouble
+from ....module_utils._ledger.shared import Answer, Room, Session, Target, Turn
+from .memory import MOST, Memory
+
+LOG = logging.getLogger("intrusion.response")
+
+#: Seconds between two looks at the database when nobody calls, and the least between two.
+POLL, BREATH = 0.4, 0.03
+#: Seconds without an answer after which the database counts as gone, and until another attempt.
+GONE, AGAIN = 1.5, 0.5
+TIDY = 60.0
+
+
+class Need(NamedTuple):
+    """How many addresses are to be reserved, and of how many in a minute and in all; room tells what of those is left."""
+
+    wanted: int
+    per_minute: int
+    room: Room
+
+
+class News(NamedTuple):
+    """What the event loop is told: what was found, and how many addresses may be admitted besides those that were reported."""
+
+    turn: Turn
+    granted: int
+    in_use: int
+    reported: tuple[str, ...]
+
+
+class Member:
+    """Talks to the database.
+
+    Args:
+        store: where to.
+        firewalls: addresses of all firewalls.
+        memory: is told the records.
+        since: how many seconds back they are needed.
+        need: returns what is to be reserved; called in this thread.
+        idle: tells whether nothing is under way on a firewall; called in this thread.
+        tell: takes news, None when the database is lost; in this thread.
+    """
+
+    def __init__(
+        self,
+        store: PostgresqlStore,
+        firewalls: Sequence[str],
+        memory: Memory,
+        since: Callable[[], float],
+        need: Callable[[], Need],
+        idle: Callable[[str], bool],
+        tell: Callable[[Optional[News]], None],
+    ) -> None:
+        self.name = secrets.token_hex(8)
+        self._store = store
+        self._firewalls = firewalls
+        self._memory = memory
+        self._since = since
+        self._need = need
+        self._idle = idle
+        self._tell = tell
+        self._alive_at = -math.inf
+        self._trouble: Optional[str] = None
+        self._closed = False
+        self._targets: deque[Target] = deque()
+        self._answers: deque[Answer] = deque()
+        self._admitted: deque[str] = deque()
+        self._bell, self._ring = os.pipe()
+        os.set_blocking(self._ring, False)
+        os.set_blocking(self._bell, False)
+        self._thread = threading.Thread(target=self._run, name="shared ledger", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Hand over what waits, let go of all firewalls and end, in a second at most."""
+        self._closed = True
+        self._nudge()
+        if self._thread.is_alive():
+            self._thread.join(1.0)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the database has answered a moment ago."""
+        return time.monotonic() - self._alive_at < GONE
+
+    def want(self, target: Target) -> None:
+        """Hand a target over."""
+        self._targets.append(target)
+        self._nudge()
+
+    def answer(self, answer: Answer) -> None:
+        """Tell what became of one."""
+        self._answers.append(answer)
+        self._nudge()
+
+    def admit(self, address: str) -> None:
+        """Tell that an address was admitted."""
+        self._admitted.append(address)
+        self._nudge()
+
+    def ask(self) -> None:
+        """Look again at once, since more is needed."""
+        self._nudge()
+
+    def _nudge(self) -> None:
+        with suppress(BlockingIOError, OSError):
+            os.write(self._ring, b".")
+
+    def _run(self) -> None:
+        while not self._closed:
+            session = None
+            try:
+                session = Session(self._store, self.name, self._firewalls)
+                self._live(session)
+            except StoreTrouble as error:
+                self._say(str(error))
+            except Exception:  # whatever it is, the responder goes on alone
+                LOG.exception("The shared ledger: unexpected failure")
+            self._alive_at = -math.inf
+            if session is not None:
+                session.close()
+            for waiting in (self._targets, self._answers, self._admitted):
+                waiting.clear()  # each is worked here now, or known by its entry
+            self._tell(None)
+            if not self._closed:
+                time.sleep(AGAIN)
+
+    def _live(self, session: Session) -> None:
+        tidied_at = -math.inf
+        while True:
+            targets, answers = _taken(self._targets), _taken(self._answers)
+            admitted = tuple(_taken(self._admitted))
+            turn = session.turn(targets, answers)
+            need = self._need()
+            granted, in_use = session.admit(admitted, need.wanted, need.per_minute, need.room)
+            self._memory.add(session.records(time.time() - self._since(), MOST))
+            if self._closed:
+                session.leave()
+                return
+            self._alive_at = time.monotonic()
+            self._say(None)
+            self._tell(News(turn, granted, in_use, admitted))
+            spare = len(turn.owned) - -(-len(self._firewalls) // max(1, turn.members))
+            idle = [firewall for firewall in sorted(turn.owned) if self._idle(firewall)]
+            for firewall in idle[: max(0, spare)]:
+                session.release(firewall)
+            if time.monotonic() - tidied_at > TIDY:
+                tidied_at = time.monotonic()
+                session.tidy()
+            time.sleep(BREATH)
+            session.wait(self._bell, 0.0 if self._targets or self._answers or self._admitted else POLL)
+            with suppress(BlockingIOError):
+                os.read(self._bell, 65536)
+
+    def _say(self, trouble: Optional[str]) -> None:
+        if trouble is not None and self._trouble is None:
+            LOG.error("The shared ledger does not answer (%s). Limits count here alone until then, and all firewalls are worked.", trouble)
+        elif trouble is None and self._trouble is not None:
+            LOG.warning("The shared ledger answers again.")
+        self._trouble = trouble
+
+
+def _taken(items: deque) -> list:  # type: ignore[type-arg]
+    return [items.popleft() for _number in range(len(items))]

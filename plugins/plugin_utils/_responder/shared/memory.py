@@ -1,0 +1,62 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a responder knows by heart of the shared records, so that deciding how long a block lasts asks no database."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Collection, Iterable
+from typing import Optional
+
+from ....module_utils._ledger.record import Record, offences
+
+#: Most records that are known by heart, the newest ones.
+MOST = 200_000
+
+
+class Memory:
+    """Blocks and unblocks of all who share the ledger; what this responder did is known at once. For any thread."""
+
+    enabled = True
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._records: OrderedDict[str, dict[str, Record]] = OrderedDict()
+        self._count = 0
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Take records in the order in which they were made; a later one of the same write stands for the earlier."""
+        with self._lock:
+            for record in records:
+                if record.action not in ("block", "unblock"):
+                    continue
+                known = self._records.setdefault(record.address, {})
+                self._records.move_to_end(record.address)
+                before = len(known)
+                known[record.write or str(record.id)] = record
+                self._count += len(known) - before
+            while self._count > MOST:
+                self._count -= len(self._records.popitem(last=False)[1])
+
+    def offences(self, address: str, since: float, besides: Optional[str] = None) -> int:
+        """Count the offences of an address, as the ledger does."""
+        with self._lock:
+            found = [one for one in self._records.get(address, {}).values() if one.at >= since]
+        found.sort(key=lambda record: record.at)
+        return offences(record for record in found if besides is None or record.event != besides)
+
+    def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, float]:
+        """Return when somebody took addresses off a firewall, last and since an epoch time."""
+        found: dict[str, float] = {}
+        with self._lock:
+            for address in addresses:
+                times = [
+                    one.at
+                    for one in self._records.get(address, {}).values()
+                    if one.action == "unblock" and one.outcome != "failed" and one.at >= since
+                ]
+                if times:
+                    found[address] = max(times)
+        return found
