@@ -19,7 +19,7 @@ from ..module_utils._core.errors import IntrusionResponseError, InvalidInput, Le
 from ..module_utils._core.module import connection_spec, validated
 from ..module_utils._core.options import LEDGER
 from ..module_utils._core.text import clean
-from ..module_utils._ledger.query import parse_span
+from ..module_utils._ledger.query import exempt, parse_span
 from ..module_utils._ledger.record import Filter
 from ..module_utils._ledger.store import Ledger
 from ..plugin_utils._report.data import Firewall, Past, build
@@ -70,7 +70,7 @@ def _past(ledger: Ledger, since: float, now: float) -> Past:
         if not ledger.is_there():
             return Past(place, since, problem=f"there is no ledger {place}.")
         records, _total = ledger.find(Filter(since=since))
-        return Past(place, since, records, ledger.standing(Filter(), now))
+        return Past(place, since, records, ledger.standing(Filter(), now), exempt=exempt(ledger, Filter(), now))
     except LedgerUnusable as error:
         return Past(place, since, problem=error.message)
 

@@ -71,7 +71,9 @@ def _line(record: Mapping[str, Any], names: Mapping[str, str]) -> str:
     word = {"ok": done, "failed": not_done}.get(record["outcome"], f"perhaps {done}")
     code = f" ({record['code']})" if record["code"] else ""
     service = "" if record["service"] == "all_services" else f" ({record['service']})"
-    life = f" for {record['ttl']} s" if record["ttl"] is not None and record["action"] != "unblock" else ""
+    life = "" if record["ttl"] is None else f" for {record['ttl']} s"
+    if record["ttl"] is not None and record["action"] == "unblock":
+        word, code = "exempt from blocking", ""
     job = f" in job {record['job']}" if record["job"] else ""
     who = record["origin"] if record["origin"] == "responder" else record["user"] or record["origin"]
     event = f"event {record['event'][:SHORT]}" if record["event"] else ""

@@ -14,7 +14,6 @@ version_added: 1.0.0
 description:
   - Puts many source IPv4 addresses on the blacklist of a Clavister cOS Core firewall (NetWall), or takes them off, in one task.
   - The blacklist is read once, only what differs is written, over several kept connections, and the blacklist is read again.
-    When nothing differs, one request is all.
   - Every entry follows the same rules as in M(intrusion.response.cos_blacklist_entry), and has a result of its own.
   - All entries are checked before the first request. One that no firewall would accept fails the task and nothing is written.
 author:
@@ -137,6 +136,11 @@ options:
       - With O(state=absent), remove the entries of the addresses for every service. Each has a result of its own.
     type: bool
     default: false
+  exempt:
+    description:
+      - With O(state=absent), for how long the addresses must not be blocked again, in minutes, or such as V(2h) or V(1d), 30 days at most.
+      - It is kept in the ledger, and holds for every module and responder that shares it, on every firewall, unless O(allow_protected).
+    type: str
   purge:
     description:
       - Remove all entries that bear the mark of O(purge_mark) and are not named. Other entries are never touched.
@@ -359,19 +363,15 @@ ARGUMENT_SPEC = {
     "service": {"type": "str", "default": "all_services"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     **{name: {"type": "int"} for name in ("ttl", "renew_below")},
-    **{name: {"type": "str"} for name in ("rule_name", "description", "purge_mark")},
+    **{name: {"type": "str"} for name in ("rule_name", "description", "purge_mark", "exempt")},
     "close_established": {"type": "bool"},
-    "every_service": {"type": "bool", "default": False},
-    "purge": {"type": "bool", "default": False},
     "purge_limit": {"type": "str", "default": "50%"},
     "on_error": {"type": "str", "choices": ["continue", "stop"], "default": "continue"},
     "concurrency": {"type": "int", "default": 4},
-    "match_rule_name": {"type": "bool", "default": False},
     "stored_mismatch": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
     "never_block": {"type": "list", "elements": "str", "default": []},
-    "allow_protected": {"type": "bool", "default": False},
-    **connection_spec(COS_CONNECTION),
-    **connection_spec(LEDGER_WRITING),
+    **{name: {"type": "bool", "default": False} for name in ("every_service", "purge", "match_rule_name", "allow_protected")},
+    **connection_spec((*COS_CONNECTION, *LEDGER_WRITING)),
 }
 
 
@@ -381,9 +381,11 @@ def run(call: Call) -> dict:
     wanted = Wanted.many_from_params(call.params)
     purge = Purge.from_params(call.params, wanted)
     with CosClient.from_call(call) as client, Recorder.from_call(call, "cos_blacklist_entries", client.endpoint.url) as recorder:
-        guard = Guard.from_call(call, client.endpoint) if any(one.state == "present" for one in wanted) else None
+        guard = Guard.from_call(call, client.endpoint, recorder.why_exempt) if any(one.state == "present" for one in wanted) else None
         how = {"purge": purge, "stop": call.params["on_error"] == "stop", "check_mode": call.check_mode}
+        exemption = recorder.exemption(call.params["exempt"], wanted)
         done, blocking = ensure(client, wanted, guard, **how, warn=call.warn, intend=recorder.intend)
+        recorder.exempt(done, wanted, exemption)
     if blocking:
         call.warn(f"Addresses that were to be let in are still blocked by {blockers(blocking)}.")
     return many_results(done, blocking)

@@ -248,6 +248,28 @@ standing_total:
   returned: success
   type: int
   sample: 1
+exempt:
+  description: Addresses that must not be blocked for a time, because somebody let them in so. Only O(addresses) counts of the filters.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The address.
+      type: str
+      sample: 203.0.113.5
+    until:
+      description: Until when, in UTC.
+      type: str
+      sample: "2026-11-22T05:10:00Z"
+    user:
+      description: Who said so.
+      type: str
+      sample: alice
+    at:
+      description: When, in UTC.
+      type: str
+      sample: "2026-11-22T03:10:00.125Z"
 ledger:
   description: The file or the database that was to be read, without a password.
   returned: success

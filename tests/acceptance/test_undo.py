@@ -291,3 +291,15 @@ def test_a_run_that_ends_in_the_middle_is_taken_back(fleet: Fleet, end: str) -> 
     undone = undo(fleet, "--limit", "fw1", last="10")
     assert undone.status == 0, undone.output
     assert blocked(fleet) == at_first
+
+
+def test_an_address_that_is_let_in_can_be_left_alone(fleet: Fleet) -> None:
+    block = ("intrusion.response.block", "-e", "blacklist_addresses=203.0.113.5", "-e", "blacklist_ttl=3600")
+    assert fleet.play(*block).status == 0
+    assert fleet.play(UNDO, "-e", "blacklist_last=10", "-e", "blacklist_exempt=2h").status == 0
+    again = fleet.play(*block)
+    assert again.status != 0 and "exempt from blocking until" in again.output, again.output
+    history = fleet.play("intrusion.response.history", "-e", "blacklist_addresses=203.0.113.5")
+    assert history.output.count("203.0.113.5 exempt from blocking on fw") == len(FIREWALLS), history.output
+    wrong = fleet.play("intrusion.response.unblock", "-e", "blacklist_addresses=203.0.113.5", "-e", "blacklist_exempt=31d")
+    assert wrong.status != 0 and "exempt must be at most 30 days" in wrong.output, wrong.output

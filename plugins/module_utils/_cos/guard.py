@@ -45,6 +45,7 @@ class Guard:
         firewall: addresses of the firewall's management interface.
         own: addresses of this machine.
         inventory: the addresses of an inventory's hosts, in dotted decimals, each with the name of a host.
+        exempt: says why an address is exempt from blocking by the ledger, None where it is not; may block.
         allow_protected: let protected addresses pass, but say why they are protected.
     """
 
@@ -53,9 +54,10 @@ class Guard:
     own: frozenset[IPv4Address] = frozenset()
     inventory: Mapping[str, str] = field(default_factory=dict)
     allow_protected: bool = False
+    exempt: Callable[[str], Optional[str]] = field(default=lambda _host: None, compare=False)
 
     @classmethod
-    def from_call(cls, call: Call, endpoint: Endpoint) -> Guard:
+    def from_call(cls, call: Call, endpoint: Endpoint, exempt: Callable[[str], Optional[str]] = lambda _host: None) -> Guard:
         """Make one from the guard's options, the environment, the caller's inventory and what this machine knows; may block.
 
         Raises:
@@ -67,7 +69,7 @@ class Guard:
             own = frozenset()
             call.warn(f"The addresses of this machine cannot be told ({error}), and so are not protected.")
         firewall = resolve(endpoint.host, endpoint.port)
-        return cls(never_block(call), firewall, own, call.inventory, call.params["allow_protected"])
+        return cls(never_block(call), firewall, own, call.inventory, call.params["allow_protected"], exempt)
 
     @cached_property
     def addresses(self) -> frozenset[IPv4Address]:
@@ -96,7 +98,7 @@ class Guard:
                 return f"it is in never_block ({network})"
         if str(address) in self.inventory:
             return f"it is the address of {clean(self.inventory[str(address)])} in the inventory"
-        return None
+        return self.exempt(str(address))
 
     def check(self, host: str) -> Optional[str]:
         """Return None for an unprotected address, and the reason for a protected one that may pass.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pwd
 import secrets
@@ -14,12 +15,15 @@ from types import TracebackType
 from typing import Any, Optional
 
 from .._core.call import Call
-from .._core.errors import NotAttempted, StoredDifferently
+from .._core.errors import InvalidInput, NotAttempted, StoredDifferently
 from .._core.options import integer_between, parse_name
 from .._ledger.place import why_it_vanishes
-from .._ledger.record import Record, firewall_name
+from .._ledger.query import parse_span
+from .._ledger.record import LONGEST_EXEMPTION, Record, firewall_name
 from .._ledger.store import Ledger
+from .blacklist import ALL_SERVICES
 from .change import Change
+from .wanted import Wanted
 
 #: What the resources call their writes, and what the ledger does.
 ACTIONS = {"added": "block", "renewed": "renew", "updated": "update", "removed": "unblock"}
@@ -42,8 +46,9 @@ class Recorder:
     def __init__(self, call: Call, ledger: Ledger, about: Mapping[str, Any]) -> None:
         self._warn = call.warn
         self._environ = call.environ
-        self._ledger = ledger
+        self._ledger = self._known = ledger
         self._about = about
+        self.why_exempt = functools.lru_cache(maxsize=None)(self._why_exempt)
         self._run = secrets.token_hex(8)
         self._writes: dict[Change, str] = {}
 
@@ -53,12 +58,13 @@ class Recorder:
         params = call.params
         keep = integer_between("ledger_keep", params["ledger_keep"], 0, 36500)
         ledger = Ledger.from_option(params["ledger"], call.warn, keep, PATIENCE)
-        if call.check_mode:
-            ledger = Ledger(None, call.warn)
         user, job = who(call.environ)
         given = {name: params[name] or None for name in ("event", "event_rule")}
         user = parse_name("ledger_user", params["ledger_user"]) or user
-        return cls(call, ledger, {"firewall": firewall_name(api_url), "origin": origin, "user": user, "job": job, **given})
+        recorder = cls(call, ledger, {"firewall": firewall_name(api_url), "origin": origin, "user": user, "job": job, **given})
+        if call.check_mode:
+            recorder._ledger = Ledger(None, call.warn)
+        return recorder
 
     def __enter__(self) -> Recorder:
         return self
@@ -71,6 +77,32 @@ class Recorder:
         if self._writes and self._ledger.waiting:
             self._tell_if_it_vanishes(f"What waits for the ledger {self._ledger.place}", self._ledger.spool)
         self._ledger.close()
+        self._known.close()
+
+    def exemption(self, given: Optional[str], wanted: Sequence[Wanted]) -> Optional[int]:
+        """Return for how many seconds the option exempt wants addresses not to be blocked again; raises InvalidInput."""
+        if not given:
+            return None
+        seconds = int(parse_span("exempt", given))
+        if not 1 <= seconds <= LONGEST_EXEMPTION:
+            raise InvalidInput(f"exempt must be at most {LONGEST_EXEMPTION // 86400} days, and a second at least; got {given[:80]!r}.")
+        if any(one.state != "absent" for one in wanted):
+            raise InvalidInput("exempt goes with state: absent.")
+        if not self._known.enabled:
+            raise InvalidInput("exempt needs a ledger, which is where exemptions are kept; ledger is none.")
+        return seconds
+
+    def exempt(self, done: Sequence[Change], wanted: Sequence[Wanted], seconds: Optional[int]) -> None:
+        """Record that addresses which were to be let in must not be blocked again for a time, also where nothing had to be removed."""
+        if seconds is None:
+            return
+        failed = {change.wanted.host for change in done if change.failure is not None}
+        for host in dict.fromkeys(one.host for one in wanted if one.state == "absent"):
+            if not self.note("unblock", "failed" if host in failed else "ok", host, ALL_SERVICES, seconds):
+                self._warn(f"{host} is not exempt: that could not be recorded, so the next event may block it again.")
+
+    def _why_exempt(self, host: str) -> Optional[str]:
+        return self._known.exempt(host, time.time())
 
     def intend(self, found: Sequence[Change]) -> None:
         """Record changes that are about to be sent."""
@@ -84,14 +116,15 @@ class Recorder:
         if reason is not None:
             self._warn(f"{what} will not last: {reason}. Name another with ledger or INTRUSION_RESPONSE_LEDGER.")
 
-    def note(self, action: str, outcome: str, host: str, service: str, ttl: Optional[int] = None) -> None:
-        """Record a write for which there is no change."""
-        self._keep([Record(time.time(), action, outcome, host, service, ttl=ttl, **self._about)])
+    def note(self, action: str, outcome: str, host: str, service: str, ttl: Optional[int] = None) -> bool:
+        """Record something for which there is no change; return whether that is kept, or need not be."""
+        return self._keep([Record(time.time(), action, outcome, host, service, ttl=ttl, **self._about)])
 
-    def _keep(self, records: Sequence[Record]) -> None:
+    def _keep(self, records: Sequence[Record]) -> bool:
         begun = time.monotonic()
-        self._ledger.record(records)
+        kept = self._ledger.record(records)
         self._ledger.patience = max(LEAST_PATIENCE, self._ledger.patience - (time.monotonic() - begun))
+        return kept
 
     def _record(self, change: Change) -> Record:
         own = {"overridden": change.protected, "event": change.wanted.event, "event_rule": change.wanted.event_rule}

@@ -17,7 +17,7 @@ from .._core.clock import utc_text
 from .._core.errors import InvalidInput
 from .._core.options import LONGEST_TTL, parse_ipv4, parse_name, refuse_control_characters
 from .._core.text import clean
-from .record import Filter, Record, Standing, firewall_name
+from .record import LONGEST_EXEMPTION, Filter, Record, Standing, firewall_name
 from .store import Ledger
 
 UNITS = {"s": 1, "": 60, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -78,7 +78,22 @@ def report(ledger: Ledger, query: Query, warn: Callable[[str], None]) -> dict[st
         "total": total,
         "standing": [shown_standing(found, query.now) for found in standing[-query.limit :]],
         "standing_total": len(standing),
+        "exempt": exempt(ledger, query.filter, query.now),
     }
+
+
+def exempt(ledger: Ledger, wanted: Filter, now: float) -> list[dict[str, Any]]:
+    """Return the addresses, of those that are wanted, that must not be blocked, with until when and who said so; raises LedgerUnusable."""
+    records, _total = ledger.find(Filter(addresses=wanted.addresses, actions=("unblock",), since=now - LONGEST_EXEMPTION))
+    latest: dict[str, Record] = {}
+    for record in records:
+        if record.ttl is not None:
+            latest.setdefault(record.address, record.cleaned())
+    return [
+        {"host": host, "until": utc_text(record.at + (record.ttl or 0)), "user": record.user, "at": utc_text(record.at, "milliseconds")}
+        for host, record in sorted(latest.items())
+        if record.at + (record.ttl or 0) > now
+    ]
 
 
 def whole_event(ledger: Ledger, event: Optional[str]) -> Optional[str]:

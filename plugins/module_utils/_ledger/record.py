@@ -17,6 +17,8 @@ from .._core.options import LONGEST_NAME
 from .._core.text import clean
 
 LARGEST_INTEGER = 2**53
+#: Seconds that an address may be exempt from blocking.
+LONGEST_EXEMPTION = 30 * 86400
 
 
 #: Most records of a run have the same texts.
@@ -37,7 +39,7 @@ class Record(NamedTuple):
         at: when it was done, seconds since the epoch.
         action: block, renew, update or unblock.
         outcome: ok (the entry is listed, or gone, afterwards), failed, or unknown (it may have taken effect all the same).
-        ttl: seconds from then on, None when unknown.
+        ttl: seconds from then on, None when unknown; of an unblock, how long the address is exempt from blocking, None for not at all.
         rule_name: as listed afterwards, or as sent where that is not known; of an unblock, as it was listed before.
         code: code of the failure; together with ok, the entry stands, but was stored differently.
         origin: what did it: the name of a module, or responder.
@@ -147,6 +149,12 @@ def offences(records: Iterable[Record]) -> int:
     done = [block for block in blocks if block.outcome == "ok"]
     alone = Counter(block.firewall for block in done if block.event is None)
     return len({block.event for block in done} - {None}) + max(alone.values(), default=0)
+
+
+def exempt_until(records: Iterable[Record], now: float) -> Optional[float]:
+    """Return until when the address of these records, in the order of time, must not be blocked: the latest exemption counts."""
+    ends = [record.at + record.ttl for record in records if record.action == "unblock" and record.ttl is not None]
+    return ends[-1] if ends and ends[-1] > now else None
 
 
 def firewall_name(url: str) -> str:

@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional, Protocol, Union
 
+from .._core.clock import utc_text
 from .._core.errors import LedgerUnusable
 from . import sql
 from .place import Place, parse_place, spool_path
 from .postgresql import PostgresqlStore
-from .record import Filter, Record, Standing, offences, standing
+from .record import LONGEST_EXEMPTION, Filter, Record, Standing, exempt_until, offences, standing
 from .row import Row, StoreTrouble
 from .spool import Spool
 from .sql import DAY
@@ -198,6 +199,17 @@ class Ledger:
             return 0
         found = (Record(*row) for row in rows)
         return offences(record for record in found if besides is None or record.event != besides)
+
+    def exempt(self, address: str, now: float) -> Optional[str]:
+        """Return why the address is exempt from blocking, None where it is not. Never raises; what cannot be read counts as nothing."""
+        if self._store is None:
+            return None
+        try:
+            rows = self._store.offences(address, now - LONGEST_EXEMPTION)
+        except StoreTrouble:  # which the next write will tell of
+            return None
+        until = exempt_until((Record(*row) for row in rows), now)
+        return None if until is None else f"it is exempt from blocking until {utc_text(until)}, by the ledger"
 
     def find(self, wanted: Filter, limit: int = 0) -> tuple[list[Record], int]:
         """Return records, newest first and at most limit of them (0 for all), and how many there are.

@@ -55,6 +55,7 @@ class Past:
         records: final ones from `since` on, in any order.
         standing: blocks that stand, as far as the ledger knows.
         problem: why there is nothing to be told.
+        exempt: addresses that must not be blocked, as response_ledger_info returns them.
     """
 
     place: str
@@ -62,6 +63,7 @@ class Past:
     records: Sequence[Record] = ()
     standing: Sequence[Standing] = ()
     problem: str = ""
+    exempt: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class Story:
             self.blocks += 1
             self.rules[rule] += 1
         elif record.action == "unblock":
-            self.undone += 1
+            self.undone += record.ttl is None  # else it says how long the address is exempt, beside what was written
         else:
             self.renewals += 1
 
@@ -183,6 +185,7 @@ class Report:
     addresses_left_out: int
     servers: list[Server]
     limits: list[Limit]
+    exempt: list[Mapping[str, Any]]
     blocks: int
     undone: int
     failed: int
@@ -254,8 +257,9 @@ def build(
         addresses_left_out=max(0, len(addresses) - MOST_ROWS),
         servers=[_server(one) for one in servers],
         limits=_limits(limits, blocks),
+        exempt=[{name: clean(value) for name, value in one.items()} for one in past.exempt],
         blocks=len(blocks),
-        undone=sum(record.action == "unblock" and record.outcome == "ok" for record in records),
+        undone=sum(record.action == "unblock" and record.outcome == "ok" and record.ttl is None for record in records),
         failed=sum(record.outcome == "failed" for record in records),
     )
 

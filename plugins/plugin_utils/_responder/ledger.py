@@ -79,6 +79,10 @@ class LedgerWriter(BatchWriter[_Note]):
             return {}
         return {record.address: record.at for record in reversed(found) if record.outcome != "failed"}
 
+    def exempt(self, address: str) -> Optional[str]:
+        """Return why the address must not be blocked, None where it may be. Reads the ledger, so it may block."""
+        return self._ledger.exempt(address, time.time())
+
     def write(self, items: Sequence[_Note]) -> None:
         """Record all of it."""
         try:

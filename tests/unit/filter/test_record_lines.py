@@ -17,7 +17,8 @@ EVENT = "5d41402abc4b2a76b9719d911017c592"
 
 @pytest.mark.parametrize(("more", "line"), [
     ({}, "203.0.113.5 blocked on fw1 for 3600 s by alice: port scan, seen"),
-    ({"action": "unblock", "job": "7"}, "203.0.113.5 unblocked on fw1 by alice in job 7: port scan, seen"),
+    ({"action": "unblock", "ttl": None, "job": "7"}, "203.0.113.5 unblocked on fw1 by alice in job 7: port scan, seen"),
+    ({"action": "unblock", "ttl": 7200, "rule_name": "", "description": ""}, "203.0.113.5 exempt from blocking on fw1 for 7200 s by alice"),
     ({"outcome": "failed", "code": "unreachable", "ttl": None}, "203.0.113.5 NOT blocked (unreachable) on fw1 by alice: port scan, seen"),
     ({"outcome": "unknown", "service": "http-all"}, "203.0.113.5 (http-all) perhaps blocked on fw1 for 3600 s by alice: port scan, seen"),
     ({"origin": "responder", "event": EVENT, "event_rule": "SQL", "rule_name": "IPS"},

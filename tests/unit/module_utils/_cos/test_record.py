@@ -171,7 +171,8 @@ def test_a_database_that_stands_still_delays_no_block_and_loses_no_record(
         postgresql.freeze(False)
     assert door.owned("203.0.113.6")
     (warning,) = [one for one in door.warnings if "will not last" not in one]
-    assert "did not answer within" in warning and "not recorded yet" in warning and "will not last" in door.warnings[-1]
+    assert "did not answer within" in warning or "has not answered" in warning
+    assert "not recorded yet" in warning and "will not last" in door.warnings[-1]
     found = info(door)
     assert found["shared"] and found["ledger"] == database and [one["host"] for one in found["standing"]] == [HOST, "203.0.113.6"]
     assert found["total"] == 2 and all(one["outcome"] == "ok" for one in found["records"])
@@ -300,7 +301,8 @@ def test_a_module_waits_a_second_at_most_for_its_ledger(door, monkeypatch: pytes
         connection.execute("BEGIN IMMEDIATE")
         many(door, lots(600))
         connection.execute("ROLLBACK")
-    assert patience[0] == 1.0 and len(patience) == 3 and max(patience[1:]) < 0.2
+    assert patience.count(1.0) == 601, "one for each look whether an address is exempt, for which nobody waits, and one for the first write"
+    assert patience[-3] == 1.0 and len(patience) == 603 and max(patience[-2:]) < 0.2
     assert door.warnings == [f"The ledger {door.ledger} cannot be written: database is locked. What was done is not recorded."]
 
 

@@ -96,7 +96,8 @@ def test_the_story_of_an_address():
             write("block", "203.0.113.9", NOW - 890, firewall=FW2, event=EVENT),
             write("renew", "203.0.113.9", NOW - 800, event=other),
             write("update", "203.0.113.9", NOW - 790),
-            write("unblock", "203.0.113.9", NOW - 700, origin="cos_blacklist_entries", user="bob"),
+            write("unblock", "203.0.113.9", NOW - 699, ttl=7200),
+            write("unblock", "203.0.113.9", NOW - 700, ttl=None, origin="cos_blacklist_entries", user="bob"),
             write("block", "203.0.113.9", NOW - 600, "failed"),
             write("block", "203.0.113.8", NOW - 500, "unknown"),
         ],
@@ -105,7 +106,7 @@ def test_the_story_of_an_address():
     assert (story.name, story.blocked, quiet.name, quiet.blocked) == ("203.0.113.9", True, "203.0.113.8", False)
     assert (len(story.events), story.blocks, story.renewals, story.undone, story.failed) == (2, 2, 2, 1, 1)
     assert (story.first, story.last) == (NOW - 900, NOW - 600)
-    assert story.people == {"responder": 5, "bob": 1} and story.firewalls == {FW1, FW2}
+    assert story.people == {"responder": 6, "bob": 1} and story.firewalls == {FW1, FW2}
     assert (found.blocks, found.undone, found.failed) == (3, 1, 1)
     assert [(one.name, one.blocks) for one in found.rules] == [(data.NO_RULE, 2), ("SQL", 1)]
 

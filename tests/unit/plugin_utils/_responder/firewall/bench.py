@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.intrusion.response.plugins.module_utils._cos.client import CosClient
 from ansible_collections.intrusion.response.plugins.module_utils._cos.guard import Guard
@@ -39,9 +39,13 @@ class Ledger:
     def __init__(self) -> None:
         self.ttls: dict[str, int] = {}
         self.unblocked: dict[str, float] = {}
+        self.exemptions: dict[str, str] = {}
 
     def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, float]:
         return {address: at for address, at in self.unblocked.items() if address in addresses and at >= since}
+
+    def exempt(self, address: str) -> Optional[str]:
+        return self.exemptions.get(address)
 
     def ttl(self, ttl: int, address: str, event: str) -> int:
         return self.ttls.get(event, ttl)

@@ -310,3 +310,13 @@ def test_nothing_is_lost_where_several_threads_write(emulator: Handle, monkeypat
 def side_by_side(function: Any, items: Any) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(function, items))
+
+
+def test_an_address_that_is_exempt_is_not_blocked(emulator: Handle) -> None:
+    with bench(emulator) as one:
+        one.ledger.exemptions[HOST] = "it is exempt"
+        result = one.result(one.put())
+        assert (result.result, result.code) == ("protected", "protected_address") and result.reason == "it is exempt"
+        one.ledger.exemptions.clear()
+        assert one.result(one.put()).result == "blocked"
+    assert writes(emulator) == ["POST"]
