@@ -12,8 +12,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from emulator.testing import EmulatorProcess
 
 ENTRY = {"host": "203.0.113.5", "ttl": 600, "rule_name": "Invalid Traversal", "description": "port scan"}
@@ -154,32 +152,30 @@ def comparable(value: Any) -> Any:
 WAYS = {"module": ({"ANY": "thing"}, "linear"), "in process": ({}, "linear"), "in process, free": ({}, "free")}
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[Any], list[Any]]]:
-    """The results and the writes of each way, on an emulator that starts anew for each."""
-    found = {}
+def run(emulator: EmulatorProcess, directory: Path, way: str) -> tuple[list[Any], list[Any]]:
+    """Return the results and the writes of one way, on an emulator that starts anew."""
+    environment, strategy = WAYS[way]
+    emulator.control("POST", "reset", {})
+    directory.mkdir()
+    playbook, output = directory / "play.yml", directory / "results.json"
+    playbook.write_text(json.dumps(play(environment, output, strategy)))
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-vvvv", str(playbook)]
+    env = {**os.environ, **variables(emulator.ready, directory)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    assert "Traceback" not in done.stdout + done.stderr
+    started = "AnsiballZ_cos_blacklist_entry.py" in done.stdout
+    assert started == (way == "module"), "the way that was to be tested is the one that ran"
+    writes = [(record["method"], record["path"], record["query"], record["body"]) for record in emulator.writes()]
+    return comparable(json.loads(output.read_text())), sorted(writes)
+
+
+def test_same_results_same_writes(tmp_path: Path) -> None:
     with EmulatorProcess() as emulator:
-        for way, (environment, strategy) in WAYS.items():
-            emulator.control("POST", "reset", {})
-            directory = tmp_path_factory.mktemp("way")
-            playbook, output = directory / "play.yml", directory / "results.json"
-            playbook.write_text(json.dumps(play(environment, output, strategy)))
-            command = [str(Path(sys.executable).with_name("ansible-playbook")), "-vvvv", str(playbook)]
-            env = {**os.environ, **variables(emulator.ready, directory)}
-            done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-            assert "Traceback" not in done.stdout + done.stderr
-            started = "AnsiballZ_cos_blacklist_entry.py" in done.stdout
-            assert started == (way == "module"), "the way that was to be tested is the one that ran"
-            journal = emulator.writes()
-            writes = [(record["method"], record["path"], record["query"], record["body"]) for record in journal]
-            found[way] = comparable(json.loads(output.read_text())), sorted(writes)
-    return found
-
-
-@pytest.mark.parametrize("way", ["in process", "in process, free"])
-def test_same_results_same_writes(runs: dict[str, tuple[list[Any], list[Any]]], way: str) -> None:
-    for case, here, there in zip(CASES, runs[way][0], runs["module"][0]):
-        assert here == there, case
-    assert runs[way][1] == runs["module"][1]
-    assert "canary" not in json.dumps(runs[way][0]).replace("canary-user", "")
+        results, writes = run(emulator, tmp_path / "module", "module")
+        for way in ("in process", "in process, free"):
+            found, written = run(emulator, tmp_path / way, way)
+            for case, here, there in zip(CASES, found, results, strict=True):
+                assert here == there, (way, case)
+            assert written == writes, way
+            assert "canary" not in json.dumps(found).replace("canary-user", "")

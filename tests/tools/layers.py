@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run the test layers, cheap to dear, and end with a sum. All of them run, also after a failure."""
+"""Run the test layers, cheap to dear, and end with a sum. All of them run, also after a failure.
+
+A layer of pytest keeps all processors busy. The others have parts that keep one busy at most and touch nothing of one another's: the
+parts of all of them run side by side, the longest first. One more runs at a time than there are processors, since all of them also wait.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +18,26 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
 from . import environment, workspace
-from .shell import Shell, two_at_a_time
+from .shell import AT_A_TIME, Shell, side_by_side
 from .workspace import CACHE, VENV_BIN, clean_environment
 
 CORES = {"2.16": ("2.16.19", "3.11"), "2.21": ("2.21.5", "3.13")}  # oldest and newest: release, Python
 OLDEST_MODULE_PYTHON = "3.9"
 OLDEST_JAVA = 17  # for ansible-rulebook
 MODULE_PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
+
+#: The parts of a layer by name; each takes a shell of its own.
+Parts = dict[str, Callable[[Shell], None]]
+_making = threading.Lock()
 
 
 @functools.lru_cache
@@ -86,7 +96,8 @@ def run_pytest(shell: Shell, directory: str) -> None:
     """Run the tests of a directory, and count every one."""
     report = shell.log.with_suffix(".xml")
     report.unlink(missing_ok=True)
-    status, output = shell.run("pytest", "-q", "-n", os.environ.get("PYTEST_WORKERS", "2"), f"--junit-xml={report}", directory)
+    workers = os.environ.get("PYTEST_WORKERS", str(AT_A_TIME))
+    status, output = shell.run("pytest", "-q", "-n", workers, "--dist", "worksteal", f"--junit-xml={report}", directory)
     results = ElementTree.parse(report).getroot().find("testsuite") if report.is_file() else None
     count = {name: int(results.get(name, 0)) if results is not None else 0 for name in ("tests", "failures", "errors", "skipped")}
     bad = count["failures"] + count["errors"]
@@ -99,34 +110,34 @@ def run_pytest(shell: Shell, directory: str) -> None:
         shell.record(f"pytest, failure {number + 1}", False, output if number == 0 else "see above")
 
 
-def integration(shell: Shell) -> None:
+def integration() -> Parts:
     """The integration targets: for real, and under --check without a single write."""
     from . import integration as driver
 
-    shell.side_by_side({
-        "real": lambda leg: driver.for_real(leg, copy("real")),
-        "check": lambda leg: driver.as_roles(leg, copy("check"), check=True, label=" --check"),
-    })
+    return {
+        "real": lambda shell: driver.for_real(shell, copy("real")),
+        "check": lambda shell: driver.as_roles(shell, copy("check"), check=True, label=" --check"),
+    }
 
 
-def cores(shell: Shell) -> None:
+def cores() -> Parts:
     """The integration targets on the oldest and the newest ansible-core, and the modules under the oldest Python."""
     from . import integration as driver
 
-    def with_core(leg: Shell, name: str) -> None:
+    def with_core(shell: Shell, name: str) -> None:
         release, version = CORES[name]
-        venv = core_venv(leg, f"core-{name}", version, [f"ansible-core=={release}", *module_requirements()])
+        venv = core_venv(shell, f"core-{name}", version, [f"ansible-core=={release}", *module_requirements()])
         if venv:
-            driver.for_real(leg, copy(f"core-{name}"), venv / "bin", label=f" on ansible-core {release}")
+            driver.for_real(shell, copy(f"core-{name}"), venv / "bin", label=f" on ansible-core {release}")
 
-    def with_oldest_python(leg: Shell) -> None:
-        venv = core_venv(leg, f"python-{OLDEST_MODULE_PYTHON}", OLDEST_MODULE_PYTHON, module_requirements())
+    def with_oldest_python(shell: Shell) -> None:
+        venv = core_venv(shell, f"python-{OLDEST_MODULE_PYTHON}", OLDEST_MODULE_PYTHON, module_requirements())
         if venv:
             label = f" under Python {OLDEST_MODULE_PYTHON}"
-            driver.as_roles(leg, copy("oldest-python"), interpreter=venv / "bin" / "python", label=label)
+            driver.as_roles(shell, copy("oldest-python"), interpreter=venv / "bin" / "python", label=label)
 
-    legs: dict[str, Callable[[Shell], None]] = {name: functools.partial(with_core, name=name) for name in CORES}
-    shell.side_by_side({**legs, f"python-{OLDEST_MODULE_PYTHON}": with_oldest_python})
+    parts: Parts = {name: functools.partial(with_core, name=name) for name in CORES}
+    return {**parts, f"python-{OLDEST_MODULE_PYTHON}": with_oldest_python}
 
 
 def core_venv(shell: Shell, name: str, version: str, requirements: list[str]) -> Path | None:
@@ -135,7 +146,8 @@ def core_venv(shell: Shell, name: str, version: str, requirements: list[str]) ->
     if python is None:
         shell.skipped.append(f"{', '.join(requirements)}: there is no Python {version}")
         return None
-    environment.ensure(CACHE / name, str(python), requirements, version.encode())
+    with _making:
+        environment.ensure(CACHE / name, str(python), requirements, version.encode())
     return CACHE / name
 
 
@@ -186,17 +198,17 @@ def ansible_lint(shell: Shell) -> None:
     shell.check("ansible-lint", "ansible-lint", "--offline", "--strict", "--profile", "production", cwd=place, env=env)
 
 
-def sanity(shell: Shell) -> None:
+def sanity() -> Parts:
     """ansible-test sanity on the oldest ansible-core, the pinned one, and the newest."""
 
-    def with_core(leg: Shell, name: str) -> None:
+    def with_core(shell: Shell, name: str) -> None:
         release, version = CORES[name]
-        venv = core_venv(leg, f"core-{name}", version, [f"ansible-core=={release}", *module_requirements()])
+        venv = core_venv(shell, f"core-{name}", version, [f"ansible-core=={release}", *module_requirements()])
         if venv:
-            ansible_test_sanity(leg, f"core-{name}", venv / "bin")
+            ansible_test_sanity(shell, f"core-{name}", venv / "bin")
 
-    legs: dict[str, Callable[[Shell], None]] = {name: functools.partial(with_core, name=name) for name in CORES}
-    shell.side_by_side({"pinned": lambda leg: ansible_test_sanity(leg, "pinned", VENV_BIN), **legs})
+    parts: Parts = {name: functools.partial(with_core, name=name) for name in CORES}
+    return {**parts, "pinned": lambda shell: ansible_test_sanity(shell, "pinned", VENV_BIN)}
 
 
 def ansible_test_sanity(shell: Shell, name: str, bin_dir: Path) -> None:
@@ -219,47 +231,87 @@ def artifact(shell: Shell) -> None:
     driver.check(shell, copy("artifact"))
 
 
-LAYERS: dict[str, Callable[[Shell], None]] = {
-    "lint": lint,
-    "unit": unit,
-    "acceptance": acceptance,
-    "rulebooks": rulebooks,
-    "integration": integration,
+def in_one(function: Callable[[Shell], None]) -> Callable[[], Parts]:
+    """Return a layer that has one part."""
+
+    @functools.wraps(function)
+    def parts() -> Parts:
+        return {"": function}
+
+    return parts
+
+
+#: The layers that keep all processors busy.
+WIDE: dict[str, Callable[[Shell], None]] = {"lint": lint, "unit": unit, "acceptance": acceptance, "rulebooks": rulebooks}
+DIVIDED: dict[str, Callable[[], Parts]] = {
     "cores": cores,
     "sanity": sanity,
-    "molecule": molecule,
-    "documentation": documentation,
-    "artifact": artifact,
-    "ansible-lint": ansible_lint,
+    "integration": integration,
+    "molecule": in_one(molecule),
+    "ansible-lint": in_one(ansible_lint),
+    "documentation": in_one(documentation),
+    "artifact": in_one(artifact),
 }
-#: They keep one core busy at most, and touch nothing of one another's: two of them run at a time, after all others.
-NARROW = ("molecule", "documentation", "artifact", "ansible-lint")
+LAYERS: dict[str, Callable[..., object]] = {**WIDE, **DIVIDED}
 
 
-def run_layer(name: str) -> Shell:
-    """Run one layer and print what came of it; what it is about first, where it runs alone."""
+def run_part(name: str, function: Callable[[Shell], None]) -> Shell:
+    """Run a layer or a part of one, with a log of its own."""
     shell = Shell(name)
-    started = time.monotonic()
-    title = f"{name + ' ':.<16} {(LAYERS[name].__doc__ or '').strip().rstrip('.')} ..."
-    if name not in NARROW:
-        print(title, flush=True)
     try:
-        LAYERS[name](shell)
-    except Exception:  # a broken layer is a failed layer; the others still run
+        function(shell)
+    except Exception:  # what is broken has failed; all else still runs
         shell.record(name, False, traceback.format_exc())
-    seconds = time.monotonic() - started
+    return shell
+
+
+def run_wide(name: str) -> Shell:
+    """Run one layer, and print what it is about and what came of it."""
+    print(title(name), flush=True)
+    started = time.monotonic()
+    shell = run_part(name, WIDE[name])
+    print("\n".join(outcome(shell, time.monotonic() - started)), flush=True)
+    return shell
+
+
+def run_divided(names: list[str]) -> list[Shell]:
+    """Run the parts of layers side by side, and print each layer when its last part is done."""
+    parts = [(name, part, function) for name in names for part, function in DIVIDED[name]().items()]
+    left = Counter(name for name, _part, _function in parts)
+    layers = {name: Shell(name) for name in names}
+    started: dict[str, float] = {}
+    done = threading.Lock()
+
+    def run(name: str, part: str, function: Callable[[Shell], None]) -> None:
+        started.setdefault(name, time.monotonic())
+        shell = run_part(f"{name}-{part}" if part else name, function)
+        with done:
+            layers[name].add(shell)
+            left[name] -= 1
+            if not left[name]:
+                print("\n".join([title(name), *outcome(layers[name], time.monotonic() - started[name])]), flush=True)
+
+    side_by_side(run, parts)
+    return list(layers.values())
+
+
+def title(name: str) -> str:
+    """Return the line that says what a layer is about."""
+    return f"{name + ' ':.<16} {(LAYERS[name].__doc__ or '').strip().rstrip('.')} ..."
+
+
+def outcome(shell: Shell, seconds: float) -> list[str]:
+    """Return the lines that say what came of a layer."""
     words = [f"{shell.passed} passed"]
     if shell.failed:
         words.append(f"{len(shell.failed)} FAILED")
     if shell.skipped:
         words.append(f"{len(shell.skipped)} skipped")
-    lines = [title] if name in NARROW else []
-    lines.append(f"{'':<16} {', '.join(words)} in {seconds:.0f} s")
+    lines = [f"{'':<16} {', '.join(words)} in {seconds:.0f} s"]
     lines += [f"{'':<16} skipped: {reason}" for reason in dict.fromkeys(shell.skipped)]
     if shell.failed:
         lines += [*shell.tails, f"The whole output: {shell.log.relative_to(environment.ROOT)}\n"]
-    print("\n".join(lines), flush=True)
-    return shell
+    return lines
 
 
 def main() -> int:
@@ -276,8 +328,8 @@ def main() -> int:
     workspace.make_home()
     started = time.monotonic()
     try:
-        shells = [run_layer(name) for name in chosen if name not in NARROW]
-        shells += two_at_a_time(run_layer, [name for name in chosen if name in NARROW])
+        shells = [run_wide(name) for name in WIDE if name in chosen]
+        shells += run_divided([name for name in DIVIDED if name in chosen])
     except KeyboardInterrupt:
         print("\nInterrupted; everything that was started is stopped.", file=sys.stderr)
         return 130

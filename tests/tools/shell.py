@@ -12,15 +12,17 @@ import signal
 import subprocess
 import threading
 import time
-import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from .environment import ROOT
 from .workspace import LOGS, clean_environment
 
 TAIL_LINES = 60
+#: What is run also waits, for services and for time to pass, so that one more than there are processors keeps them busy.
+AT_A_TIME = (os.cpu_count() or 1) + 1
 _interrupted = threading.Event()
 
 
@@ -80,31 +82,23 @@ class Shell:
             self.tails.append(f"--- {title} ---\n" + "\n".join(output.rstrip().splitlines()[-TAIL_LINES:]))
         return success
 
-    def side_by_side(self, legs: Mapping[str, Callable[[Shell], None]]) -> None:
-        """Run independent parts of a layer two at a time, each with a log of its own, and add up their counts."""
-
-        def run(leg: str) -> Shell:
-            shell = Shell(f"{self.log.stem}-{leg}")
-            try:
-                legs[leg](shell)
-            except Exception:  # a broken leg is a failed leg; the other one goes on
-                shell.record(leg, False, traceback.format_exc())
-            return shell
-
-        for leg, shell in zip(legs, two_at_a_time(run, legs)):
-            self.passed += shell.passed
-            self.failed += shell.failed
-            self.skipped += shell.skipped
-            self.tails += shell.tails
+    def add(self, part: Shell) -> None:
+        """Add what came of a part, and its log where that is another."""
+        self.passed += part.passed
+        self.failed += part.failed
+        self.skipped += part.skipped
+        self.tails += part.tails
+        if part.log != self.log:
             with self.log.open("a", encoding="utf-8") as stream:
-                stream.write(f"\n===== {leg} =====\n{shell.log.read_text(encoding='utf-8', errors='replace')}")
+                stream.write(f"\n===== {part.log.stem} =====\n{part.log.read_text(encoding='utf-8', errors='replace')}")
 
 
-def two_at_a_time(function: Callable[[str], Shell], names: Iterable[str]) -> list[Shell]:
-    """Call a function with each name, on two threads; an interruption of the run stops the commands of both."""
-    with ThreadPoolExecutor(2) as pool:
+def side_by_side(function: Callable[..., None], calls: Iterable[tuple[Any, ...]]) -> None:
+    """Call a function with each of these arguments, some at a time; an interruption of the run stops the commands of all."""
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
         try:
-            return list(pool.map(function, names))
+            for _done in pool.map(lambda arguments: function(*arguments), calls):
+                pass
         except BaseException:
             _interrupted.set()
             raise
