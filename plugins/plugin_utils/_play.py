@@ -23,6 +23,8 @@ from ..module_utils._core.options import COS_CONNECTION, IPS_CONNECTION
 from ..module_utils._core.text import clean
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
+#: Whose variables a run may be given; those of the others have the prefix of what AWX tells its jobs.
+PLAYED = ("blacklist", "protect")
 CONNECTION = {option.name for option in (*COS_CONNECTION, *IPS_CONNECTION)}
 NAMES_SHOWN = 10
 #: How much of a name must be the same, of 1, for another to be meant.
@@ -90,8 +92,9 @@ def check_names(extra: Mapping[str, Any], role: str) -> None:
 def known_variables() -> frozenset[str]:
     """Return the names of the variables that roles and playbooks of the collection read."""
     known = {f"cos_{option.name}" for option in COS_CONNECTION}
-    for path in ROLES.glob("*/meta/argument_specs.yml"):
-        known.add(f"{path.parts[-3]}_target")
+    for role in PLAYED:
+        known.add(f"{role}_target")
+        path = ROLES / role / "meta" / "argument_specs.yml"
         for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
             known.update(entry["options"])
     return frozenset(known)

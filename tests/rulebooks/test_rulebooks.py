@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from rulebooks.controller import TOKEN, Controller
+from acceptance.awx_stage import finished, launch, point_at, set_up
+from awx.runner import run
+from awx.server import TOKEN
 from rulebooks.stage import SECRET, Rulebook, Stage, until
 
 RULEBOOKS = Path(__file__).resolve().parents[2] / "extensions" / "eda" / "rulebooks"
@@ -129,21 +134,71 @@ def test_a_failure_to_block_reaches_the_rules(stage):
     assert wrong["COS_PASSWORD"] not in rulebook.output()
 
 
-def test_block_by_job_template_as_shipped(stage):
-    with Controller("Stop them", "Security") as controller:
-        variables = stage.variables(block_job_template="Stop them", block_organization="Security", block_ttl="600")
+def post_a_flood(stage: Stage) -> None:
+    """Events that lead to no block, many of one attacker, and one of another."""
+    send_what_leads_to_no_block(stage)
+    stage.raise_event(sourceIP=ATTACKER, reason="Invalid Traversal")
+    for number in range(FLOOD):
+        stage.post(sourceIP=ATTACKER, sourcePort=str(40_000 + number))
+    stage.post(sourceIP=ANOTHER, reason="{{ 7 }}")
+
+
+def test_block_by_job_template_on_an_awx_that_was_set_up(stage):
+    """An event becomes a job that blocks for the time that was asked for, the ledger knows its event and rule, and undo finds it."""
+    with set_up(run) as controller:
+        ledger = stage.place / "ledger.sqlite3"
+        controller.store.delete("hosts", controller.named("hosts", "fw2")["id"])
+        point_at(controller, stage.emulator.ready, ledger)
+        variables = stage.variables(block_organization="Security", block_ttl="600")
         arguments = ("--controller-url", controller.url, "--controller-token", TOKEN)
         with Rulebook(stage, "intrusion.response.block_by_job_template", variables, *arguments) as rulebook:
-            send_what_leads_to_no_block(stage)
-            stage.raise_event(sourceIP=ATTACKER)
-            for number in range(FLOOD):
-                stage.post(sourceIP=ATTACKER, sourcePort=str(40_000 + number))
-            stage.post(sourceIP=LAST)
-            until("both launches", lambda: len(controller.launches) >= 2)
-    assert not controller.refused
-    sent = [launch["extra_vars"] for launch in controller.launches]
-    assert [given.pop("blacklist_description")[:10] for given in sent] == ["IPS event "] * 2
-    assert sent == [{
-        "blacklist_addresses": host, "blacklist_ttl": 600, "blacklist_renew_below": 300, "blacklist_rule_name": "IPS",
-    } for host in (ATTACKER, LAST)]
-    assert SECRET not in rulebook.output()
+            post_a_flood(stage)
+            assert stage.wait_for_block(ATTACKER)["ttl"] <= 600 and stage.wait_for_block(ANOTHER)["rule_name"] == "IPS"
+        # ansible-rulebook always sends a limit, which no template of the setup asks for
+        assert [launch["ignored_fields"] for launch in controller.launched] == [{"limit": "all"}] * 2
+        assert "NOT AS WANTED" not in rulebook.output() and SECRET not in rulebook.output()
+        for launched in controller.launched:
+            finished(controller, launched["id"])
+        with closing(sqlite3.connect(ledger)) as connection:
+            known = dict(connection.execute("SELECT address, event FROM records WHERE event_rule IN ('Invalid Traversal', '(( 7 }}')"))
+        assert known.keys() == {ATTACKER, ANOTHER}
+        undone = launch(controller, "Undo", blacklist_event=known[ATTACKER])
+        assert undone["status"] == "successful" and stage.blocked().keys() == {ANOTHER}, undone["_output"]
+
+
+def told(_store: Any, job: Mapping[str, Any]) -> tuple[str, dict[str, Any], str]:
+    """What a job says that blocks everything it is told to."""
+    given = job["_variables"]
+    result = {"action": "block", "ok": True, "event": given.get("blacklist_event", ""), "addresses": [given["blacklist_addresses"]]}
+    return "successful", {"intrusion_response_result": {**result, "failed": {}}}, ""
+
+
+def test_what_a_controller_drops_or_refuses_is_seen(stage):
+    with set_up(told) as controller:
+        template = controller.named("job_templates", "Block")["id"]
+        asked = {question["variable"]: question for question in controller.store.surveys[template]["spec"]}
+        variables = stage.variables(block_organization="Security")
+        arguments = ("--controller-url", controller.url, "--controller-token", TOKEN)
+        with Rulebook(stage, "intrusion.response.block_by_job_template", variables, *arguments) as rulebook:
+            controller.store.surveys[template]["spec"].remove(asked["blacklist_event"])
+            stage.post(sourceIP=ATTACKER)
+            rulebook.wait_for(f"NOT AS WANTED: {ATTACKER}, failed on no firewall, event dropped by the controller")
+            asked["blacklist_ttl"]["type"] = "text"
+            stage.post(sourceIP=ANOTHER)
+            rulebook.wait_for("variables_needed_to_start.*Value 3600 for 'blacklist_ttl' expected to be a string")
+        assert len(controller.launched) == 1
+
+
+def test_block_by_workflow_waits_for_an_approval(stage):
+    with set_up(told) as controller:
+        arguments = ("--controller-url", controller.url, "--controller-token", TOKEN)
+        with Rulebook(stage, "intrusion.response.block_by_workflow", stage.variables(block_organization="Security"), *arguments):
+            post_a_flood(stage)
+            until("both launches", lambda: len(controller.launched) == 2)
+        assert [launched["ignored_fields"] for launched in controller.launched] == [{}] * 2
+        assert not controller.store.objects["jobs"]
+        approval = next(iter(controller.store.objects["workflow_approvals"]))
+        controller.serve("POST", f"/api/v2/workflow_approvals/{approval}/approve/", {}, {}, f"Bearer {TOKEN}")
+        job, = controller.store.objects["jobs"].values()
+        result = finished(controller, job["id"])["artifacts"]["intrusion_response_result"]
+        assert re.fullmatch("[0-9a-f]{32}", result["event"]) and result["addresses"][0] in (ATTACKER, ANOTHER)

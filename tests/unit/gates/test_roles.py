@@ -20,6 +20,8 @@ FILTERS = sorted((ROOT / "plugins" / "filter").glob("*.py"))
 #: What a role may know beside its own variables: the firewall as the inventory describes it.
 INVENTORY = {"blacklist": "cos_"}
 LONGEST_PLAYBOOK = 50
+#: They ask neither a server nor a firewall.
+ON_THE_CONTROLLER = ("awx_setup", "awx_teardown", "eda_setup")
 options = importlib.import_module(f"{PACKAGE}.module_utils._core.options")
 protect = importlib.import_module(f"{PACKAGE}.plugin_utils._protect")
 
@@ -52,7 +54,7 @@ def test_every_variable_is_documented_and_every_documented_one_is_read(role):
     text = text_of(role)
     results = set(re.findall(rf"(?:register: |^ +)({role}_result)\b", text, re.MULTILINE))
     files = {path.stem for path in (ROOT / "plugins" / "filter").glob(f"{role}_*.py")}
-    read = set(re.findall(rf"(?<![\w.])({role}_\w+)", text)) - results - files
+    read = set(re.findall(rf"(?<![\w.])({role}_\w+)\b(?!:)", text)) - results - files  # with a colon, it is an option of a module
     if role == "protect":  # whose variables its action plugin reads
         read |= set(protect.VARIABLES)
     # Options that go to the modules by their names.
@@ -93,11 +95,13 @@ def test_playbooks_are_short_and_documented(path):
     text = path.read_text(encoding="utf-8")
     assert text.count("\n") <= LONGEST_PLAYBOOK
     head, _dot, plays = text.partition("\n- name: ")
-    assert f"ansible-playbook intrusion.response.{path.stem} -i inventory" in head
+    local = path.stem in ON_THE_CONTROLLER
+    assert f"ansible-playbook intrusion.response.{path.stem} {'-e' if local else '-i inventory'}" in head
     for target in re.findall(r"\w+_target", plays):
         assert re.search(rf"^# {target} +which ", head, re.MULTILINE), target
     for play in yaml.safe_load(text):
-        assert re.fullmatch(rf"{{{{ \w+_target \| default\(''\) \| {FQCN}\.(firewalls|servers)(\(\w+=.+\))? }}}}", play["hosts"])
+        hosts = rf"{{{{ \w+_target \| default\(''\) \| {FQCN}\.(firewalls|servers)(\(\w+=.+\))? }}}}"
+        assert re.fullmatch("localhost" if local else hosts, play["hosts"])
         assert play["gather_facts"] is False
         for task in play["tasks"]:
             assert "ansible.builtin.import_role" in task or "ansible.builtin.fail" in task

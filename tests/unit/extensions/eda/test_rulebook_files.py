@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.parsing.yaml.loader import AnsibleLoader
 from ansible_rulebook.json_generator import generate_dict_rulesets
 from ansible_rulebook.rules_parser import parse_rule_sets
+from ansible_rulebook.util import substitute_variables
 from ansible_rulebook.validators import Validate
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -43,8 +45,8 @@ def names(rulebook: Any) -> set[str]:
     return set(re.findall(r"\bintrusion\.response\.(\w+)", json.dumps(rulebook)))
 
 
-def test_there_are_three():
-    assert [path.stem for path in RULEBOOKS] == ["block_attackers", "block_by_job_template", "block_by_playbook"]
+def test_there_are_four():
+    assert [path.stem for path in RULEBOOKS] == ["block_attackers", "block_by_job_template", "block_by_playbook", "block_by_workflow"]
 
 
 def test_a_rulebook_is_valid(rulebook, monkeypatch):
@@ -82,19 +84,55 @@ def test_what_starts_a_job_is_throttled_for_each_attacker(rulebook):
             assert "event.intrusion.attacker" in rule["throttle"]["group_by_attributes"]
 
 
+def jobs_of(rule: dict[str, Any]) -> list[dict[str, Any]]:
+    return [action for action in rule["actions"] if any("run_" in name for name in action)]
+
+
 def test_no_free_text_of_an_event_is_passed_to_a_job(rulebook):
+    """The name of a rule goes to a controller, which hands it on as a text that is no template; and as a text, whatever it looks like."""
     checked = {"intrusion.attacker", "intrusion.id"}
     for rule in rulebook[0]["rules"]:
-        jobs = [action for action in rule["actions"] if any("run_" in name for name in action)]
-        assert set(re.findall(r"event\.([\w.]+)", json.dumps(jobs))) <= checked
+        for action in jobs_of(rule):
+            text = json.dumps(action)
+            named = re.findall(r"event[.]([\w.]+)([^}]*)", text)
+            free = {name: rest for name, rest in named if name not in checked}
+            assert free.keys() <= (set() if "run_playbook" in action else {"intrusion.reason"})
+            assert all("[:200] | replace('{', '(') | tojson" in rest for rest in free.values())
 
 
-def test_plain_rules_are_the_same_behind_both_actions():
-    by_playbook, by_template = (yaml.safe_load((EDA / "rulebooks" / f"block_by_{name}.yml").read_text(encoding="utf-8"))[0]
-                                for name in ("playbook", "job_template"))
-    assert by_playbook["sources"] == by_template["sources"]
-    for one, other in zip(by_playbook["rules"], by_template["rules"], strict=True):
-        assert {**one, "actions": []} == {**other, "actions": []}
+@pytest.mark.parametrize("reason", ["123", "True", "[1]", "'", "a \"b\"\\n{{ c }}", "\u00e9\U0001f600", "x" * 999, "", None])
+def test_the_name_of_a_rule_arrives_as_a_text(reason):
+    """A controller refuses what is none, and the event would lead to no block."""
+    for name in ("job_template", "workflow"):
+        rule = yaml.safe_load((EDA / "rulebooks" / f"block_by_{name}.yml").read_text(encoding="utf-8"))[0]["rules"][0]
+        action, = (arguments for action in jobs_of(rule) for arguments in action.values())
+        context = {"event": {"intrusion": {"id": "1" * 32, "attacker": "203.0.113.5", "reason": reason}}}
+        sent = substitute_variables(action["job_args"]["extra_vars"], context)
+        arrived = json.loads(json.dumps(sent))
+        assert arrived["blacklist_event"] == "1" * 32
+        assert arrived["blacklist_event_rule"] == (reason or "")[:200].replace("{", "(")
+
+
+def test_plain_rules_are_the_same_behind_all_actions():
+    first, *others = (yaml.safe_load((EDA / "rulebooks" / f"block_by_{name}.yml").read_text(encoding="utf-8"))[0]
+                      for name in ("playbook", "job_template", "workflow"))
+    for other in others:
+        assert first["sources"] == other["sources"]
+        assert {**first["rules"][0], "actions": []} == {**other["rules"][0], "actions": []}
+
+
+def test_what_is_sent_to_a_controller_is_asked_for_by_the_surveys_of_the_setup():
+    made = yaml.load((ROOT / "roles" / "awx" / "vars" / "main.yml").read_text(encoding="utf-8"), Loader=AnsibleLoader)
+    asked = {question["variable"]: question["type"] for question in made["__awx_surveys"]["block"]}
+    names = {template["name"] for template in made["__awx_templates"]} | {made["__awx_workflow"]}
+    sent = []
+    for name in ("job_template", "workflow"):
+        rule = yaml.safe_load((EDA / "rulebooks" / f"block_by_{name}.yml").read_text(encoding="utf-8"))[0]["rules"][0]
+        action, = (arguments for action in jobs_of(rule) for arguments in action.values())
+        assert re.search(r"default\('(.+)'\)", action["name"])[1] in names
+        sent.append(action["job_args"]["extra_vars"])
+        assert {variable for variable, kind in asked.items() if kind == "integer"} <= sent[-1].keys() <= asked.keys()
+    assert sent[0] == sent[1]
 
 
 def test_extensions_are_where_the_metadata_says():

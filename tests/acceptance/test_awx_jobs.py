@@ -1,0 +1,153 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs of what awx_setup made, run by ansible-runner as AWX lays them out: each in a home of its own, with the ledger in common."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from acceptance.awx_stage import finished, launch, point_at, set_up
+from awx.runner import run
+from awx.server import TOKEN, Controller
+
+from emulator.testing import EmulatorProcess
+
+EVENT = "5d41402abc4b2a76b9719d911017c592"
+SERVER = "VA1ACMEWEB01"
+#: What a failure may print, all in all; it was 9 kB a host.
+SHORT = 4000
+
+
+class Scene:
+    """A set up AWX, two firewalls and the IPS."""
+
+    def __init__(self, controller: Controller, emulator: EmulatorProcess, ledger: Path) -> None:
+        self.controller, self.emulator, self.ledger = controller, emulator, ledger
+
+    def launch(self, name: str, **answers: Any) -> dict[str, Any]:
+        return launch(self.controller, name, **answers)
+
+    def blocked(self, firewall: str = "fw1") -> dict[str, int]:
+        entries = self.emulator.control("GET", "state")["firewalls"][firewall]["entries"]
+        return {entry["host"]: entry["ttl"] for entry in entries if entry["alert_type"] == "REST"}
+
+    def destinations(self) -> set[str]:
+        servers = self.emulator.control("GET", "state")["servers"]
+        return {one["typeCode"] for server in servers if server["name"] == SERVER for one in server["destinations"]}
+
+    def records(self, columns: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True)) as connection:
+            latest = "SELECT max(id) FROM records GROUP BY coalesce(write, id)"
+            return connection.execute(f"SELECT {columns} FROM records WHERE id IN ({latest}) ORDER BY id").fetchall()
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with EmulatorProcess("--firewalls", "2") as emulator, set_up(run) as controller:
+        point_at(controller, emulator.ready, tmp_path / "ledger.sqlite3")
+        yield Scene(controller, emulator, tmp_path / "ledger.sqlite3")
+
+
+def well(job: dict[str, Any], *words: str) -> dict[str, Any]:
+    assert job["status"] == "successful" and "is no variable of this collection" not in job["_output"], job["_output"]
+    assert all(word in job["_output"] for word in words), job["_output"]
+    return job["artifacts"].get("intrusion_response_result", {})
+
+
+def badly(job: dict[str, Any], *words: str) -> None:
+    assert job["status"] == "failed", job["_output"]
+    said = " ".join(job["_output"].split())
+    assert all(word in said for word in words), job["_output"]
+    assert len(job["_output"]) < SHORT and "Traceback" not in job["_output"]
+
+
+def test_block_undo_and_what_the_ledger_knows(scene):
+    why = {"blacklist_event": EVENT, "blacklist_event_rule": "Scan {{ 1 }}", "blacklist_description": "port scan"}
+    block = scene.launch("Block", blacklist_addresses="203.0.113.5\n203.0.113.6\n", blacklist_ttl=600, **why)
+    result = well(block, "203.0.113.5: blocked until 20")
+    assert (result["ok"], result["event"], result["addresses"]) == (True, EVENT, ["203.0.113.5", "203.0.113.6"])
+    assert (result["firewalls"], set(result["ends"])) == (["fw1", "fw2"], {"203.0.113.5", "203.0.113.6"})
+    well(scene.launch("Block", blacklist_addresses="203.0.113.7"))
+    assert scene.blocked() == scene.blocked("fw2") and set(scene.blocked()) == {f"203.0.113.{number}" for number in (5, 6, 7)}
+    assert 590 < scene.blocked()["203.0.113.5"] <= 600 and 3590 < scene.blocked()["203.0.113.7"] <= 3600, "the default of the survey"
+    assert scene.records("action, event, event_rule, user, job")[0] == ("block", EVENT, "Scan {{ 1 }}", "admin", str(block["id"]))
+    refused = scene.launch("Block", blacklist_addresses="198.51.100.7")
+    badly(refused, "198.51.100.7 was not blocked: it is in never_block (198.51.100.0/24).")
+    line = f"203.0.113.5 blocked on fw1 for 600 s by admin in job {block['id']}: Scan {{{{ 1 }}}}, event {EVENT[:12]}"
+    well(scene.launch("History", blacklist_addresses="203.0.113.5"), line)
+    undone = scene.launch("Undo", blacklist_event=EVENT)
+    assert well(undone, "203.0.113.5: removed")["action"] == "undo"
+    assert set(scene.blocked()) == set(scene.blocked("fw2")) == {"203.0.113.7"}
+    badly(scene.launch("Undo"), "Say which blocks")
+    well(scene.launch("History", blacklist_last="1h"), "203.0.113.5 unblocked on fw1 by admin")
+
+
+def test_unblock_and_report(scene):
+    well(scene.launch("Block", blacklist_addresses="203.0.113.5, 203.0.113.6"))
+    well(scene.launch("Unblock", blacklist_addresses="203.0.113.5", blacklist_every_service="true", blacklist_target="fw1"))
+    assert set(scene.blocked()) == {"203.0.113.6"} and set(scene.blocked("fw2")) == {"203.0.113.5", "203.0.113.6"}
+    well(scene.launch("Report"), "203.0.113.6, all_services, REST", SERVER)
+    well(scene.launch("Report", blacklist_target="fw2", protect_target=SERVER), "203.0.113.5, all_services, REST")
+    badly(scene.launch("Unblock", blacklist_addresses="203.0.113.6", blacklist_target="firewals"), "matches no host of the inventory")
+
+
+def test_onboard_and_offboard(scene):
+    well(scene.launch("Onboard"), "nobody hears of attacks")
+    url = "https://hooks.example.com/canary-path-8Jq3"
+    destinations = json.dumps([{"type": "webhook", "url": url}, {"type": "email", "email_address": "secops@example.com"}])
+    job = scene.launch("Onboard", protect_destinations=destinations, protect_purge="false")
+    well(job)
+    assert "canary" not in job["_output"]
+    assert scene.destinations() == {"WEBHOOK", "EMAIL"}
+    badly(scene.launch("Onboard", protect_destinations="secops@example.com"), "protect_destinations")
+    well(scene.launch("Offboard", protect_target=SERVER, protect_keep_destinations="true"))
+    well(scene.launch("Offboard", protect_target=SERVER))
+    assert scene.destinations() == set()
+    badly(scene.launch("Offboard", protect_target="nowhere"), "matches no host of the inventory")
+
+
+def test_a_block_after_an_approval_and_what_nobody_launched(scene):
+    """The block waits; the ledger tells the workflow, a schedule and a webhook from a person."""
+    controller = scene.controller
+    workflow = controller.named("workflow_job_templates", "Block with approval")["id"]
+    answers = {"extra_vars": {"blacklist_addresses": "203.0.113.5", "blacklist_ttl": 600}}
+    made = controller.serve("POST", f"/api/v2/workflow_job_templates/{workflow}/launch/", {}, answers, f"Bearer {TOKEN}")[1]
+    assert made["ignored_fields"] == {} and scene.blocked() == {}
+    approval, = controller.store.objects["workflow_approvals"]
+    controller.serve("POST", f"/api/v2/workflow_approvals/{approval}/approve/", {}, {}, f"Bearer {TOKEN}")
+    done = finished(controller, made["id"], "workflow_jobs")
+    assert done["status"] == "successful" and done["artifacts"]["intrusion_response_result"]["addresses"] == ["203.0.113.5"]
+    nightly = {"launch_type": "scheduled", "schedule_name": "Nightly"}
+    for address, about in (("203.0.113.6", nightly), ("203.0.113.7", {"launch_type": "webhook"})):
+        well(finished(controller, controller.jobs.launch_by("Block", {"blacklist_addresses": address}, **about)["id"]))
+    users = [user for user, firewall in scene.records("user, firewall") if firewall == scene.records("firewall")[0][0]]
+    assert users == [f"admin (workflow job {made['id']})", "(schedule Nightly)", "(webhook)"]
+
+
+def test_a_group_without_firewalls_and_a_prompt_for_a_limit(scene):
+    """No green job that blocked nothing: an empty group, a limit that names others."""
+    controller = scene.controller
+    block, group = controller.named("job_templates", "Block"), controller.named("groups", "firewalls")
+    block["ask_limit_on_launch"] = True
+
+    def limited(limit: str) -> dict[str, Any]:
+        body = {"extra_vars": {"blacklist_addresses": "203.0.113.5"}, "limit": limit}
+        made = controller.serve("POST", f"/api/v2/job_templates/{block['id']}/launch/", {}, body, f"Bearer {TOKEN}")[1]
+        assert made["ignored_fields"] == {}
+        return finished(controller, made["id"])
+
+    badly(limited("servers"), "No firewall takes part in this run: the limit 'servers' leaves out fw1, fw2.")
+    well(limited("fw2"))
+    assert scene.blocked() == {} and set(scene.blocked("fw2")) == {"203.0.113.5"}
+    controller.store.links["groups", group["id"], "hosts"].clear()
+    badly(limited(""), "No firewall takes part in this run: the pattern 'firewalls'")
+    controller.store.delete("groups", group["id"])
+    badly(limited("all"), "No firewall takes part in this run")
+    badly(limited(""), "Say which firewall")
