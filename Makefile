@@ -18,8 +18,8 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@printf '\nNew here? Run `make demo`.\n\n'
 
-demo: $(STAMP) ## See the main job done, on emulated services (a minute), or a shared ledger: make demo LEDGER=postgresql
-	@"$(VENV_PYTHON)" -m demo $(if $(LEDGER),--ledger $(LEDGER))
+demo: $(STAMP) ## See the main job done, on emulated services (a minute); others: make demo LEDGER=postgresql, make demo DETECTOR=suricata
+	@"$(VENV_PYTHON)" -m demo $(if $(LEDGER),--ledger $(LEDGER)) $(if $(DETECTOR),--detector $(DETECTOR))
 
 play: $(STAMP) ## Let the demo's services stay up, to try commands of your own, until Ctrl-C
 	@"$(VENV_PYTHON)" -m demo --play

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,12 +86,29 @@ def test_it_succeeds_in_a_clone_with_a_blank_in_its_path_for_a_careful_user(tmp_
 
 @pytest.mark.skipif(programs() is None, reason=f"PostgreSQL: {MISSING}")
 def test_two_responders_share_a_ledger(tmp_path):
-    demo = Demo(tmp_path, "--ledger", "postgresql")
+    demo = Demo(tmp_path, sys.executable, "-m", "demo", "--ledger", "postgresql")
     status, output = demo.finish()
     assert status == 0, output
     assert len(re.findall(r"^    ok  ", output, re.MULTILINE)) == 6
     assert "the other works fw1 and fw2" in output and "a second run changes nothing" in output
     demo.assert_nothing_left()
+
+
+@pytest.mark.skipif(shutil.which("suricata") is None, reason="suricata is not installed")
+def test_it_succeeds_with_the_real_suricata(tmp_path):
+    demo = Demo(tmp_path, sys.executable, "-m", "demo", "--detector", "suricata")
+    status, output = demo.finish()
+    assert status == 0, output
+    assert len(re.findall(r"^    ok  ", output, re.MULTILINE)) == 4
+    assert "Path traversal in a request (critical) from 203.0.113.77 against 10.0.0.80 port 80" in output
+    demo.assert_nothing_left()
+
+
+def test_without_suricata_it_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    demo = Demo(tmp_path, sys.executable, "-m", "demo", "--detector", "suricata")
+    status, output = demo.finish()
+    assert (status, "bookworm-backports" in output, "Traceback" in output) == (1, True, False)
 
 
 def test_it_fails_when_a_step_misbehaves(tmp_path):

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,9 @@ KILLS = 5
 class Service:
     """The service as a process that can be killed and started again on the same state."""
 
-    def __init__(self, directory: Path, emulator: EmulatorProcess, **respond: Any) -> None:
+    def __init__(
+        self, directory: Path, emulator: EmulatorProcess, more: Mapping[str, Any] | None = None, **respond: Any
+    ) -> None:
         self.directory = directory
         firewalls = [
             {"name": one["name"], "api_url": one["api_url"], "username": "blocker", "password": PASSWORD, "timeout": 5,
@@ -46,6 +48,7 @@ class Service:
         args = {
             "port": 0, "path_secrets": [PATH_SECRET], "state_dir": str(directory / "state"),
             "respond": {"firewalls": firewalls, "limits": limits, "ledger": str(directory / "ledger.sqlite3"), **respond},
+            **(more or {}),
         }  # fmt: skip
         self.config = directory / "secret.yml"
         self.config.write_text(yaml.safe_dump(args), encoding="utf-8")
@@ -84,7 +87,7 @@ class Service:
         try:
             connection.request("POST", f"/ips/{PATH_SECRET}", json.dumps(event).encode())
             answer = connection.getresponse()
-            return str(json.loads(answer.read())["id"]) if answer.status == 200 else None
+            return str(json.loads(answer.read())["ids"][0]) if answer.status == 200 else None
         except (OSError, http.client.HTTPException, ValueError):
             return None
         finally:
@@ -230,3 +233,54 @@ def test_two_services_side_by_side(emulator: EmulatorProcess, tmp_path: Path, re
         assert set(listed) == set(hosts)
         assert set(listed.values()) <= ({1, 2} if repost == "duplicate" else {1})
         assert max(posted_hosts(emulator, firewall).values()) <= 2
+
+
+ROTATIONS = 20
+
+
+def test_rotation_under_load_and_kill_minus_nine_lose_no_alert(emulator: EmulatorProcess, tmp_path: Path) -> None:
+    eve = tmp_path / "eve.json"
+    service = Service(tmp_path, emulator, {"follow": [{"path": str(eve), "format": "suricata_eve"}]})
+    written: list[str] = []
+    stopping = threading.Event()
+
+    def write() -> None:
+        """Write as Suricata does, an alert in ten lines, with a name that leads to another file now and then."""
+        number = 0
+        for _file in range(ROTATIONS + 1):
+            with eve.open("a", encoding="utf-8") as stream:
+                for _line in range(200):
+                    number += 1
+                    is_alert = number % 10 == 0
+                    source = f"30.0.{number // 2500}.{number // 10 % 250}"
+                    if is_alert:
+                        written.append(source)
+                    stream.write(json.dumps({
+                        "timestamp": "2026-11-26T11:30:00.000000+0000", "flow_id": number, "event_type": "alert" if is_alert else "flow",
+                        "src_ip": source, "dest_ip": "10.0.0.80", "proto": "TCP", "direction": "to_server",
+                        "alert": {"action": "allowed", "signature_id": 1, "signature": "x", "severity": 1},
+                    }) + "\n")  # fmt: skip
+                    if number % 20 == 0:
+                        stream.flush()
+                        stopping.wait(0.01)
+            for old in range(ROTATIONS, 0, -1):
+                if eve.with_name(f"eve.json.{old}").exists():
+                    eve.with_name(f"eve.json.{old}").rename(eve.with_name(f"eve.json.{old + 1}"))
+            eve.rename(eve.with_name("eve.json.1"))
+
+    service.start(subprocess.DEVNULL)
+    writer = threading.Thread(target=write)
+    writer.start()
+    for _kill in range(KILLS):
+        stopping.wait(0.4)
+        service.kill()
+        service.start(subprocess.DEVNULL)
+    writer.join(60)
+    until(lambda: len(service.rows()) == len(written) and all(service.rows().values()), "an alert has no verdict")
+    service.stop()
+    assert len(written) == 20 * (ROTATIONS + 1)
+    assert set(service.rows().values()) <= {"blocked", "already_blocked"}
+    for firewall in ("fw1", "fw2"):
+        posted = posted_hosts(emulator, firewall)
+        assert posted.keys() == set(written)
+        assert set(posted.values()) == {1}, "something was done twice"

@@ -14,6 +14,7 @@ from types import FrameType
 
 from tools.database import MISSING, programs
 
+from .detectors import SuricataStory, follow, missing
 from .screen import Screen
 from .shared import SharedStory
 from .stage import FIREWALLS, SERVERS, Misbehaviour, Stage
@@ -72,19 +73,27 @@ def main() -> int:
     )
     parser.add_argument("--play", action="store_true", help="let the stage stay up, to be played on, until Ctrl-C")
     parser.add_argument("--ledger", choices=["postgresql"], help="show two responders that share a ledger, instead")
+    parser.add_argument("--detector", choices=("ips", "suricata"), default="ips", help="whose events lead to blocks")
     options, arguments = parser.parse_known_args()
     if options.ledger and programs() is None:
         parser.error(MISSING)
     screen = Screen()
+    lacks = missing() if options.detector == "suricata" else None
+    if lacks is not None:
+        screen.failure(lacks, "")
+        return 1
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     try:
         screen.title("intrusion.response", "From intrusion detection to network block.")
-        with tempfile.TemporaryDirectory(prefix="intrusion-response-demo-") as directory, Stage(Path(directory), arguments) as stage:
-            if options.play:
-                play(stage, screen)
-            story = SharedStory(stage, screen) if options.ledger else Story(stage, screen)
-            story.run()
+        with tempfile.TemporaryDirectory(prefix="intrusion-response-demo-") as directory:
+            place = Path(directory)
+            followed = follow(place) if options.detector == "suricata" else []
+            with Stage(place, arguments, followed) as stage:
+                if options.play:
+                    play(stage, screen)
+                kind = SuricataStory if options.detector == "suricata" else SharedStory if options.ledger else Story
+                kind(stage, screen).run()
     except Stopped as stopped:
         screen.line(f"\nStopped by {stopped}; everything that was started is stopped.")
         return 0 if options.play and stopped.number == signal.SIGINT else 128 + stopped.number

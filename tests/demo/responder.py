@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,10 @@ class Responder:
         settings: its file.
     """
 
-    def __init__(self, place: Path, firewalls: Mapping[str, str], never_block: list[str], ca_path: str, name: str = "responder") -> None:
+    def __init__(
+        self, place: Path, firewalls: Mapping[str, str], never_block: list[str], ca_path: str, name: str = "responder",
+        follow: Sequence[Mapping[str, Any]] = (),
+    ) -> None:  # fmt: skip
         self.secret = secrets.token_urlsafe(18)
         port, monitor = _free_ports()
         self.monitor = f"http://127.0.0.1:{monitor}"
@@ -50,6 +53,7 @@ class Responder:
             "path_secrets": [self.secret],
             "monitor": {"port": monitor},
             "state_dir": str(place / "state" / name),
+            "follow": list(follow),
             "respond": {
                 "firewalls": [{"name": name, "api_url": url, "ca_path": ca_path} for name, url in firewalls.items()],
                 "never_block": never_block,

@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,10 +73,12 @@ class Stage:
     Args:
         place: an empty directory of its own.
         arguments: more arguments for the emulator.
+        follow: files that the responder follows.
     """
 
-    def __init__(self, place: Path, arguments: list[str]) -> None:
+    def __init__(self, place: Path, arguments: list[str], follow: Sequence[Mapping[str, Any]] = ()) -> None:
         self.place = place
+        self._follow = follow
         seed = place / "seed.json"
         seed.write_text(json.dumps(SEED), encoding="utf-8")
         self.emulator = EmulatorProcess(
@@ -88,7 +91,7 @@ class Stage:
         try:
             self.ready = self.emulator.ready
             self.urls = {firewall["name"]: firewall["api_url"] for firewall in self.ready["firewalls"]}
-            self.responder = Responder(self.place, self.urls, [OWN_NETWORK], self.ready["ca_path"])
+            self.responder = Responder(self.place, self.urls, [OWN_NETWORK], self.ready["ca_path"], follow=self._follow)
             self._write_files(self.urls)
         except BaseException:
             self.emulator.stop()

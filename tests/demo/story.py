@@ -26,7 +26,13 @@ def expect(condition: bool, message: str, outcome: Outcome | None = None) -> Non
 
 
 class Story:
-    """The steps, in order."""
+    """The steps, in order.
+
+    Attributes:
+        by_hand: which of the records that are not the responder's are unblocks.
+    """
+
+    by_hand = (False, False, True, True)
 
     def __init__(self, stage: Stage, screen: Screen) -> None:
         self.stage = stage
@@ -145,27 +151,32 @@ class Story:
     def attack(self) -> None:
         with self.screen.step("An attack", f"{ATTACKED} is attacked. Its IPS posts the event to the webhook. Nobody does anything."):
             self.stage.control("POST", "events", {"server": ATTACKED, "event": {"sourceIP": ATTACKER}})
-            verdict = self.stage.responder.verdict(timeout=20)
-            if verdict is None:
-                raise Misbehaviour("no verdict within 20 s")
-            event = verdict["intrusion"]
-            expect((event["host_name"], event["attacker"]) == (ATTACKED, ATTACKER), f"another event arrived: {event}")
-            expect(verdict["verdict"] == "blocked", f"the verdict is {verdict['verdict']}: {verdict['reason']}")
-            for name in FIREWALLS:
-                hosts = [entry["host"] for entry in self.stage.blocked(name)]
-                expect(hosts == [ATTACKER], f"{name} holds {hosts}")
-            self.event = event["id"]
-            rows = verdict["firewalls"]
-            self.screen.show(f"{event['reason']} ({event['severity']}) from {ATTACKER} against {ATTACKED} port {event['destination_port']}")
-            self.screen.show("\n".join(f"{one['name']}  {one['result']}, {one['latency_ms']:.1f} ms after the event" for one in rows))
-            self.screen.done(f"{ATTACKER} is blocked on {len(rows)} firewalls, {verdict['latency_ms']:.1f} ms after its event")
+            self._blocked(ATTACKED, "clc_ips")
+
+    def _blocked(self, attacked: str, format: str) -> None:
+        """Wait until the attacker is blocked on all firewalls, and show it."""
+        verdict = self.stage.responder.verdict(timeout=20)
+        if verdict is None:
+            raise Misbehaviour("no verdict within 20 s")
+        event = verdict["intrusion"]
+        told = event["host_name"], event["attacker"], event["format"]
+        expect(told == (attacked, ATTACKER, format), f"another event arrived: {event}")
+        expect(verdict["verdict"] == "blocked", f"the verdict is {verdict['verdict']}: {verdict['reason']}")
+        for name in FIREWALLS:
+            hosts = [entry["host"] for entry in self.stage.blocked(name)]
+            expect(hosts == [ATTACKER], f"{name} holds {hosts}")
+        self.event = event["id"]
+        rows = verdict["firewalls"]
+        self.screen.show(f"{event['reason']} ({event['severity']}) from {ATTACKER} against {attacked} port {event['destination_port']}")
+        self.screen.show("\n".join(f"{one['name']}  {one['result']}, {one['latency_ms']:.1f} ms after the event" for one in rows))
+        self.screen.done(f"{ATTACKER} is blocked on {len(rows)} firewalls, {verdict['latency_ms']:.1f} ms after its event")
 
     def record(self) -> None:
         with self.screen.step("On record", "What was blocked and unblocked, when, by whom and why: the ledger knows."):
             outcome = self._run(f"{PLAYBOOK}history -e blacklist_last=10", FIREWALLS[:1])
             lines = self._lines(outcome, FIREWALLS[0])
             by_hand = [line for line in lines if f" {SCANNER} " in line]
-            expect(sorted(" unblocked on " in line for line in by_hand) == [False, False, True, True], "other records", outcome)
+            expect(tuple(sorted(" unblocked on " in line for line in by_hand)) == self.by_hand, "other records", outcome)
             by_itself = [line for line in lines if re.search(rf" {ATTACKER} blocked .* by responder: .*{self.event[:12]}", line)]
             expect(len(by_itself) == len(FIREWALLS) == len(lines) - len(by_hand), "the event is not on record", outcome)
             self.screen.show("\n".join(lines))

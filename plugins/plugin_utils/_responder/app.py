@@ -11,15 +11,17 @@ import os
 import resource
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Optional
 
 from ...module_utils._core.errors import InvalidInput
 from ...module_utils._core.http import VERSION
 from ...module_utils._events.body import InvalidEvent
-from ...module_utils._events.event import Event
+from ...module_utils._events.event import Event, Found, Ignored
 from .configuration import Configuration
+from .follow.follower import Follower
 from .inbox import FILE, Inbox, Stored
 from .monitor import LIMITS, Metrics, Monitor, MonitorSettings
 from .output import Output
@@ -81,6 +83,7 @@ class App:
         self._metrics = Metrics()
         self._output = Output(emit)
         self._responder: Optional[Responder] = None
+        self._followers: list[Follower] = []
         self._since = time.time()
         self._latest: deque[dict[str, Any]] = deque(maxlen=SHOWN)
 
@@ -104,9 +107,16 @@ class App:
                 await self._responder.start()
             newest = await asyncio.to_thread(self._inbox.newest)
             await self._start_monitor(stack)
+            for follow in settings.follow:
+                follower = Follower(follow, settings.reader(follow), settings.state_dir or "", self._record, self._metrics)
+                await follower.open()
+                self._followers.append(follower)
             self._webhook = await stack.enter_async_context(Webhook(settings, self._take, self._metrics))
             self.addresses["webhook"] = self._webhook.address
             self._output.put(self._started())
+            for follower in self._followers:
+                stack.push_async_callback(follower.stop)
+                follower.start()
             LOG.info("Listening on %s port %s%s.", *self._webhook.address, ", dry run" if self._is_dry else "")
             replaying = asyncio.ensure_future(self._replay(newest))
             stack.push_async_callback(asyncio.wait, {replaying})
@@ -138,6 +148,8 @@ class App:
         """Take new settings as far as that is possible while running; return the names of those that need a restart."""
         self.settings, stuck = reloaded(self.settings, settings)
         self._webhook.use(self.settings)
+        for follower, follow in zip(self._followers, self.settings.follow):
+            follower.reader = self.settings.reader(follow)
         if self._responder is not None and self.settings.respond is not None:
             self._responder.use(self.settings.respond, self.settings.relays)
         return stuck
@@ -155,17 +167,35 @@ class App:
             "never_block": [] if respond is None else list(respond.never_block),
         }
 
-    async def _take(self, event: Event, is_test: bool) -> dict[str, Any]:
-        """Take an event from the webhook."""
+    async def _take(self, found: Found, is_test: bool) -> dict[str, Any]:
+        """Take what the webhook found in a post."""
+        events = [one for one in found if isinstance(one, Event)]
         if is_test:
+            [event] = events
             verdict = {"type": "event", "intrusion": event.as_dict()} if self._responder is None else self._responder.test(event)
-            return {"id": event.id, "test": True, "verdict": verdict}
-        stored = Stored(event.id, event.received, event.as_json())
-        if not self._inbox.knows(event.id) and self._is_full(len(stored.event)):
+            return {"ids": [event.id], "test": True, "verdict": verdict}
+        new = await self._record(events)
+        for one in found:
+            if isinstance(one, Ignored):
+                self._metrics.ignored(one.kind)
+        return {"ids": [event.id for event in events], "new": new, "known": len(events) - new, "ignored": len(found) - len(events)}
+
+    async def _record(self, events: Sequence[Event]) -> int:
+        """Record events, and act on those that are new; return how many these are once all are on the disk.
+
+        Raises:
+            Refused: there is no room for them.
+            NotRecorded: not all are on the disk; those that are will be known when they come again.
+        """
+        stored = [Stored(event.id, event.received, event.as_json()) for event in events]
+        sizes = [len(one.event) for one in stored if not self._inbox.knows(one.id)]
+        if sizes and self._is_full(sum(sizes)):
             raise Refused("busy", 429, "too many events wait", retry_after=1.0)
-        new = await self._inbox.accept(stored, lambda: self._act(event, stored))
-        (self._metrics.accepted if new else self._metrics.repeated).inc()
-        return {"id": event.id, "new": new}
+        pairs = zip(events, stored)
+        outcomes = await asyncio.gather(*(self._inbox.accept(one, partial(self._act, event, one)) for event, one in pairs))
+        self._metrics.accepted.inc(sum(outcomes))
+        self._metrics.repeated.inc(len(outcomes) - sum(outcomes))
+        return sum(outcomes)
 
     def _is_full(self, size: int) -> bool:
         if self._inbox.size + size > MOST_BYTES:
@@ -217,9 +247,13 @@ class App:
             "since": self._since,
             "time": time.time(),
             "address": list(self.addresses.get("webhook", ())),
-            "healthy": self._inbox.healthy and self._is_written() and (responder is None or responder.is_able),
+            "healthy": (
+                self._inbox.healthy and self._is_written() and (responder is None or responder.is_able)
+                and all(follower.is_alive for follower in self._followers)
+            ),
             "recording": self._inbox.healthy,
             "output": {"healthy": self._is_written(), "lost": self._output.lost},
+            "follow": {follower.path: follower.status() for follower in self._followers},
             **({} if responder is None else responder.status()),
             "verdicts": [
                 {

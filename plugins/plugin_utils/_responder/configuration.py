@@ -19,11 +19,15 @@ from ...module_utils._core.state import FOLDER, state_path
 from ...module_utils._core.wire import REQUESTS_IMPORT_ERROR
 from ...module_utils._cos.client import CosClient
 from ...module_utils._cos.guard import parse_networks
+from ...module_utils._events.ends import Home
+from ...module_utils._events.formats import clc_ips
+from ...module_utils._events.reader import NAMES, Reader
 from ...module_utils._ledger.record import firewall_name
 from ...module_utils._ledger.store import KEEP_DAYS
 from .decide.escalation import EscalationSettings
 from .decide.limits import LimitSettings
 from .decide.policy import Policy
+from .follow.follower import Follow, custom_format
 from .monitor import MonitorSettings
 from .settings import read, setting
 from .webhook.auth import Access
@@ -119,6 +123,9 @@ class Configuration(Access):
     allow_http: bool = setting("boolean", "Listen beyond loopback without TLS.", False, fixed=True)
     tls: Optional[Tls] = setting("section", "Without it, the webhook speaks plain http.", section=Tls, optional=True)
     limits: WebhookLimits = setting("section", "What the webhook takes at most.", section=WebhookLimits)
+    format: str = setting("word", "The format of events; `auto` recognises it by the content.", clc_ips.NAME, choices=NAMES)
+    custom: Optional[Mapping[str, Any]] = setting("object", "A format of your own, for `format: custom`, see `detectors.md`.")
+    follow: tuple[Follow, ...] = setting("sections", "Files whose lines are events, too.", (), section=Follow, fixed=True)
     state_dir: Optional[str] = setting(
         "path", f"Directory of the inbox, one running source each (else `responder` in `{STATE_DIR_ENV}`).", fixed=True,
         shown="below the directory for state",
@@ -145,7 +152,18 @@ class Configuration(Access):
         if state is None or os.path.relpath(state) == "none":
             raise InvalidInput(f"{name} must be a directory, not none: events are acknowledged only when they are recorded.")
         self.refuse_to_be_open()
+        custom_format(self.format, self.custom)
+        for number, one in enumerate(self.follow):
+            if one.path in [other.path for other in self.follow[:number]]:
+                raise InvalidInput(f"follow[{number}].path names the same file as another one.")
         return replace(self, state_dir=state)
+
+    def reader(self, follow: Optional[Follow] = None) -> Reader:
+        """Return what reads the events of the webhook, or of a file."""
+        home = Home() if self.respond is None else self.respond.policy.home(self.respond.networks)
+        if follow is not None and follow.format is not None:
+            return Reader(follow.format, home, custom_format(follow.format, follow.custom))
+        return Reader(self.format, home, custom_format(self.format, self.custom))
 
     def refuse_to_be_open(self) -> None:
         """Raise InvalidInput when everybody could post events, or read the secret on the way."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Optional
 
+from ...module_utils._events.event import IGNORED
 from .settings import setting
 from .verdict import VERDICTS
 from .webhook.limits import REASONS, WebhookLimits
@@ -74,6 +75,7 @@ class Metrics:
         self.accepted = make("Counter", "events_accepted", "New events that were recorded and acknowledged.")
         self.repeated = make("Counter", "events_repeated", "Events that were acknowledged, but recorded before.")
         self._refused = make("Counter", "events_refused", "Requests and connections that were refused.", ("reason",))
+        self._ignored = make("Counter", "events_ignored", "What came in and is no attack to act on.", ("kind",))
         self.verdicts = make("Counter", "verdicts", "Events by their verdict.", ("verdict",))
         self.latency = make("Histogram", "latency_seconds", "From the event to the firewall's answer.", buckets=BUCKETS)
         self.ledger_errors = make("Counter", "ledger_errors", "Times that the ledger could not be written.")
@@ -88,6 +90,8 @@ class Metrics:
         self._dry_run = make("Gauge", "dry_run", "Whether nothing is written to the firewalls.")
         for reason in REASONS:
             self._refused.labels(reason)
+        for kind in IGNORED:
+            self._ignored.labels(kind)
         for verdict in VERDICTS:
             self.verdicts.labels(verdict)
 
@@ -102,6 +106,12 @@ class Metrics:
         self._said[reason] = (now, 0)
         more = f" (and {unsaid} more since the last such message)" if unsaid else ""
         LOG.warning("Refused a request or connection from %s: %s%s.", peer or "somebody", REASONS[reason], more)
+
+    def ignored(self, kind: str, count: int = 1) -> None:
+        """Count what is no attack to act on, by one of IGNORED."""
+        self._ignored.labels(kind).inc(count)
+        if kind == "subscription":
+            LOG.warning("Amazon SNS waits for the confirmation of a subscription, which is never given by itself.")
 
     def render(self, status: Mapping[str, Any]) -> Optional[bytes]:
         """Return all of it, with what the status says now, in the text format of Prometheus; None where nothing is counted."""

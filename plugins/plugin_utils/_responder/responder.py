@@ -229,7 +229,7 @@ class Responder:
         pending.number, pending.open = next(self._numbers), set(self._names)
         wish = Wish(
             pending.number, pending.address, pending.id, event.reason, pending.received, self._respond.policy.entry_rule_name(event),
-            entry_description(event, self._inbox.instance),
+            entry_description(event, self._inbox.instance), event.ttl,
         )  # fmt: skip
         if self._share is not None:
             self._share.wish(wish)
@@ -252,13 +252,14 @@ class Responder:
     def _retry_limited(self) -> None:
         """Act on what waits for the limits and has time left."""
         for pending in list(itertools.islice(self._limited.values(), RETRIED)):
-            if time.time() >= pending.received + self._respond.policy.ttl:
+            event = Event.from_json(pending.event)
+            if time.time() >= pending.received + (event.ttl or self._respond.policy.ttl):
                 self._finish(self._limited.pop(pending.address))
                 continue
             if self._limits.reached or self._limits.admit(pending.address, time.monotonic()):
                 return
             del self._limited[pending.address]
-            self._wish(pending, Event.from_json(pending.event))
+            self._wish(pending, event)
 
     def status(self) -> dict[str, Any]:
         """Return the state of every firewall, how much waits, and the limits with how much of them is used."""

@@ -38,7 +38,8 @@ class Setting(NamedTuple):
     """How a setting is declared.
 
     Attributes:
-        kind: text, word (in lower case), integer, number, boolean, path, network, secret (also read from a file) or section.
+        kind: text, word (in lower case), integer, number, boolean, path, network, secret (also read from a file), section, or object
+            (a mapping as it comes).
         help: a sentence for the documentation.
         default: value when nothing is given.
         many: whether it is a list.
@@ -138,6 +139,10 @@ def _list(name: str, value: Any, how: Setting) -> list[Any]:
 def _one(name: str, value: Any, how: Setting, environ: Mapping[str, str]) -> Any:
     if how.kind == "section":
         return read(how.section, value, name, environ)
+    if how.kind == "object":
+        if not isinstance(value, Mapping):
+            raise InvalidInput(f"{name} must be a mapping of names to values.")
+        return dict(value)
     if how.kind in ("integer", "number"):
         return _number(name, value, how)
     if how.kind == "boolean":
@@ -251,6 +256,8 @@ def schema(section: Any) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     for name, how in declared(section):
         one: dict[str, Any] = {"type": [how.kind, "string"] if how.kind in ("integer", "number", "boolean") else ["string"]}
+        if how.kind == "object":
+            one = {"type": ["object"]}
         if how.section is not None:
             one = {**schema(how.section), "type": ["object"]}
         one.update((bound, value) for bound, value in (("minimum", how.low), ("maximum", how.high)) if math.isfinite(value))

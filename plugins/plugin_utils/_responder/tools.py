@@ -17,10 +17,9 @@ from ...module_utils._core.clock import utc_text
 from ...module_utils._core.errors import InvalidInput, Unreachable
 from ...module_utils._core.text import clean
 from ...module_utils._cos.guard import Guard
-from ...module_utils._events.body import InvalidEvent, parse_body
-from ...module_utils._events.dates import written
+from ...module_utils._events.body import InvalidEvent
 from ...module_utils._events.event import Event
-from ...module_utils._events.formats import clc_ips
+from ...module_utils._events.reader import Reader
 from .configuration import Configuration
 from .decide.limits import Limits
 from .monitor import MonitorSettings
@@ -74,6 +73,9 @@ async def show_status(settings: Configuration, show: Print) -> int:
     show(f"intrusion.response {found['version']}, {state}, since {utc_text(found['since'])}, listens on {address}")
     show(f"inbox: {'recording' if found['recording'] else 'NOT RECORDING'}, {found.get('waiting', 0)} events without a verdict")
     show(f"output: {_writer(found['output'])}" + (f", ledger: {_writer(found['ledger'])}" if "ledger" in found else ""))
+    for path, followed in found["follow"].items():
+        state = "well" if followed["healthy"] else "NOT FOLLOWED"
+        show(f"follows {clean(path)}: {state}, {followed['lines']} lines" + (", waits for room in the inbox" if followed["waits"] else ""))
     for name, code in found.get("firewalls", {}).items():
         waiting = found["addresses_waiting"].get(name, 0)
         writes = found["writes"].get(name)
@@ -128,7 +130,7 @@ def replay(settings: Configuration, path: str, show: Print) -> None:
     counts: Counter[str] = Counter()
     ends: dict[str, float] = {}
     differences = 0
-    for event, before in _past(path):
+    for event, before in _past(path, settings.reader()):
         for address in [address for address, end in ends.items() if end <= event.received]:
             del ends[address]
             limits.settled(address)
@@ -140,6 +142,8 @@ def replay(settings: Configuration, path: str, show: Print) -> None:
                 now = "limited"
             elif attacker not in ends:
                 ttl = respond.escalation.ttl(respond.policy.ttl, seen[attacker])
+                if event.ttl is not None:
+                    ttl = respond.escalation.bounded(event.ttl)
                 seen[attacker] += 1
                 ends[attacker] = event.received + ttl
         counts[now] += 1
@@ -153,20 +157,22 @@ def replay(settings: Configuration, path: str, show: Print) -> None:
     show(f"{sum(counts.values())} events: {summary}; {differences} differences")
 
 
-def _past(path: str) -> Iterator[tuple[Event, Optional[str]]]:
-    """Yield events and the verdicts that they had, None where that is not known, from lines of JSON: verdicts, or raw posts."""
+def _past(path: str, reader: Reader) -> Iterator[tuple[Event, Optional[str]]]:
+    """Yield events and the verdicts that they had, None where that is not known, from lines: verdicts, or what a detector sent."""
     try:
         with open(path, encoding="utf-8-sig") as stream:
             for number, line in enumerate(stream, 1):
                 if not line.strip():
                     continue
                 try:
-                    found = json.loads(line)
-                    if isinstance(found, dict) and found.get("type") in ("verdict", "event"):
+                    found = json.loads(line) if line.startswith("{") else None
+                    kind = found.get("type") if isinstance(found, dict) else None
+                    if isinstance(found, dict) and kind in ("verdict", "event"):
                         if not found.get("late"):
                             yield Event.from_dict(found["intrusion"]), found.get("verdict")
-                    elif not (isinstance(found, dict) and found.get("type") in ("started", "limit")):
-                        yield clc_ips.event(parse_body(line.encode()), written(time.time())), None
+                    elif kind not in ("started", "limit"):
+                        events = reader.line(line.encode("utf-8", "surrogatepass"), time.time())
+                        yield from ((event, None) for event in events if isinstance(event, Event))
                 except (ValueError, KeyError, RecursionError, InvalidEvent) as error:
                     reason = str(error) if isinstance(error, InvalidEvent) else "it is no event."
                     raise InvalidInput(f"{path}, line {number}: {reason}") from None

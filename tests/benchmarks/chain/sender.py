@@ -201,7 +201,7 @@ class Sender:
             return
         event.outcome["acknowledged"] = time.monotonic()
         with suppress(ValueError, AttributeError):
-            event.outcome["id"] = json.loads(body).get("id")
+            event.outcome["id"] = json.loads(body).get("ids", [None])[0]
         self._missing -= 1
         if not self._missing:
             self._done.set()

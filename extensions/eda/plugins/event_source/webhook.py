@@ -15,11 +15,12 @@ from typing import Any
 
 DOCUMENTATION = r"""
 ---
-short_description: Take events of the CenturyLink Cloud IPS by webhook, and block the attackers
+short_description: Take events of intrusion detectors by webhook and from files, and block the attackers
 description:
-  - Listens for what the WEBHOOK destinations of the IPS post, one JSON object a request, at C(/ips/<secret>).
-  - Answers with success only when the event is on the disk. What was acknowledged is acted on, also after a crash. An event that is
-    sent again is acknowledged again and has no second effect.
+  - Listens for what the WEBHOOK destinations of the IPS, Deep Security, Wazuh, CrowdSec and others post, one event or many a request,
+    at C(/ips/<secret>), and follows files such as Suricata's. Which detectors, and who is the attacker, tells docs/detectors.md.
+  - Answers with success only when all events of a request are on the disk. What was acknowledged is acted on, also after a crash. An
+    event that is sent again is acknowledged again and has no second effect.
   - With O(respond) it also blocks the attacker on one or more Clavister cOS Core firewalls, within milliseconds, and the rules get
     one event with the verdict. Without, the rules get every event as it is.
   - The first event says how it runs - C({type: started, version, address, tls, dry_run, firewalls, never_block}).
@@ -65,6 +66,17 @@ options:
   limits:
     description: What the webhook takes at most.
     type: dict
+  format:
+    description: The format of events; C(auto) recognises it by the content.
+    type: str
+    default: clc_ips
+  custom:
+    description: A format of your own, for O(format=custom); docs/detectors.md has its fields.
+    type: dict
+  follow:
+    description: Files whose lines are events, too, each with C(path), C(format), C(custom), C(rotated) and C(from_start).
+    type: list
+    elements: dict
   state_dir:
     description: Directory of the inbox, one running source each (else C(responder) in C(INTRUSION_RESPONSE_STATE_DIR)).
     type: path

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Wazuh's alerts: what its integrator posts, what an active response gets, and the lines of alerts.json.
 
-Source: Wazuh's documentation (integration with external APIs, custom active response, rules classification). The attacker is the
+Source: Wazuh's documentation (integration with external APIs, custom active response, rules classification), and its integration
+shuffle, which wraps the alert. The attacker is the
 address that the decoder found (`data.srcip`), so no other end is needed. An alert about Suricata holds Suricata's record, with
 numbers as texts, whose rules it follows.
 """
@@ -38,14 +39,15 @@ def read(post: Mapping[str, Any], seen: Seen) -> Found:
     """Return the event of an alert, or why it is none; raises InvalidEvent where a field has a wrong type."""
     post = checked(post)
     alert = _alert(post)
-    if alert is not post and post.get("command") != "add":
+    is_response = "command" in post and alert is not post
+    if is_response and post["command"] != "add":
         return [Ignored("taken_back")]
     rule, data = fields.part(alert, "rule"), fields.part(alert, "data")
     level = fields.number(rule, "level", LEVELS)
     is_suricata = isinstance(data.get("alert"), Mapping) and "event_type" in data
     if is_suricata and data["event_type"] not in suricata_eve.ATTACKS:
         return [Ignored("other_type")]
-    if level is None or (level < FIRST_ATTACK and alert is post and not is_suricata):
+    if level is None or (level < FIRST_ATTACK and not is_response and not is_suricata):
         return [Ignored("minor")]
     agent = fields.part(alert, "agent")
     common: dict[str, Any] = {
@@ -74,13 +76,13 @@ def read(post: Mapping[str, Any], seen: Seen) -> Found:
             "other": {name: alert[name] for name in ("data", "location", "full_log", "decoder") if name in alert},
         }
     values["host_name"] = fields.text(agent, "name") or fields.text(agent, "ip")
-    return [Event(identity(post), seen.at, NAME, **common, **values)]
+    return [Event(identity(alert), seen.at, NAME, **common, **values)]
 
 
 def _alert(post: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the alert itself, which an active response wraps."""
+    """Return the alert itself, which an active response and the integration shuffle wrap."""
     parameters = post.get("parameters")
-    alert = parameters.get("alert") if isinstance(parameters, Mapping) and "command" in post else None
+    alert = parameters.get("alert") if isinstance(parameters, Mapping) and "command" in post else post.get("all_fields")
     return alert if isinstance(alert, Mapping) else post
 
 

@@ -17,6 +17,8 @@ from ....module_utils._ledger.store import Ledger
 from ..settings import setting
 from ..shared.memory import Memory
 
+#: Seconds of a block at least.
+SHORTEST_TTL = 2
 #: Seconds for which the number of earlier offences is not asked for again, and of how many addresses it is kept.
 KEPT, MOST = 5.0, 20_000
 
@@ -43,7 +45,11 @@ class EscalationSettings:
 
     def ttl(self, ttl: int, offences: int) -> int:
         """Return the seconds of a block after so many earlier offences."""
-        return int(min(self.cap or LONGEST_TTL, ttl * self.multipliers[min(offences, len(self.multipliers) - 1)]))
+        return self.bounded(ttl * self.multipliers[min(offences, len(self.multipliers) - 1)])
+
+    def bounded(self, ttl: float) -> int:
+        """Return the seconds of a block that is to last so long."""
+        return int(max(SHORTEST_TTL, min(self.cap or LONGEST_TTL, ttl)))
 
 
 class Escalation:
@@ -55,9 +61,16 @@ class Escalation:
         self._lock = threading.Lock()
         self._offences: dict[str, tuple[int, float]] = {}
 
-    def ttl(self, ttl: int, address: str, event_id: str) -> int:
-        """Return the seconds for which an address is blocked for the sake of an event. Reads the ledger, so it may block."""
+    def ttl(self, ttl: int, address: str, event_id: str, wanted: Optional[int] = None) -> int:
+        """Return the seconds for which an address is blocked for the sake of an event. Reads the ledger, so it may block.
+
+        Args:
+            ttl: the policy's.
+            wanted: what the detector says, which has an escalation of its own, so only the cap counts.
+        """
         settings = self.settings
+        if wanted is not None:
+            return settings.bounded(wanted)
         if not self._ledger.enabled or all(multiplier == 1 for multiplier in settings.multipliers):
             return settings.ttl(ttl, 0)
         kept = KEPT if isinstance(self._ledger, Ledger) else 0.0

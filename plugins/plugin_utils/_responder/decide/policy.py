@@ -60,7 +60,7 @@ class Policy:
     )
     private: tuple[Network, ...] = setting("networks", "Networks of private and reserved addresses that may be blocked all the same.", ())
     service: str = setting("text", "The firewall's service that is blocked.", ALL_SERVICES)
-    ttl: int = setting("integer", "Seconds of a first block.", 3600, low=2, high=LONGEST_TTL)
+    ttl: int = setting("integer", "Seconds of a first block, where the detector does not say.", 3600, low=2, high=LONGEST_TTL)
     renew_below: int = setting("integer", "An entry with fewer seconds left is renewed.", low=1, high=LONGEST_TTL, shown="half the ttl")
     rule_name: str = setting("text", "The mark that entries bear, followed by the rule's name.", "IPS", objection=_mark)
     close_established: bool = setting("boolean", "Whether open connections of the address are closed, too.", True)

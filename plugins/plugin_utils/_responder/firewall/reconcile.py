@@ -44,6 +44,7 @@ class Wish(NamedTuple):
     received: float
     rule_name: str
     description: str
+    ttl: Optional[int] = None
 
 
 @dataclass(eq=False)

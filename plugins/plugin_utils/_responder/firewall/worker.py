@@ -218,7 +218,7 @@ class Worker:
         target = self.targets.get(wish.address)
         if target is None:
             target = self.targets[wish.address] = self._unsent[wish.address] = Target(wish)
-        target.add(wish, self._escalation.ttl(self.policy.ttl, wish.address, wish.event))
+        target.add(wish, self._escalation.ttl(self.policy.ttl, wish.address, wish.event, wish.ttl))
         if target.accepted and target.change is not None:
             self._tell_of(target, Result(ALREADY_BLOCKED, answered=time.time(), entry=target.change.goal), final=False)
 

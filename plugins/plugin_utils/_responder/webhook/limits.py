@@ -30,6 +30,7 @@ REASONS = {
     "signature": "wrong or missing signature, or its time is too far from now",
     "replayed": "a signed request that was acknowledged before",
     "malformed": "the body is not an event",
+    "line": "a line of a followed file is not an event",
     "busy": "too many events wait for their verdict",
     "not_recorded": "the event could not be recorded",
     "error": "an internal error",
@@ -42,7 +43,7 @@ MOST_SOURCES = 10_000
 class WebhookLimits:
     """The section `limits`."""
 
-    body: int = setting("integer", "Bytes in a request, also when it is unpacked.", 65536, low=256, high=16 * 1024 * 1024)
+    body: int = setting("integer", "Bytes in a request, also when it is unpacked.", 1048576, low=256, high=16 * 1024 * 1024)
     rate: float = setting("number", "Requests a second in the long run, of those with the right credentials.", 500.0, low=0.1, high=1e6)
     burst: Optional[int] = setting("integer", "Requests at once, after a quiet time.", low=1, high=10_000_000, shown="ten seconds' worth")
     rate_per_source: Optional[float] = setting("number", "The same as `rate` for each address, before anything is read.", low=0.1, high=1e6)

@@ -17,10 +17,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from ....module_utils._events.body import InvalidEvent, parse_body
-from ....module_utils._events.dates import written
-from ....module_utils._events.event import Event
-from ....module_utils._events.formats import clc_ips
+from ....module_utils._events.body import InvalidEvent
+from ....module_utils._events.event import Found
+from ....module_utils._events.reader import Reader
 from ..configuration import Configuration
 from ..inbox import NotRecorded
 from ..monitor import Metrics
@@ -37,8 +36,11 @@ LOG = logging.getLogger("intrusion.response")
 #: Seconds after which a sender may try again, when the answer is 503.
 RETRY_AFTER = 1.0
 
-#: Takes an event and whether it is a test; returns what to answer once it is durably recorded. Raises Refused and NotRecorded.
-Take = Callable[[Event, bool], Awaitable[dict[str, Any]]]
+#: Takes what was found in a post and whether it is a test; returns what to answer once all of it is durably recorded. Raises Refused
+#: and NotRecorded.
+Take = Callable[[Found, bool], Awaitable[dict[str, Any]]]
+#: Reads what the tool posts that tests the way in.
+TESTS = Reader()
 
 
 class Webhook:
@@ -53,6 +55,7 @@ class Webhook:
         settings.refuse_to_be_open()
         self.address = ("", 0)
         self._settings = settings
+        self._reader = settings.reader()
         self._take = take
         self._metrics = metrics
         self._credentials = Credentials(settings)
@@ -76,6 +79,7 @@ class Webhook:
     def use(self, settings: Configuration) -> None:
         """Take other settings; connections stay."""
         self._settings = settings
+        self._reader = settings.reader()
         self._credentials.use(settings)
         self._rates.use(settings.limits)
         self._listener.limits, self._listener.allow_from = settings.limits, settings.allow_from
@@ -120,9 +124,9 @@ class Webhook:
             self._believe(connection)
             credentials.refuse_used(signature)
         is_test = credentials.is_test(request.headers, body)
-        event = clc_ips.event(parse_body(_unpacked(request, body, limits.body)), written(time.time()))
+        found = (TESTS if is_test else self._reader).body(_unpacked(request, body, limits.body), time.time())
         # A disk that hangs must not keep the connections from others.
-        answer = await asyncio.wait_for(self._take(event, is_test), limits.body_timeout)
+        answer = await asyncio.wait_for(self._take(found, is_test), limits.body_timeout)
         if signature is not None:
             credentials.remember(signature)
         return answer

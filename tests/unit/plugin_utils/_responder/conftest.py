@@ -32,18 +32,19 @@ class Taker:
         self.failure: Exception | None = None
         self.gate: asyncio.Event | None = None
 
-    async def take(self, event: Any, is_test: bool) -> dict[str, Any]:
+    async def take(self, found: list[Any], is_test: bool) -> dict[str, Any]:
         """Answer as the app does."""
+        events = [one for one in found if hasattr(one, "id")]
         if is_test:
-            return {"id": event.id, "test": True}
+            return {"ids": [events[0].id], "test": True}
         if self.gate is not None:
             await self.gate.wait()
         if self.failure is not None:
             raise self.failure
-        new = event.id not in self.ids
-        self.ids.add(event.id)
-        self.events.append(event)
-        return {"id": event.id, "new": new}
+        new = len({event.id for event in events} - self.ids)
+        self.ids.update(event.id for event in events)
+        self.events += events
+        return {"ids": [event.id for event in events], "new": new, "known": len(events) - new, "ignored": len(found) - len(events)}
 
 
 def sign(key: str, timestamp: int, body: bytes) -> dict[str, str]:

@@ -135,7 +135,7 @@ class Running:
         """Post an event that must be acknowledged; return its id."""
         status, answer = self.send(post_of(**fields))
         assert status == 200, answer
-        return str(answer["id"])
+        return str(answer["ids"][0])
 
     def send(self, post: Any) -> tuple[int, Any]:
         """Post anything; return the status and the answer."""

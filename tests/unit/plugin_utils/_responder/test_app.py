@@ -190,7 +190,7 @@ def test_an_event_that_is_not_recorded_is_acted_on_and_refused(
             until(lambda: entries(emulator, host=HOST))
             assert running.get("/healthz")[0] == 503
         status, answer = running.send(post)
-        assert (status, answer["new"]) == (200, True)
+        assert (status, answer["new"]) == (200, 1)
         assert running.get("/healthz")[0] == 200
     assert len(emulator.journal("cos", writes=True)) == 1
 

@@ -194,10 +194,10 @@ def test_what_the_limits_held_up_is_done_when_they_clear(emulator: Handle, tmp_p
     monkeypatch.setattr(limits_module, "WINDOW", 1.5)
     with Running(tmp_path, {"firewalls": [firewall(emulator)], "limits": {"new_per_minute": 2}}, limits={"queue": 3}) as running:
         posts = [post_of(sourceIP=f"203.0.113.{number}") for number in range(1, 7)]
-        ids = [running.send(post)[1]["id"] for post in posts]
+        ids = [running.send(post)[1]["ids"][0] for post in posts]
         assert [running.verdict(event)["verdict"] for event in ids] == ["blocked"] * 2 + ["limited"] * 4, "which do not fill the queue"
         assert health(running)["limited_events"] == 4
-        assert running.send(posts[5])[1]["new"] is False
+        assert running.send(posts[5])[1]["new"] == 0
         late = [running.verdict(event, 1) for event in ids[2:]]
         assert {(verdict["verdict"], verdict["late"]) for verdict in late} == {("blocked", True)}
         until(lambda: health(running)["limited_events"] == 0)
@@ -223,10 +223,10 @@ def test_what_waits_for_the_limits_is_bounded(emulator: Handle, tmp_path: Path, 
     with Running(tmp_path, {"firewalls": [firewall(emulator)], "limits": {"total": 1}}) as running:
         posts = [post_of(sourceIP=f"203.0.113.{number}") for number in range(1, 5)]
         for post in posts:
-            running.verdict(running.send(post)[1]["id"])
+            running.verdict(running.send(post)[1]["ids"][0])
         assert health(running)["limited_events"] == 2
-        assert running.send(posts[3])[1]["new"] is False
-        assert running.send(posts[1])[1]["new"] is True, "nothing was done for it, so it is not known"
+        assert running.send(posts[3])[1]["new"] == 0
+        assert running.send(posts[1])[1]["new"] == 1, "nothing was done for it, so it is not known"
 
 
 def test_what_was_taken_back_in_the_meantime_is_not_written(emulator: Handle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

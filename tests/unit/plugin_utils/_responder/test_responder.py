@@ -90,10 +90,10 @@ def test_a_burst_is_few_writes(emulator: Handle, tmp_path: Path) -> None:
 def test_the_same_event_again_has_no_second_effect(emulator: Handle, tmp_path: Path) -> None:
     post = post_of(sourceIP=HOST)
     with Running(tmp_path, {"firewalls": [firewall(emulator)]}) as running:
-        assert [running.send(post)[1]["new"] for _unused in range(3)] == [True, False, False]
+        assert [running.send(post)[1]["new"] for _unused in range(3)] == [1, 0, 0]
         until(running.verdicts)
     with Running(tmp_path, {"firewalls": [firewall(emulator)]}) as running:
-        assert running.send(post)[1]["new"] is False
+        assert running.send(post)[1]["new"] == 0
         assert not running.verdicts()
     assert writes(emulator) == ["POST"]
 

@@ -55,6 +55,12 @@ def alert(level: int = 10, **data: Any) -> dict[str, Any]:
     return {**SSH, "rule": {**SSH["rule"], "level": level}, "data": {**SSH["data"], **data}}
 
 
+def shuffled(given: Any) -> dict[str, Any]:
+    """Return what the integration shuffle makes of an alert."""
+    return {"severity": 3, "pretext": "WAZUH Alert", "title": given["rule"]["description"], "text": given.get("full_log"),
+            "rule_id": given["rule"]["id"], "timestamp": given["timestamp"], "id": given["id"], "all_fields": given}  # fmt: skip
+
+
 def response(command: str, given: Any) -> dict[str, Any]:
     return {"version": 1, "origin": {"name": "worker01", "module": "wazuh-execd"}, "command": command,
             "parameters": {"extra_args": [], "alert": given, "program": "active-response/bin/block"}}  # fmt: skip
@@ -77,6 +83,7 @@ def response(command: str, given: Any) -> dict[str, Any]:
     # what the manager chose to respond to
     (response("add", SSH), "203.0.113.8"), (response("add", alert(5)), "203.0.113.8"), (response("delete", SSH), "taken_back"),
     (response("continue", SSH), "taken_back"),
+    (shuffled(SSH), "203.0.113.8"), (shuffled(SURICATA), "203.0.113.9"), (shuffled(alert(3)), "minor"),
 ])
 def test_the_attacker_is_who_a_person_would_name(post, who):
     assert told("wazuh", post) == who
@@ -93,6 +100,7 @@ def test_the_normal_form():
         "started_at": "2021-02-01T20:58:44.830Z",
     }  # fmt: skip
     assert event.other["data"]["url"] == "/"
+    assert {found("wazuh", wrapped)[0].id for wrapped in (SHELLSHOCK, response("add", SHELLSHOCK), shuffled(SHELLSHOCK))} == {event.id}
     assert [found("wazuh", alert(level))[0].severity for level in (6, 7, 11, 12, 14, 15, 16)] == [
         "low", "medium", "medium", "high", "high", "critical", "critical",
     ]  # fmt: skip
@@ -114,7 +122,7 @@ def test_wrong_types_are_refused(post):
         found("wazuh", post)
 
 
-@given(spoiled(SURICATA) | spoiled(SHELLSHOCK) | spoiled(response("add", SSH)))
+@given(spoiled(SURICATA) | spoiled(SHELLSHOCK) | spoiled(response("add", SSH)) | spoiled(shuffled(SSH)))
 def test_whatever_comes_does_no_harm(post):
     harmless(Reader("wazuh"), post)
     harmless(Reader("auto"), post)

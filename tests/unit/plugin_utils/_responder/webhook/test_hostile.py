@@ -66,7 +66,7 @@ def test_compressed_bodies_are_unpacked_within_bounds() -> None:
         assert (await stand.post(BODY, headers={"Content-Encoding": "br"}))[0] == 415
         assert len(stand.taker.events) == 1
 
-    run(story)
+    run(story, limits={"body": 65536})
 
 
 async def pour(stand: Stand, head: bytes, piece: bytes, count: int) -> tuple[bytes, int]:
@@ -107,7 +107,7 @@ def test_a_body_just_too_large_gets_its_answer() -> None:
         assert (await stand.post(bytes(1000)))[0] == 400
         assert (await stand.post(b" " * (65536 - len(BODY)) + BODY))[0] == 200
 
-    run(story)
+    run(story, limits={"body": 65536})
 
 
 def test_a_chunked_body_is_cut_at_the_limit() -> None:

@@ -28,10 +28,10 @@ def test_an_event_is_taken_and_a_repeated_one_is_known() -> None:
     async def story(stand: Stand) -> None:
         status, text = await stand.post()
         event = stand.taker.events[0]
-        assert (status, json.loads(text)) == (200, {"id": event.id, "new": True})
+        assert (status, json.loads(text)) == (200, {"ids": [event.id], "new": 1, "known": 0, "ignored": 0})
         assert event.attacker == "203.0.113.7"
         status, text = await stand.post()
-        assert (status, json.loads(text)) == (200, {"id": event.id, "new": False})
+        assert (status, json.loads(text)) == (200, {"ids": [event.id], "new": 0, "known": 1, "ignored": 0})
         assert not stand.counts.reasons
 
     run(story)
@@ -119,7 +119,8 @@ def test_signed_requests_of_a_relay() -> None:
         assert (await stand.post(headers=good))[0] == 200
         assert (await stand.post(headers=sign(f"{KEY}-2", now, BODY)))[0] == 200
         assert (await stand.post(headers={**good, "X-Signature-256": good["X-Signature-256"].upper().replace("SHA", "sha")}))[0] == 409
-        assert (await stand.post(headers=sign(KEY, now - 1, BODY))) == (200, json.dumps({"id": stand.taker.events[0].id, "new": False}))
+        assert (await stand.post(headers=sign(KEY, now - 1, BODY))) == (200, json.dumps({"ids": [stand.taker.events[0].id], "new": 0,
+            "known": 1, "ignored": 0}))
         wrong = [
             {}, {**good, "X-Timestamp": ""}, {**good, "X-Timestamp": str(now - 1)}, {"X-Timestamp": str(now)}, sign("wrong", now, BODY),
             sign(KEY, now, BODY + b" "), sign(KEY, now - 400, BODY), sign(KEY, now + 400, BODY), {**good, "X-Timestamp": f" {now}.0"},
@@ -269,3 +270,24 @@ def test_secrets_stay_inside(caplog: pytest.LogCaptureFixture) -> None:
         run(story, hmac_secrets=[KEY])
     assert "Refused a request or connection from 127.0.0.1: wrong or missing secret in the URL." in caplog.text
     assert SECRET not in caplog.text and KEY not in caplog.text
+
+
+def test_many_events_in_one_post_are_recorded_or_none_is_acknowledged() -> None:
+    async def story(stand: Stand) -> None:
+        posts = [{**json.loads(BODY), "rank": number} for number in range(3)]
+        for body in (json.dumps(posts), "\n".join(map(json.dumps, posts)), json.dumps({"EventType": "PacketLog"})):
+            status, text = await stand.post(body)
+            assert status == 200
+        assert json.loads(text) == {"ids": [], "new": 0, "known": 0, "ignored": 1}
+        assert len(stand.taker.ids) == 3
+        status, text = await stand.post(json.dumps([*posts, {**posts[0], "rank": 9}]))
+        assert (json.loads(text)["new"], json.loads(text)["known"]) == (1, 3)
+        before = list(stand.taker.events)
+        for bad in (json.dumps([{**posts[0], "rank": 7}, {**posts[0], "hostName": 5}]), json.dumps([posts[0], 5]), "[]",
+                    json.dumps([posts[0]] * 1001), json.dumps(posts)[:-1], json.dumps([{"fits": "nothing"}])):  # fmt: skip
+            assert (await stand.post(bad))[0] == 400
+        stand.taker.failure = NotRecorded("no")
+        assert (await stand.post(json.dumps(posts)))[0] == 503
+        assert stand.taker.events == before
+
+    run(story, format="auto")

@@ -1,0 +1,325 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lines of a file that somebody writes and rotates, from where the last run stopped.
+
+A file is known by its inode and by a fingerprint of its beginning, which tells an old file under a new name, compressed or copied, from a
+new one. So nothing depends on how files are renamed, and on how often while nobody looked.
+"""
+
+from __future__ import annotations
+
+import bz2
+import glob
+import gzip
+import hashlib
+import logging
+import lzma
+import os
+import stat
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import astuple, dataclass, replace
+from typing import IO, Any, Callable, Optional
+
+LOG = logging.getLogger("intrusion.response")
+
+#: Bytes of the beginning that tell one file from another.
+HEAD = 512
+#: Bytes that are read at once, and of the longest line; a longer one is skipped.
+CHUNK, LONGEST_LINE = 1 << 18, 1 << 20
+#: Seconds between two looks for rotated files, where the name still leads to the same file.
+LOOK = 1.0
+#: Seconds after which a rotated file to which nobody writes is let go of; what stands there without an end is a line, too.
+QUIET = 5.0
+#: Files of old that are remembered, so that they are known again when they turn up compressed or copied.
+REMEMBERED = 100
+
+
+#: Readers of what rotation compresses, by the end of the name, and what goes wrong while it is incomplete or damaged.
+COMPRESSED: Mapping[str, Callable[[str], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+INCOMPLETE = (EOFError, ValueError, OSError, lzma.LZMAError)
+
+
+class LineTooLong(Exception):
+    """A line is longer than LONGEST_LINE, and was skipped."""
+
+
+@dataclass
+class Known:
+    """A file, as far as it was read.
+
+    Attributes:
+        offset: bytes that were read, of the content where it is compressed.
+        size: bytes that it had at the last look, of the content where it is compressed.
+        changed: when it was written to, at the last look, in nanoseconds.
+        head: how many bytes of its beginning the fingerprint covers.
+        fingerprint: SHA-256 of these.
+        done: whether this run saw that nobody writes to it any more, and read all of it.
+    """
+
+    offset: int = 0
+    size: int = 0
+    changed: int = 0
+    head: int = 0
+    fingerprint: str = ""
+    done: bool = False
+
+    def begins(self, beginning: bytes) -> bool:
+        """Tell whether the file begins like this; one whose beginning is not known does not."""
+        return 0 < self.head <= len(beginning) and hashlib.sha256(beginning[: self.head]).hexdigest() == self.fingerprint
+
+    def learn(self, beginning: bytes) -> None:
+        """Take the fingerprint, as long as there is more to take."""
+        if self.head < len(beginning) <= HEAD:
+            self.head, self.fingerprint = len(beginning), hashlib.sha256(beginning).hexdigest()
+
+
+@dataclass
+class _Opened:
+    stream: IO[bytes]
+    compressed: bool = False
+    #: What was read behind the last complete line.
+    rest: bytes = b""
+    skipping: bool = False
+    active: float = 0.0
+
+
+class Tail:
+    """Reads the new lines of a file, whatever becomes of it. Belongs to one thread.
+
+    Args:
+        path: the file, which need not be there yet.
+        rotated: patterns of the names that it gets when it is rotated.
+        state: what `state` returned, None for a file that was not followed before.
+        from_start: whether to begin with what it holds, where it was not followed before.
+    """
+
+    def __init__(self, path: str, rotated: Sequence[str], state: Optional[Mapping[str, Any]] = None, from_start: bool = False) -> None:
+        self.path = path
+        self._rotated = rotated
+        self._known: dict[str, Known] = {}
+        self._gone: list[Known] = []
+        self._opened: dict[str, _Opened] = {}
+        self._current: Optional[str] = None
+        self._looked = -LOOK
+        self._said: Optional[str] = None
+        if state is None:
+            self._begin(from_start)
+        else:
+            self._known = {key: Known(*values) for key, values in state["known"].items()}
+            self._gone = [Known(*values) for values in state["gone"]]
+
+    def _begin(self, from_start: bool) -> None:
+        """Take what is there as read, but for the file itself where that shall be read."""
+        for key, (name, about) in self._files().items():
+            known = self._known[key] = Known(about.st_size, about.st_size, about.st_mtime_ns)
+            if name == self.path or _opener(name) is None:
+                with suppress(OSError), open(name, "rb") as stream:
+                    known.learn(stream.read(HEAD))
+                    if name == self.path:
+                        known.offset = 0 if from_start else _end_of_last_line(stream)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for one in self._opened.values():
+            one.stream.close()
+        self._opened.clear()
+
+    def state(self) -> dict[str, Any]:
+        """Return how far was read, as JSON can hold it: to be kept when what was read is safe."""
+        known = {key: astuple(known)[:-1] for key, known in self._known.items()}  # the next run cannot know whether it is done
+        return {"known": known, "gone": [astuple(known)[:-1] for known in self._gone]}
+
+    def read(self) -> list[bytes]:
+        """Return the next complete lines, without their ends; none where nothing is new.
+
+        Raises:
+            LineTooLong: what is behind it comes next time.
+        """
+        now = time.monotonic()
+        if now - self._looked >= LOOK or _key(self.path) != self._current:
+            self._looked = now
+            self._look()
+        for key in list(self._opened):
+            lines = self._lines(key, now)
+            if lines:
+                return lines
+        return []
+
+    # Which files there are
+
+    def _files(self) -> dict[str, tuple[str, os.stat_result]]:
+        """Return all files by their keys, with their names, the oldest first and the file itself last."""
+        names = {name for pattern in self._rotated for name in glob.iglob(pattern)} | {self.path}
+        found = []
+        for name in names:
+            with suppress(OSError):
+                about = os.stat(name)
+                if stat.S_ISREG(about.st_mode):
+                    key = _key_of(about)
+                    if name != self.path and _opener(name) is not None:  # nobody writes to it, and the number of a file may be used again
+                        key += f":{about.st_size}:{about.st_mtime_ns}"
+                    found.append((name == self.path, about.st_mtime, name, key, about))
+        return {key: (name, about) for _last, _time, name, key, about in sorted(found)}
+
+    def _look(self) -> None:
+        """Find out which files are new, which have grown, and which are gone."""
+        files = self._files()
+        self._current = _key(self.path)
+        self._say(None if self._current in files else f"{self.path} is not there yet, or is no file.")
+        for key in [key for key in self._known if key not in files and key not in self._opened]:
+            self._forget(self._known.pop(key))
+        for key, (name, about) in files.items():
+            opener = _opener(name) if name != self.path else None
+            try:
+                if opener is None:
+                    self._meet(key, name, about)
+                elif key not in self._known:
+                    self._meet_compressed(key, name, opener)
+            except OSError as error:
+                self._say(f"{name} cannot be read: {error.strerror or type(error).__name__}.")
+
+    def _meet(self, key: str, name: str, about: os.stat_result) -> None:
+        known = self._known.get(key)
+        if key in self._opened:
+            return
+        unchanged = known is not None and known.offset == about.st_size and known.changed == about.st_mtime_ns
+        if unchanged and key != self._current:
+            return
+        stream = open(name, "rb", buffering=0)  # noqa: SIM115  it stays open
+        if _key(stream.fileno()) != key:  # renamed meanwhile: the next look finds it
+            stream.close()
+            return
+        beginning = os.pread(stream.fileno(), HEAD, 0)
+        if known is None or about.st_size < known.size or (known.head and not known.begins(beginning)):
+            if known is not None:  # another file has its number, or it was cut
+                self._forget(known)
+            old = self._same(beginning)
+            # what is shorter than what was read of the old one is no copy of it, or not a whole one yet
+            known = self._known[key] = old if old is not None and old.offset <= about.st_size else Known()
+        known.done = False
+        stream.seek(known.offset)
+        self._opened[key] = _Opened(stream, active=time.monotonic())
+
+    def _meet_compressed(self, key: str, name: str, opener: Callable[[str], Any]) -> None:
+        """Go on in what was compressed, where it was not read to its end before."""
+        try:
+            stream = opener(name)
+            beginning = stream.read(HEAD)
+        except INCOMPLETE:
+            return
+        if any(known.begins(beginning) and known.size for known in self._known.values()):
+            stream.close()
+            return  # what it is made of is still there
+        known = self._known[key] = self._same(beginning) or Known()
+        if known.done:
+            stream.close()
+            return
+        known.learn(beginning)
+        self._opened[key] = _Opened(stream, compressed=True, active=time.monotonic())
+        stream.seek(known.offset)
+
+    def _same(self, beginning: bytes) -> Optional[Known]:
+        """Return a copy of what is known of a file that begins like this: it was renamed, compressed or copied."""
+        for known in (*reversed(self._gone), *self._known.values()):
+            if known.offset and known.begins(beginning):
+                return replace(known, size=0)
+        return None
+
+    def _forget(self, known: Known) -> None:
+        self._gone = [*self._gone, known][-REMEMBERED:]
+
+    def _say(self, message: Optional[str]) -> None:
+        """Say something once as long as it stays like that."""
+        if message is not None and message != self._said:
+            LOG.warning("%s", message)
+        self._said = message
+
+    # What is in them
+
+    def _lines(self, key: str, now: float) -> list[bytes]:
+        """Return the next lines of an open file, which is let go of at its end where it is not the current one."""
+        one, known = self._opened[key], self._known[key]
+        if not one.compressed and self._was_cut(key, one, known):
+            known = self._known[key]
+        while True:
+            try:
+                data = one.stream.read(CHUNK)
+            except INCOMPLETE as error:
+                LOG.warning("A rotated file of %s is damaged: %s.", self.path, type(error).__name__)
+                break
+            if not data:
+                break
+            one.active = now
+            lines = self._split(one, known, data)
+            if lines:
+                return lines
+        is_over = one.compressed or (key != self._current and now - one.active >= QUIET)
+        if not is_over:
+            return []
+        lines = [one.rest] if one.rest and not one.skipping else []
+        known.offset += len(one.rest)
+        known.size, known.done = known.offset, True
+        one.stream.close()
+        del self._opened[key]
+        return lines
+
+    def _was_cut(self, key: str, one: _Opened, known: Known) -> bool:
+        """Begin anew in a file that was cut, or overwritten, since; what was there may be found in a copy."""
+        number = one.stream.fileno()
+        about, beginning = os.fstat(number), os.pread(number, HEAD, 0)
+        was_cut = about.st_size < known.size or (known.head > 0 and not known.begins(beginning))
+        if was_cut:
+            self._forget(known)
+            known = self._known[key] = Known()
+            one.rest, one.skipping = b"", False
+            one.stream.seek(0)
+            self._looked = -LOOK
+        known.size, known.changed = about.st_size, about.st_mtime_ns
+        known.learn(beginning)
+        return was_cut
+
+    def _split(self, one: _Opened, known: Known, data: bytes) -> list[bytes]:
+        before, newline, after = data.rpartition(b"\n")
+        if not newline:
+            one.rest += data
+            if len(one.rest) <= LONGEST_LINE:
+                return []
+            known.offset += len(one.rest)
+            one.rest = b""
+            if one.skipping:
+                return []
+            one.skipping = True
+            raise LineTooLong
+        lines = (one.rest + before).split(b"\n")
+        known.offset += len(one.rest) + len(before) + 1
+        known.size = max(known.size, known.offset)
+        one.rest = after
+        if one.skipping:
+            one.skipping = False
+            lines = lines[1:]
+        return lines
+
+
+def _opener(name: str) -> Optional[Callable[[str], Any]]:
+    return COMPRESSED.get(os.path.splitext(name)[1])
+
+
+def _key(file: Any) -> Optional[str]:
+    """Return what tells a file, named or opened, from all others that are there."""
+    try:
+        return _key_of(os.stat(file))
+    except OSError:
+        return None
+
+
+def _key_of(about: os.stat_result) -> str:
+    return f"{about.st_dev}:{about.st_ino}"
+
+
+def _end_of_last_line(stream: IO[bytes]) -> int:
+    size = os.fstat(stream.fileno()).st_size
+    begin = max(0, size - LONGEST_LINE)
+    return begin + os.pread(stream.fileno(), size - begin, begin).rfind(b"\n") + 1
