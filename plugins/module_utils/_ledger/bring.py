@@ -98,4 +98,4 @@ def main(arguments: Optional[Sequence[str]] = None, show: Callable[[str], Any] =
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -88,6 +88,9 @@ class Session:
         store: where to.
         member: its name among all.
         firewalls: what there is to work.
+
+    Attributes:
+        leaving: firewalls that it holds, but does not work any more, so that another can have them.
     """
 
     def __init__(self, store: PostgresqlStore, member: str, firewalls: Sequence[str]) -> None:
@@ -95,6 +98,7 @@ class Session:
         self._store = store
         self._firewalls = {zlib.crc32(firewall.encode()) - 2**31: firewall for firewall in firewalls}
         self._owned: set[str] = set()
+        self.leaving: set[str] = set()
         self._members = 1
         self._kept_house_at = -math.inf
         self._targets_seen, self._records_seen, self._answers_seen = _Mark(), _Mark(), _Mark()
@@ -162,7 +166,7 @@ class Session:
             )  # fmt: skip
         if new or answers:
             self._execute(f"NOTIFY {CHANNEL}")
-        return Turn(frozenset(self._owned), self._members, self._targets(), self._answers())
+        return Turn(frozenset(self._owned - self.leaving), self._members, self._targets(), self._answers())
 
     def admit(self, addresses: Collection[str], wanted: int, per_minute: int, room: Room) -> tuple[int, int]:
         """Report addresses that were admitted, and reserve room for so many more all in all.
@@ -250,6 +254,7 @@ class Session:
         key = next(key for key, name in self._firewalls.items() if name == firewall)
         self._execute("SELECT pg_advisory_unlock(%s, %s)", (LEASES, key))
         self._owned.discard(firewall)
+        self.leaving.discard(firewall)
 
     def _targets(self) -> list[Target]:
         columns = ", ".join(f'"{name}"' for name in Target._fields)
@@ -257,7 +262,7 @@ class Session:
         text = sql.join(
             "SELECT", columns, ", id FROM targets WHERE NOT settled AND firewall = ANY(%s) AND id > %s ORDER BY id LIMIT", str(MOST)
         )  # fmt: skip
-        rows = self._execute(text, (sorted(self._owned), after)) if self._owned else []
+        rows = self._execute(text, (sorted(self._owned - self.leaving), after)) if self._owned else []
         self._targets_seen.move(rows[-1][-1] if rows else after)
         return [Target(*row[:-1]) for row in rows]
 

@@ -36,12 +36,12 @@ class Store(Protocol):
     """Where records are kept. All but close raise StoreTrouble, and a store that is not there has no records.
 
     Attributes:
-        dialect: in what its SQL differs.
         patience: seconds that adding may take, each time; may be changed.
     """
 
     @property
-    def dialect(self) -> sql.Dialect: ...
+    def dialect(self) -> sql.Dialect:
+        """In what its SQL differs."""
 
     patience: float
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import functools
 import json
 import time
+import urllib.request
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,9 +19,9 @@ import psycopg
 from tools.database import Server as Database
 
 from ..case import Case, Side, Sizes, Target
-from ..stage import FIREWALL, Run, Stage, addresses, expect
+from ..stage import FIREWALL, Misbehaviour, Run, Stage, addresses, expect
 from .events import OTHER, WARM, zeros
-from .scene import Answers, Scene, Sending, latencies, percentile, runs, summary
+from .scene import PATIENCE, Answers, Scene, Sending, latencies, percentile, runs, summary
 from .server import Server, free_port
 
 #: Records of the small ledger; the large one has SHARE times as many.
@@ -115,10 +117,13 @@ class Pair:
         scene.ledger = ledger
         self.servers: list[Server] = []
         self.blocked: set[tuple[str, str]] = set()
+        self._monitors: list[int] = []
         for name in ("one", "other"):
             place, port = scene.place / name, free_port()
             (place / "tmp").mkdir(parents=True)
-            (place / "responder.yml").write_text(json.dumps(scene.settings(place, port)), encoding="utf-8")
+            settings = scene.settings(place, port)
+            self._monitors.append(settings["monitor"]["port"])
+            (place / "responder.yml").write_text(json.dumps(settings), encoding="utf-8")
             (place / "responder.yml").chmod(0o600)
             environment = {**scene.stage.environment, "TMPDIR": str(place / "tmp")}
             self.servers.append(Server(scene.command(place / "responder.yml"), environment, place, port))
@@ -127,8 +132,21 @@ class Pair:
         self._stack = ExitStack()
         for server in self.servers:
             self._stack.enter_context(server)
-        time.sleep(2)  # until each has its firewall
+        self.wait()
         return self
+
+    def wait(self) -> None:
+        """Wait until each of them works a firewall."""
+        begun = time.monotonic()
+        while [len(shared["works"]) for shared in self._shared() if shared["connected"]] != [1, 1]:
+            if time.monotonic() - begun > PATIENCE:
+                raise Misbehaviour("the firewalls were not divided")
+            time.sleep(0.1)
+
+    def _shared(self) -> Iterator[dict[str, Any]]:
+        for port in self._monitors:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=10) as answer:
+                yield json.load(answer)["shared"]
 
     def __exit__(self, *_unused: object) -> None:
         self._stack.close()
@@ -167,16 +185,17 @@ def responders(stage: Stage, sizes: Sizes) -> Case:
             calm = _calm(pair)
             undone = _undo(url)
             taken, after_kills = _kills(pair)
+            usual = _usual(pair)
             delayed, around_stops = _stops(pair)
             facts["turns"].append({
-                "milliseconds": summary(calm), "without the database": summary(delayed),
+                "milliseconds": summary(calm), "with the database": summary(usual), "without the database": summary(delayed),
                 "seconds until taken over": [round(one, 2) for one in taken], "entries that undo took back": undone,
                 "second posts after kills": after_kills, "second posts around stops": around_stops,
             })  # fmt: skip
             with psycopg.connect(url) as connection:
                 ((recorded,),) = connection.execute(RECORDED).fetchall()
             counts["blocks that the ledger does not have"] += len(pair.blocked) - recorded
-            found = {"p95": percentile(calm, 95), "p95 without the database": percentile(delayed, 95), "taken over": max(taken)}
+            found = {"p95": percentile(usual, 95), "p95 without the database": percentile(delayed, 95), "taken over": max(taken)}
             return runs(pair.servers[0], **found)
 
     def _calm(pair: Pair) -> list[float]:
@@ -211,6 +230,7 @@ def responders(stage: Stage, sizes: Sizes) -> Case:
             time.sleep(traffic.grace)
             pair.servers[victim].start()
             pair.servers[victim].wait_until_it_listens()
+            pair.wait()
             sent = [sending.results() for sending in sendings]
             pair.settle()
             answers = scene.answers()
@@ -219,6 +239,14 @@ def responders(stage: Stage, sizes: Sizes) -> Case:
             pair.blocked |= set(answers)
             check([*sent[0], *sent[1]], answers, twice=True)
         return taken, again
+
+    def _usual(pair: Pair) -> list[float]:
+        sources = addresses(int(traffic.rate * traffic.calm), "45.0.0.1")
+        sent = [event for sending in pair.sending(sources, traffic.rate) for event in sending.results()]
+        pair.settle()
+        answers = scene.answers()
+        pair.blocked |= set(answers)
+        return latencies(sent, answers, FIREWALL, OTHER)
 
     def _stops(pair: Pair) -> tuple[list[float], int]:
         values: list[float] = []

@@ -39,8 +39,13 @@ class Need(NamedTuple):
 
 
 class News(NamedTuple):
-    """What the event loop is told: what was found, and how many addresses may be admitted besides those that were reported."""
+    """What the event loop is told: what was found, and how many addresses may be admitted besides those that were reported.
 
+    Attributes:
+        number: grows, and is told back when the news was taken.
+    """
+
+    number: int
     turn: Turn
     granted: int
     in_use: int
@@ -58,6 +63,9 @@ class Member:
         need: returns what is to be reserved; called in this thread.
         idle: tells whether nothing is under way on a firewall; called in this thread.
         tell: takes news, None when the database is lost; in this thread.
+
+    Attributes:
+        taken: number of the news that the event loop took last.
     """
 
     def __init__(
@@ -79,6 +87,7 @@ class Member:
         self._idle = idle
         self._tell = tell
         self._alive_at = -math.inf
+        self.taken = self._told = 0
         self._trouble: Optional[str] = None
         self._closed = False
         self._targets: deque[Target] = deque()
@@ -149,6 +158,7 @@ class Member:
 
     def _live(self, session: Session) -> None:
         tidied_at = -math.inf
+        left: dict[str, int] = {}
         while True:
             targets, answers = _taken(self._targets), _taken(self._answers)
             admitted = tuple(_taken(self._admitted))
@@ -161,11 +171,16 @@ class Member:
                 return
             self._alive_at = time.monotonic()
             self._say(None)
-            self._tell(News(turn, granted, in_use, admitted))
+            self._told += 1
+            self._tell(News(self._told, turn, granted, in_use, admitted))
+            for firewall, since in list(left.items()):
+                if self.taken >= since and self._idle(firewall):  # the event loop knows, and nothing is under way any more
+                    session.release(firewall)
+                    del left[firewall]
             spare = len(turn.owned) - -(-len(self._firewalls) // max(1, turn.members))
-            idle = [firewall for firewall in sorted(turn.owned) if self._idle(firewall)]
-            for firewall in idle[: max(0, spare)]:
-                session.release(firewall)
+            for firewall in [firewall for firewall in sorted(turn.owned) if self._idle(firewall)][: max(0, spare)]:
+                session.leaving.add(firewall)
+                left[firewall] = self._told + 1
             if time.monotonic() - tidied_at > TIDY:
                 tidied_at = time.monotonic()
                 session.tidy()

@@ -46,7 +46,8 @@ class Works(Protocol):
     def want(self, wish: Wish) -> None:
         """Take a wish."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Return how much is under way."""
 
 
 class Share:
@@ -205,6 +206,7 @@ class Share:
 
     def _adopt(self, news: News) -> None:
         """Take news from the member, in the event loop."""
+        self._member.taken = news.number
         if self.is_alone:
             return
         self._was_alone = False

@@ -134,7 +134,11 @@ def test_many_bring_an_older_one_up_to_date(database: str, tmp_path: Path, warni
     monkeypatch.setattr(module, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE more (n integer); INSERT INTO more VALUES (1)"))
     monkeypatch.setattr(module, "FORMAT", schema.FORMAT + 1)
     done: list[bool] = []
-    threads = [threading.Thread(target=lambda: done.append(open_ledger(database, tmp_path, warnings).record([record()]))) for _ in range(6)]
+
+    def work() -> None:
+        done.append(open_ledger(database, tmp_path, warnings).record([record()]))
+
+    threads = [threading.Thread(target=work) for _number in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
