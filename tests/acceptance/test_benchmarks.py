@@ -23,7 +23,7 @@ def test_quick_run_writes_results_and_plot(tmp_path: Path) -> None:
     scratch.mkdir()
     command = [sys.executable, "-m", "benchmarks", "--quick", "--output", str(output)]
     env = {**os.environ, "PYTHONPATH": str(TESTS), "TMPDIR": str(scratch)}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert list(scratch.iterdir()) == []
     document = json.loads((output / "results.json").read_text(encoding="utf-8"))
