@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 from acceptance.awx_stage import GIT, SETUP, SOURCES, TEARDOWN, play, set_up, variables
 from awx.catalogue import KINDS
+from awx.runner import injected
 from awx.server import TOKEN, Controller
 from awx.surveys import accept
 
@@ -168,6 +171,26 @@ def test_an_operator_may_run_and_approve_but_not_edit():
         assert status("POST", f"workflow_job_templates/{workflow}/launch", answers, "op") == 201
         approval, = store.objects["workflow_approvals"]
         assert [status("POST", f"workflow_approvals/{approval}/approve", {}, token) for token in ("out", "op")] == [403, 204]
+
+
+def test_what_the_credentials_give_to_a_job(tmp_path):
+    """Without a certificate there is none to trust but the system's; certificates are verified unless somebody says otherwise."""
+    controller = set_up()
+    (tmp_path / "env").mkdir()
+    report = controller.named("job_templates", "Report")
+    given = injected(controller.store, report, tmp_path)
+    assert given == {
+        "COS_USERNAME": "blocker", "COS_PASSWORD": "canary-firewall-7Kd2", "COS_CA_PATH": "", "COS_VALIDATE_CERTS": "",
+        "INTRUSION_RESPONSE_LEDGER": "canary-ledger-9Qw4",
+        "CLC_V2_API_USERNAME": "ips", "CLC_V2_API_PASSWD": "canary-ips-3Zx8", "CLC_ACCT_ALIAS": "",
+        "IPS_CA_PATH": "", "IPS_VALIDATE_CERTS": "",
+    }
+    for name in ("firewalls", "IPS"):
+        credential = controller.named("credentials", f"Intrusion response {name}")
+        credential["inputs"] |= {"ca_certificate": "PEM\n", "insecure": True}
+    given = injected(controller.store, report, tmp_path)
+    assert {Path(given[name]).read_text(encoding="utf-8") for name in ("COS_CA_PATH", "IPS_CA_PATH")} == {"PEM\n"}
+    assert given["COS_VALIDATE_CERTS"] == given["IPS_VALIDATE_CERTS"] == "false"
 
 
 @pytest.mark.parametrize(("wrong", "about"), [
