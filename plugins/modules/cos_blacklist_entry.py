@@ -185,7 +185,7 @@ protected:
   type: str
   sample: null
 code:
-  description: Code of the failure, such as V(unreachable). It stays the same between releases; the README lists all of them.
+  description: Code of the failure, such as V(unreachable). It stays the same between releases; docs/failures.md lists all of them.
   returned: failure
   type: str
   sample: unreachable

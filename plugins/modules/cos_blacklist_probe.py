@@ -125,7 +125,7 @@ device:
   type: dict
   sample: {"vendor": "Clavister", "product": "cOS Core", "version": "15.00.00.15-12345", "model": "NetWall 200", "device_name": "fw1"}
 code:
-  description: Code of the failure, such as V(unreachable). It stays the same between releases; the README lists all of them.
+  description: Code of the failure, such as V(unreachable). It stays the same between releases; docs/failures.md lists all of them.
   returned: failure
   type: str
   sample: unreachable

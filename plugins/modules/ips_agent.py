@@ -151,7 +151,7 @@ agent:
       type: str
       sample: none
 code:
-  description: Code of the failure, such as V(unreachable). It stays the same between releases; the README lists all of them.
+  description: Code of the failure, such as V(unreachable). It stays the same between releases; docs/failures.md lists all of them.
   returned: failure
   type: str
   sample: unreachable

@@ -159,7 +159,7 @@ destinations:
           type: int
           sample: 16
 code:
-  description: Code of the failure, such as V(unreachable). It stays the same between releases; the README lists all of them.
+  description: Code of the failure, such as V(unreachable). It stays the same between releases; docs/failures.md lists all of them.
   returned: failure
   type: str
   sample: unreachable

@@ -206,7 +206,7 @@ servers:
       type: str
       sample: GET /notifications/ACME/VA1ACMEWEB01 was answered with 403.
 code:
-  description: Code of the failure, such as V(unreachable). It stays the same between releases; the README lists all of them.
+  description: Code of the failure, such as V(unreachable). It stays the same between releases; docs/failures.md lists all of them.
   returned: failure
   type: str
   sample: unreachable

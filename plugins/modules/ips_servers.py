@@ -321,7 +321,7 @@ servers:
       type: str
       sample: POST /app/ was answered with 403. The user may not act on this account; check account_alias.
 code:
-  description: Code of the failure, such as V(unreachable). It stays the same between releases; the README lists all of them.
+  description: Code of the failure, such as V(unreachable). It stays the same between releases; docs/failures.md lists all of them.
   returned: failure
   type: str
   sample: unreachable

@@ -288,7 +288,7 @@ exists:
   type: bool
   sample: true
 code:
-  description: Code of the failure, such as V(ledger_unusable). It stays the same between releases; the README lists all of them.
+  description: Code of the failure, such as V(ledger_unusable). It stays the same between releases; docs/failures.md lists all of them.
   returned: failure
   type: str
   sample: ledger_unusable

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every example runs as printed: the module documentation's and README.md's, against the emulator, and again without a change."""
+"""Every example runs as printed, that of modules and of guides, against the emulator, and again without a change."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ BLOCK_OF_THE_EXAMPLES = (
     " -e blacklist_event=5d41402abc4b2a76b9719d911017c592 -e \"blacklist_event_rule='Invalid Traversal'\""
 )
 REASON = "port scan"  # two words: a place where quoting goes wrong
+#: Pages whose examples are one story, in this order.
+GUIDES = ("README.md", "docs/protect.md", "docs/respond.md")
 WEBHOOK_OF_THE_EXAMPLES = "http://127.0.0.1:9/ips/a-secret-path"
 
 
@@ -194,7 +196,7 @@ def run_until_unchanged(stage: Stage, command: str, ran: dict[str, int] | None =
 def blocks(page: str) -> list[tuple[str, str]]:
     """Return (language, text) of every fenced block of a page, in order."""
     found = re.findall(r"^( *)```(\w*)\n(.*?)^ *```$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return [(language, textwrap.dedent(text)) for _indent, language, text in found]
+    return [(language, textwrap.dedent(text)) for _indent, language, text in found if language != "mermaid"]
 
 
 def write_inventory(stage: Stage, inventory: dict[str, Any]) -> None:
@@ -239,7 +241,7 @@ def check_export(line: str) -> None:
 def test_readme_examples_run_as_printed(stage: Stage) -> None:
     ran: dict[str, int] = {}
     stage.environment["IPS_WEBHOOK_URL"] = WEBHOOK_OF_THE_EXAMPLES
-    for number, (language, text) in enumerate(blocks("README.md")):
+    for number, (language, text) in enumerate(block for page in GUIDES for block in blocks(page)):
         if language == "yaml":
             document = yaml.safe_load(text)
             if isinstance(document, list):

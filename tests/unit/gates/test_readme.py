@@ -1,16 +1,21 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""README.md says what is so: settings, failure codes, contents, commands of make."""
+"""README.md and the guides say what is so: settings, failure codes, contents, commands of make; their links lead somewhere."""
 
 from __future__ import annotations
 
 import importlib
 import re
+from pathlib import PurePosixPath
 
+import pytest
 import yaml
 
-from .conftest import FQCN, PACKAGE
+from .conftest import FQCN, PACKAGE, ROOT
+
+LONGEST = 180
+PAGES = [path.relative_to(ROOT).as_posix() for path in sorted((*ROOT.glob("[!C]*.md"), ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")))]
 
 
 def section(text: str, title: str) -> str:
@@ -53,7 +58,7 @@ def test_settings_are_those_of_the_code(tree):
     expected = {(options.NEVER_BLOCK_ENV, "never_block")}
     for option in (*options.COS_CONNECTION, *options.IPS_CONNECTION, *options.LEDGER):
         expected |= {(option.env[0], option.name)} if option.env else set()
-    table = section(tree["README.md"], "Connection settings")
+    table = tree["docs/connection.md"]
     assert {(variable.strip("`"), option.strip("`")) for variable, option, _meaning in rows(table)} == expected
     for option in (*options.COS_CONNECTION, *options.IPS_CONNECTION):
         for variable in option.env:
@@ -67,12 +72,12 @@ def test_failure_codes_are_those_of_the_code(tree):
         if isinstance(error, type) and issubclass(error, errors.IntrusionResponseError) and error is not errors.IntrusionResponseError
     }
     codes |= set(re.findall(r'"code": "(\w+)"', tree["plugins/module_utils/_core/module.py"]))
-    listed = [code for code, _meaning in rows(section(tree["README.md"], "What a result tells")) for code in re.findall(r"`(\w+)`", code)]
+    listed = [code for code, _meaning in rows(tree["docs/failures.md"]) for code in re.findall(r"`(\w+)`", code)]
     assert sorted(listed) == sorted(codes)
 
 
 def test_content_is_complete(tree, modules):
-    table = {cell for row in rows(section(tree["README.md"], "Description")) for cell in re.findall(r"`([\w.]+)`", row[0])}
+    table = {cell for row in rows(section(tree["docs/README.md"], "Content")) for cell in re.findall(r"`([\w.]+)`", row[0])}
     named = {name.removeprefix(f"{FQCN}.") for name in table}
     roles = {name.split("/")[1] for name in tree if name.startswith("roles/")}
     playbooks = {name.split("/")[1].removesuffix(".yml") for name in tree if re.fullmatch(r"playbooks/[^/]+\.yml", name)}
@@ -92,3 +97,26 @@ def test_versions_of_ansible_core_are_those_that_are_tested(tree, root):
     others = re.findall(r'"(\d\.\d+)": \("\d', tree["tests/tools/layers.py"])
     assert sorted(re.findall(r"\d\.\d+", named)) == sorted({pinned, *others})
     assert oldest in others
+
+
+def test_the_readme_takes_two_minutes(tree):
+    assert tree["README.md"].count("\n") <= LONGEST
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(tree, page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", tree[page]):
+        path, _hash, anchor = target.partition("#")
+        if "://" in target:
+            continue
+        found = (PurePosixPath(page).parent / path).as_posix() if path else page
+        name = re.sub(r"(^|/)[^/]+/\.\./", r"\1", found)
+        assert (ROOT / name).is_file(), f"{target} leads nowhere"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", tree[name], re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}, target
+
+
+def test_every_guide_is_listed(tree):
+    guides = {name.removeprefix("docs/") for name in tree if re.fullmatch(r"docs/[\w-]+\.md", name)} - {"README.md"}
+    assert set(re.findall(r"^\| \[[\w.-]+\]\(([\w.-]+)\)", tree["docs/README.md"], re.MULTILINE)) == guides

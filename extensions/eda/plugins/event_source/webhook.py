@@ -27,7 +27,7 @@ description:
   - Beyond loopback it refuses to listen without TLS (unless O(allow_http)) and without at least one of O(path_secrets),
     O(hmac_secrets), O(tls.client_ca_file) and O(allow_from).
   - The arguments are those of the service's configuration file, down to the last one. C(schemas/webhook.json) has all of them with
-    their types and bounds, docs/event-driven.md has their table.
+    their types and bounds, docs/responder.md has their table.
 options:
   host:
     description: Where the webhook listens; beyond loopback only authenticated and with TLS.

@@ -43,7 +43,7 @@ def webhook(environ: dict[str, str] | None = None, **given: Any) -> Configuratio
 
 def test_the_schema_the_table_and_the_source_say_what_is_declared() -> None:
     assert json.loads((SOURCE / "schemas" / "webhook.json").read_text(encoding="utf-8")) == schema(Configuration)
-    documented = (ROOT / "docs" / "event-driven.md").read_text(encoding="utf-8")
+    documented = (ROOT / "docs" / "responder.md").read_text(encoding="utf-8")
     begin, end = "<!-- settings -->\n", "<!-- end of settings -->"
     rows = documented[documented.index(begin) + len(begin) : documented.index(end)].splitlines()
     assert rows[2:] == table(Configuration)
