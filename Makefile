@@ -11,7 +11,7 @@ export PYTHONPATH := $(CURDIR)/tests
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo play test quick bench clean pins
+.PHONY: help setup demo play test docs quick bench clean pins
 
 help: ## Show this list
 	@printf '\nintrusion.response: from intrusion detection to network block\n\n'
@@ -26,6 +26,9 @@ play: $(STAMP) ## Let the demo's services stay up, to try commands of your own, 
 
 test: $(STAMP) ## Run all tests (minutes), or some: make test LAYERS="unit sanity"
 	@"$(VENV_PYTHON)" -m tools.layers $(LAYERS)
+
+docs: $(STAMP) ## Build the site of guides and reference, without a warning
+	@"$(VENV_PYTHON)" -m tools.layers documentation && echo "Open .cache/pages/html/index.html"
 
 quick: $(STAMP) ## Run the cheap tests only, lint and unit
 	@"$(VENV_PYTHON)" -m tools.layers lint unit

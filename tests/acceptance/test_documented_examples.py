@@ -33,7 +33,7 @@ BLOCK_OF_THE_EXAMPLES = (
 )
 REASON = "port scan"  # two words: a place where quoting goes wrong
 #: Pages whose examples are one story, in this order.
-GUIDES = ("README.md", "docs/protect.md", "docs/respond.md")
+GUIDES = ("README.md", "docs/respond.md", "docs/protect.md")
 WEBHOOK_OF_THE_EXAMPLES = "http://127.0.0.1:9/ips/a-secret-path"
 
 

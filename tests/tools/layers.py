@@ -26,7 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
-from . import environment, workspace
+from . import environment, site, workspace
 from .shell import AT_A_TIME, Shell, side_by_side
 from .workspace import CACHE, VENV_BIN, clean_environment
 
@@ -170,7 +170,7 @@ def molecule(shell: Shell) -> None:
 
 
 def documentation(shell: Shell) -> None:
-    """Changelog, module documentation and the pages built from it."""
+    """Changelog, module documentation, and the site of guides and reference, without a warning."""
     place, env = copy("documentation"), copy_environment("documentation")
     shell.check("changelog", "antsibull-changelog", "lint", cwd=place, env=env)
     shell.check(
@@ -179,17 +179,14 @@ def documentation(shell: Shell) -> None:
     )
     pages = CACHE / "pages"
     shutil.rmtree(pages, ignore_errors=True)
-    pages.mkdir(parents=True)
+    reference = pages / "collection"
+    reference.mkdir(parents=True)
     if shell.check(
         "pages", "antsibull-docs", "collection", "--use-current", "--squash-hierarchy", "--fail-on-error",
-        "--dest-dir", pages, "intrusion.response", cwd=place, env=env,
+        "--dest-dir", reference, "intrusion.response", cwd=place, env=env,
     ):
-        (pages / "conf.py").write_text(
-            'project = "intrusion.response"\nextensions = ["sphinx_antsibull_ext"]\n'
-            'html_theme = "basic"\nsuppress_warnings = ["ref.ref"]\n',
-            encoding="utf-8",
-        )
-        shell.check("pages, built", "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", pages, pages / "html")
+        site.write_guides(place, pages)
+        shell.check("site", "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", pages, pages / "html")
 
 
 def ansible_lint(shell: Shell) -> None:
