@@ -24,7 +24,7 @@ from emulator.testing import Handle
 from .conftest import POST
 
 SECRET = "canary-path-secret-Xw81Qz"
-WAIT = 20.0
+WAIT = 60.0
 numbers = itertools.count(1)
 
 
