@@ -46,7 +46,7 @@ options:
   ledger_user:
     description:
       - Who is recorded. When not given, it is the account that the module runs under, or the one that called C(sudo).
-      - The job of AWX or Ansible Automation Platform is recorded by itself.
+      - The job of AWX or Ansible Automation Platform is recorded automatically.
     type: str
   event:
     description:

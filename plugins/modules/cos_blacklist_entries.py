@@ -177,7 +177,7 @@ options:
     default: false
   stored_mismatch:
     description:
-      - What to do when the firewall stored something else than was sent, such as a shortened text, or a shorter time than O(ttl).
+      - What to do when the firewall stored something other than was sent, such as a shortened text, or a shorter time than O(ttl).
         V(fail) makes that the failure V(stored_differently) of the entry, which blocks all the same; V(warn) says it in a warning.
     type: str
     choices: [fail, warn]
@@ -266,7 +266,7 @@ entries:
           type: str
           sample: all_services
         ttl:
-          description: Seconds as listed, null when the firewall lists something else than a number.
+          description: Seconds as listed, null when the firewall lists something other than a number.
           type: int
           sample: 600
         alert_type:

@@ -16,7 +16,7 @@ description:
     takes it off again.
   - An entry is identified by O(host) and O(service), exactly. Only entries that came in through the REST API can be changed or
     removed. What else blocks an address that was to be let in is named, and left alone.
-  - An entry expires by itself. That its time is running is never a change.
+  - An entry expires without another task. That its time counts down is never a change.
   - After every write the blacklist is read back, and what is reported is what is there.
 author:
   - intrusion.response contributors (@intrusion-response)
@@ -80,7 +80,7 @@ options:
     default: false
   stored_mismatch:
     description:
-      - What to do when the firewall stored something else than was sent, such as a shortened O(rule_name), or a shorter time than
+      - What to do when the firewall stored something other than was sent, such as a shortened O(rule_name), or a shorter time than
         O(ttl). V(fail) is the failure V(stored_differently), with what was asked for and what is listed; the address is blocked.
       - V(warn) says it in a warning and goes on. Where a text stays different, every run then writes again.
     type: str
@@ -148,7 +148,7 @@ entry:
       type: str
       sample: all_services
     ttl:
-      description: Seconds as listed, null when the firewall lists something else than a number.
+      description: Seconds as listed, null when the firewall lists something other than a number.
       type: int
       sample: 600
     alert_type:

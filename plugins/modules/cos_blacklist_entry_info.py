@@ -88,7 +88,7 @@ entries:
       type: str
       sample: all_services
     ttl:
-      description: Seconds as listed, null when the firewall lists something else than a number.
+      description: Seconds as listed, null when the firewall lists something other than a number.
       type: int
       sample: 600
     alert_type:

@@ -62,7 +62,7 @@ attributes:
     details: It leaves the firewall as it was, so it never reports a change.
     support: full
 notes:
-  - What it adds is recorded in the ledger before it is sent. Were it interrupted, an entry would expire by itself after two hours at most.
+  - What it adds is recorded in the ledger before it is sent. If it is interrupted, what it added expires after two hours at most.
 seealso:
   - module: intrusion.response.cos_blacklist_entry_info
 """

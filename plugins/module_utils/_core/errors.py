@@ -93,7 +93,7 @@ class BadResponse(IntrusionResponseError):
 
 
 class WrongService(IntrusionResponseError):
-    """Something else than this API answered, such as a gateway: nothing can be concluded from what it says."""
+    """Something other than this API answered, such as a gateway: nothing can be concluded from what it says."""
 
     code = "wrong_service"
 
@@ -162,7 +162,7 @@ class NotListedAfterWrite(IntrusionResponseError):
 
 
 class StoredDifferently(IntrusionResponseError):
-    """The service stored something else than what was sent."""
+    """The service stored something other than what was sent."""
 
     code = "stored_differently"
 

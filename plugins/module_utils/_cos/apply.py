@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writing to a blacklist whose firewall may do something else than expected, so that in the end the listing shows what is wanted.
+"""Writing to a blacklist whose firewall may do something other than expected, so that in the end the listing shows what is wanted.
 
 The API has no update verb, and what a second POST for the same host and service does is not documented. Writing therefore goes
 by what the listing shows afterwards, never by what a firewall is believed to do. It goes in rounds, each of which sends one
