@@ -47,7 +47,7 @@ class Ledger:
     def exempt(self, address: str) -> Optional[str]:
         return self.exemptions.get(address)
 
-    def ttl(self, ttl: int, address: str, event: str) -> int:
+    def ttl(self, ttl: int, address: str, event: str, _wanted: int | None = None) -> int:
         return self.ttls.get(event, ttl)
 
 
