@@ -30,6 +30,7 @@ class Traffic:
         listed: entries of the long blacklist.
         crowd_rates: new attackers a second on so many firewalls, for crowd_seconds.
         attackers: for two responders, of which one is killed so often, for `grace` seconds, and whose database is stopped so often.
+        events_read, posted: of other detectors, in a process and by the webhook; lines a second are written to a file.
     """
 
     rate: float = 50
@@ -54,6 +55,9 @@ class Traffic:
     kills_of_owners: int = 20
     stops: int = 5
     grace: float = 5
+    events_read: int = 3000
+    posted: int = 2000
+    lines: float = 1000
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ QUICK = Sizes(
     traffic=Traffic(
         seconds=0.4, warm=5, playbooks=1, warm_playbooks=0, load_rate=100, load_seconds=1, load_sources=20, burst=50, burst_sources=10,
         kills=2, calm=0.5, outage=1, verdict_rate=20, listed=200, firewalls=4, crowd_rates=(5,), crowd_seconds=0.5,
-        attackers=20, kills_of_owners=1, stops=1, grace=2,
+        attackers=20, kills_of_owners=1, stops=1, grace=2, events_read=20, posted=200, lines=200,
     ),
 )  # fmt: skip
 

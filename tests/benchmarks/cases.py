@@ -14,7 +14,7 @@ from pathlib import Path
 from tools.database import programs
 
 from .case import Case, Side, Sizes, Target
-from .chain import crowds, events, failures, sharing
+from .chain import crowds, detectors, events, failures, sharing
 from .stage import Run, Stage, addresses, expect
 
 LISTED = "203.0.113.5"
@@ -253,6 +253,7 @@ CASES: dict[str, Callable[[Stage, Sizes], Case]] = {
     "bulk": bulk, "ad_hoc": ad_hoc, "logins": logins, "growth": growth, "events": events.events, "load": events.load,
     "burst": events.burst, "kills": failures.kills, "outage": failures.outage, "verdicts": crowds.verdicts, "long_list": crowds.long_list,
     "many_firewalls": crowds.many_firewalls,
+    "formats": detectors.formats, "batches": detectors.batches, "follow": detectors.follow,
     **({"shared_ledger": sharing.shared_ledger, "responders": sharing.responders} if programs() else {}),  # they need a database server
 }  # fmt: skip
 

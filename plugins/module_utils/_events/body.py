@@ -29,18 +29,6 @@ class Post(dict[str, Any]):
     """An object that can be written as JSON and UTF-8 for certain."""
 
 
-def parse_body(body: bytes) -> Post:
-    """Return the one JSON object in a body.
-
-    Raises:
-        InvalidEvent: as `objects` and `checked`, and for more or fewer than one object.
-    """
-    found = list(itertools.islice(objects(decoded(body)), 2))
-    if len(found) != 1:
-        raise InvalidEvent("The body is no JSON object.")
-    return checked(found[0])
-
-
 def decoded(content: bytes) -> str:
     """Return text in UTF-8 (with or without a byte order mark); raises InvalidEvent."""
     try:

@@ -35,11 +35,6 @@ class Ignored(NamedTuple):
 
     kind: str
 
-    @property
-    def reason(self) -> str:
-        """Why, in words."""
-        return IGNORED[self.kind]
-
 
 #: Kinds of what is ignored, and what they are.
 IGNORED = {

@@ -78,6 +78,7 @@ CREATE TABLE targets (
     rule_name text NOT NULL,
     description text NOT NULL,
     instance text NOT NULL,
+    ttl integer,
     result text,
     settled boolean NOT NULL DEFAULT false,
     changed float8 NOT NULL,

@@ -43,6 +43,7 @@ class Target(NamedTuple):
     Attributes:
         member, instance: the responder that took the event, by its name here and in the descriptions of its entries.
         received: epoch time of the event.
+        ttl: seconds that its detector wants, None for those of the policy.
     """
 
     event: str
@@ -54,6 +55,7 @@ class Target(NamedTuple):
     rule_name: str
     description: str
     instance: str
+    ttl: Optional[int]
 
 
 class Answer(NamedTuple):
@@ -147,7 +149,7 @@ class Session:
             self._members = self._lease()
         if new:
             columns = ", ".join(f'"{name}"' for name in Target._fields)
-            types = ("float8" if name == "received" else "text" for name in Target._fields)
+            types = ({"received": "float8", "ttl": "integer"}.get(name, "text") for name in Target._fields)
             self._execute(
                 sql.join(
                     "INSERT INTO targets (", columns, ", changed) SELECT *,", NOW, "FROM unnest(",

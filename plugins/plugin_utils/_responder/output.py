@@ -49,7 +49,7 @@ class Output:
 
     async def __aexit__(self, *_unused: object) -> None:
         with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self.wait(0), DRAIN)
+            await asyncio.wait_for(self._drain(), DRAIN)
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -86,9 +86,8 @@ class Output:
             done()
             await asyncio.sleep(0)  # whoever takes it may do so without ever waiting, and there is more to do than to report
 
-    async def wait(self, most: int) -> None:
-        """Return when at most so many events wait."""
-        while len(self._items) > most:  # noqa: ASYNC110
+    async def _drain(self) -> None:
+        while self._items:  # noqa: ASYNC110
             await asyncio.sleep(LOOK)
 
 

@@ -177,7 +177,7 @@ class Responder:
         if self._share is not None:
             await asyncio.to_thread(self._share.close)
         await asyncio.to_thread(self.records.close)
-        self._ledger.close()
+        await asyncio.to_thread(self._ledger.close)
 
     def use(self, respond: Respond, relays: frozenset[IPv4Address]) -> None:
         """Take other settings: policy, limits, escalation, never_block, verdict_after."""

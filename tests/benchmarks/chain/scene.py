@@ -107,9 +107,9 @@ class Scene:
 
     # The sides
 
-    def service(self, *names: str, watch: bool = False) -> Server:
+    def service(self, *names: str, watch: bool = False, **more: Any) -> Server:
         """The responder on its own, as in real use but for the limits of the blast radius, which would end every case here."""
-        return self._server(self.command(self._write("responder.yml", self.settings(self.place, self.port, *names))), watch)
+        return self._server(self.command(self._write("responder.yml", {**self.settings(self.place, self.port, *names), **more})), watch)
 
     def settings(self, place: Path, port: int, *names: str) -> dict[str, Any]:
         """Return the settings of a responder that keeps its state in a place."""

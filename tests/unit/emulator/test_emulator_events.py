@@ -295,8 +295,7 @@ def test_agent_appears_on_the_host_and_vanishes(api_class, tmp_path, delay):
     with running_emulator(agent_root=tmp_path, install_delay=delay) as handle:
         api = api_class(handle)
         assert api.app("POST").status == 204
-        _until(_program(tmp_path).exists)
-        assert os.access(_program(tmp_path), os.X_OK)
+        _until(lambda: os.access(_program(tmp_path), os.X_OK))
         assert handle.agent_state("ACME", SERVER) == "installed"
         assert api.app("DELETE").status == 204
         _until(lambda: not _program(tmp_path).exists())

@@ -51,7 +51,7 @@ class Works(Protocol):
 
 
 class Share:
-    """Everything is for the event loop, but for close.
+    """Everything public is for the event loop, but for close; what the member is given to call (`_need`, `_is_idle`) runs in its thread.
 
     Args:
         store: of the shared ledger.
@@ -166,7 +166,7 @@ class Share:
             if here:
                 worker.want(wish)
             if not is_alone:
-                texts = (wish.event_rule, wish.received, wish.rule_name, wish.description, self._instance)
+                texts = (wish.event_rule, wish.received, wish.rule_name, wish.description, self._instance, wish.ttl)
                 self._member.want(Target(wish.event, address, self._member.name, wish.address, *texts))
 
     def outcome(self, name: str, outcome: Outcome) -> None:
@@ -236,7 +236,7 @@ class Share:
         if case is None:
             description = target.description.replace(f"{target.event}.{target.instance} ", f"{target.event}.{self._instance} ", 1)
             texts = (target.event_rule, target.received, target.rule_name, description)
-            case = cases[target.event] = _Case(Wish(next(self._numbers), target.address, target.event, *texts), False)
+            case = cases[target.event] = _Case(Wish(next(self._numbers), target.address, target.event, *texts, target.ttl), False)
         self._take(target.firewall, case)
 
     def _hear(self, answer: Answer) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from ansible_collections.intrusion.response.plugins.module_utils._events.body import InvalidEvent, parse_body
+from ansible_collections.intrusion.response.plugins.module_utils._events.body import InvalidEvent, decoded, objects
 from ansible_collections.intrusion.response.plugins.module_utils._events.dates import written
 from ansible_collections.intrusion.response.plugins.module_utils._events.event import Event
 from ansible_collections.intrusion.response.plugins.module_utils._events.formats import clc_ips
@@ -204,7 +204,7 @@ def test_an_object_without_any_field_of_an_event_is_none():
 def test_the_same_post_has_the_same_id_and_another_one_another():
     post = events.build("VA1ACMEWEB01", 1440646622, {})
     backwards = dict(reversed(list(post.items())))
-    sent = parse_body(json.dumps(post).encode())
+    [sent] = objects(decoded(json.dumps(post).encode()))
     assert clc_ips.event(post, RECEIVED).id == clc_ips.event(backwards, written(2.0)).id == clc_ips.event(sent, written(3.0)).id
     for name in post:
         assert clc_ips.event({**post, name: None}, RECEIVED).id != clc_ips.event(post, RECEIVED).id

@@ -9,7 +9,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Optional
 
 import psycopg
 import pytest
@@ -67,9 +67,9 @@ class Node:
             self.calls.popleft()()
         self.share.tick()
 
-    def wish(self, event: str, address: str) -> None:
+    def wish(self, event: str, address: str, ttl: Optional[int] = None) -> None:
         description = f"IPS event {event}.{self.instance} on web01: Scan"
-        self.share.wish(Wish(next(self.numbers), address, event, "Scan", time.time(), "IPS: Scan", description))
+        self.share.wish(Wish(next(self.numbers), address, event, "Scan", time.time(), "IPS: Scan", description, ttl))
 
     def finish(self, firewall: str, wish: Wish, result: str = BLOCKED) -> None:
         self.share.outcome(self.workers[firewall].name, Outcome(wish.address, wish.number, Result(result, answered=time.time())))
@@ -130,11 +130,12 @@ def test_each_firewall_is_worked_by_one_whoever_took_the_event(cluster: Cluster)
     one, other = two(cluster)
     mine, theirs = one.share.works[0], other.share.works[0]
     assert mine != theirs
-    one.wish("e1", "203.0.113.5")
+    one.wish("e1", "203.0.113.5", ttl=7200)
     assert one.events(mine) == ["e1"] and not one.events(theirs), "the short path does not wait"
     cluster.until(lambda: other.events(theirs) == ["e1"])
     wish = other.workers[theirs].wishes[0]
     assert (wish.address, wish.event_rule, wish.description) == ("203.0.113.5", "Scan", "IPS event e1.n2 on web01: Scan")
+    assert wish.ttl == 7200, "as the detector wants it"
     other.share.outcome(other.workers[theirs].name, Outcome(wish.address, wish.number, Result(BLOCKED, answered=5.0), final=False))
     cluster.until(lambda: len(one.heard) == 1)
     other.finish(theirs, wish)
