@@ -89,10 +89,11 @@ def test_block_blocks_and_says_it_once(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize("playbook", ["unblock", "undo"])
 def test_what_takes_back_says_nothing(fleet: Fleet, playbook: str) -> None:
-    assert play(fleet, "intrusion.response.block", "-e", f"blacklist_addresses={HOST}").status == 0
+    before = play(fleet, "intrusion.response.block", "-e", f"blacklist_addresses={HOST}")
+    assert before.status == 0 and before.changes == {"fw1": 1, "fw2": 1}, before.output
     played = play(fleet, f"intrusion.response.{playbook}", "-e", f"blacklist_addresses={HOST}")
     assert played.status == 0, played.output
-    assert played.changes == {"fw1": 1, "fw2": 1} and not warned_of(played), played.output
+    assert played.changes == {"fw1": 1, "fw2": 1} and not warned_of(played), before.output + played.output
     assert {write["method"] for write in fleet.writes()[-2:]} == {"DELETE"}
 
 
