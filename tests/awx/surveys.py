@@ -72,7 +72,7 @@ def wrong_with_answer(question: Mapping[str, Any], given: Mapping[str, Any]) -> 
             return [f"Value {value} for '{name}' expected to be a string."]
         size, about = len(value), "length"
     elif kind in ("integer", "float"):
-        if type(value) is not int and (kind == "integer" or type(value) is not float):
+        if isinstance(value, bool) or not isinstance(value, int if kind == "integer" else (int, float)):
             return [f"Value {value} for '{name}' expected to be an integer."]
         size, about = value, "value"
     elif kind == "multiselect":

@@ -27,9 +27,11 @@ Given = Union[str, Mapping[str, Any]]
 class _Format(Protocol):
     NAME: str
 
-    def recognises(self, given: Any) -> bool: ...
+    def recognises(self, given: Any) -> bool:
+        """Tell whether something has the marks of the format."""
 
-    def read(self, given: Any, seen: Seen) -> Found: ...
+    def read(self, given: Any, seen: Seen) -> Found:
+        """Return the events of something that was sent, and what of it is ignored; raises InvalidEvent."""
 
 
 class Reader:

@@ -104,7 +104,7 @@ def timeline(by: str, span: tuple[float, float], blocks: Sequence[tuple[float, s
     first = span[0] // step
     number = int(span[1] // step - first) + 1
     totals = Counter(name for _at, name in blocks)
-    names = [bar.name for bar in bars(totals, SERIES)]
+    names = [one.name for one in bars(totals, SERIES)]
     counts: list[Counter[str]] = [Counter() for _column in range(number)]
     for at, name in blocks:
         counts[min(max(int(at // step - first), 0), number - 1)][name if name in names else OTHERS] += 1

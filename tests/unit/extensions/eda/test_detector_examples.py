@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -66,7 +66,7 @@ def test_the_line_that_rsyslog_writes_is_read(tmp_path: Path) -> None:
     assert f'file="{found.follow[0].path}"' in text
     sent = events.syslog(events.build("VA1ACMEWEB01", 1440646622.5, {}), 16).decode()
     line = template.replace("%timegenerated:::date-rfc3339%", "2015-08-27T05:37:02.500000+02:00").replace("%rawmsg-after-pri%",
-    sent.partition(">")[2])
+                                                                                                          sent.partition(">")[2])
     [event] = found.reader(found.follow[0]).line(line.encode(), 0.0)
     assert (event.attacker, event.started_at) == ("203.0.113.5", "2015-08-27T03:37:02.500Z")
 

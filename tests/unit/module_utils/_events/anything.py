@@ -19,7 +19,7 @@ ANYTHING = st.recursive(
 AS_JSON = ANYTHING.map(lambda value: json.dumps(value, default=repr, skipkeys=True).encode())
 TEXT = st.text(st.characters(exclude_categories=()))
 ADDRESSES = st.one_of(st.sampled_from(["203.0.113.5", "10.0.0.5", "192.168.1.1", "2001:db8::1", "::ffff:203.0.113.5", "203.0.113.05", "",
-    "x"]), TEXT)
+                                       "x"]), TEXT)
 
 
 def spoiled(post: Mapping[str, Any]) -> st.SearchStrategy[dict[str, Any]]:

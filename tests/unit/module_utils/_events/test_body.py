@@ -87,6 +87,6 @@ def test_a_post_may_hold_several_objects():
     for text in ('[{"a": 1}, {"b": [{}]}]', '{"a": 1}\n{"b": [{}]}\n', '{"a": 1}{"b":[{}]}', ' \r\n{"a": 1}\r\n\r\n[{"b": [{}]}]'):
         assert list(objects(text)) == [one, two]
     for text in ('[{"a": 1}, 2]', '{"a": 1}, {"b": 2}', '[[{"a": 1}]]', '{"a": 1}\n{"b"', "[{}" + ", {}" * MOST_OBJECTS + "]",
-        "{}\n" * (MOST_OBJECTS + 1)):
+                 "{}\n" * (MOST_OBJECTS + 1)):
         with pytest.raises(InvalidEvent):
             list(objects(text))

@@ -18,7 +18,7 @@ RECEIVED = 1440646690.25
 
 def test_the_normal_form_survives_json():
     found = clc_ips.event({**events.build("VA1ACMEWEB01", 1440646622.5, {"tags": "a,b"}), "new": {"a": [1, None, "\ud800"]}},
-        written(RECEIVED))
+                          written(RECEIVED))
     assert Event.from_json(found.as_json()) == found and found.as_json().isascii()
     assert Event.from_dict({"id": found.id, "received_at": found.received_at}).attacker is None
     assert abs(found.received - RECEIVED) < 0.002

@@ -40,8 +40,8 @@ def test_steps_of_time(hours, step, columns):
 
 def test_bars_show_the_greatest_and_the_sum_of_the_rest():
     counts = Counter({"a": 5, "b": 4, "c": 3, "d": 2, "e": 1})
-    assert [(bar.name, bar.value) for bar in charts.bars(counts, 5)] == list(counts.items())
-    assert [(bar.name, bar.value, bar.width) for bar in charts.bars(counts, 3)] == [
+    assert [(one.name, one.value) for one in charts.bars(counts, 5)] == list(counts.items())
+    assert [(one.name, one.value, one.width) for one in charts.bars(counts, 3)] == [
         ("a", 5, 83.33),
         ("b", 4, 66.67),
         (charts.OTHERS, 6, 100.0),
@@ -50,7 +50,7 @@ def test_bars_show_the_greatest_and_the_sum_of_the_rest():
 
 
 def test_time_left_has_every_bar():
-    found = {bar.name: bar.value for bar in charts.remaining_life([-5, 299.9, 300, 3600, 8 * DAY, float("inf"), None])}
+    found = {one.name: one.value for one in charts.remaining_life([-5, 299.9, 300, 3600, 8 * DAY, float("inf"), None])}
     assert found == {
         "under 5 min": 2,
         "5 min to 1 h": 1,
@@ -60,4 +60,4 @@ def test_time_left_has_every_bar():
         "over 7 days": 2,
         charts.NO_END: 1,
     }
-    assert sum(bar.value for bar in charts.remaining_life([])) == 0
+    assert sum(one.value for one in charts.remaining_life([])) == 0

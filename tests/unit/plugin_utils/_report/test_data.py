@@ -54,8 +54,8 @@ def test_the_same_entry_on_two_firewalls_is_one_row_and_two_entries():
         ("203.0.113.9", ["fw1", "fw2"], NOW + 120),
     ]
     assert (found.hosts, found.entries) == (2, 3)
-    assert [(bar.name, bar.value, bar.width) for bar in found.by_firewall] == [("fw2", 2, 100.0), ("fw1", 1, 50.0)]
-    assert [(bar.name, bar.value) for bar in found.life if bar.value] == [("under 5 min", 2)]
+    assert [(one.name, one.value, one.width) for one in found.by_firewall] == [("fw2", 2, 100.0), ("fw1", 1, 50.0)]
+    assert [(one.name, one.value) for one in found.life if one.value] == [("under 5 min", 2)]
 
 
 def test_the_ledger_says_why_and_since_when():

@@ -225,5 +225,3 @@ def test_a_post_is_an_event_that_can_be_written_or_invalid(post):
 def test_blanks_around_an_address_do_not_count(address):
     assert event(sourceIP=address).attacker == "203.0.113.5"
     assert event(sourceIP=address, destinationIP="203.0.113.5").attacker is None
-
-

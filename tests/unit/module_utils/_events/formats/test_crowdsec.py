@@ -22,7 +22,7 @@ DECISION: dict[str, Any] = {
 ALERT: dict[str, Any] = {
     "capacity": 5, "created_at": "2020-11-28T10:20:47+01:00", "decisions": [DECISION],
     "events": [{"meta": [{"key": "target_user", "value": "netflix"}, {"key": "service", "value": "ssh"}],
-    "timestamp": "2020-11-28 10:20:46 +0000 UTC"}],
+                "timestamp": "2020-11-28 10:20:46 +0000 UTC"}],
     "events_count": 6, "id": 1, "labels": None, "leakspeed": "10s", "machine_id": "web01",
     "message": "Ip 203.0.113.172 performed 'crowdsecurity/ssh-bf' (6 events over 2.920062ms) at 2020-11-28 10:20:46.8 +0100 CET m=+5.9",
     "scenario": "crowdsecurity/ssh-bf", "scenario_hash": "4441dcff", "scenario_version": "0.1", "simulated": False,
@@ -45,10 +45,10 @@ def alert(*decisions: dict[str, Any], **changes: Any) -> dict[str, Any]:
     # not for us to block: ranges, countries, captchas, other people's lists, what is over, and no decision at all
     (alert({"scope": "Range", "value": "203.0.113.0/24"}), "no_ban"), (alert({"scope": "Country", "value": "AU"}), "no_ban"),
     (alert({"type": "captcha"}), "no_ban"), (alert({"origin": "CAPI"}), "no_ban"), (alert({"origin": "lists", "scenario": "tor"}),
-    "no_ban"),
+                                                                                    "no_ban"),
     (alert({"origin": "lists:tor"}), "no_ban"), (alert({"duration": "-12m3s"}), "no_ban"), (alert({"duration": "0s"}), "no_ban"),
     (alert(), "no_ban"), ({**ALERT, "decisions": None}, "no_ban"), ({name: ALERT[name] for name in ("scenario", "source", "start_at")},
-    "no_ban"),
+                                                                    "no_ban"),
     (alert({"simulated": True}), "simulated"), (alert({}, simulated=True), "simulated"),
 ])
 def test_the_attacker_is_who_a_person_would_name(post, who):

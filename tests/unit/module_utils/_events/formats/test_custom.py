@@ -30,13 +30,13 @@ HONEYPOT = Custom(
 #: As an Elastic rule's webhook may post it.
 ELASTIC: dict[str, Any] = {
     "rule": {"name": "Port sweep", "id": 17}, "kibana.alert.severity": "high", "ends": [{"ip": "203.0.113.9", "port": "4711"},
-    {"ip": "10.0.0.5"}],
+                                                                                        {"ip": "10.0.0.5"}],
     "blocked": True, "network": {"direction": "inbound"}, "host": {"name": "web01"},
 }  # fmt: skip
 SWEEP = Custom({
     "source_ip": "ends.0.ip", "source_port": "ends.0.port", "destination_ip": "ends.1.ip", "reason": "rule.name", "rule_id": "rule.id",
     "severity": "kibana.alert.severity", "host_name": "host.name", "action": {"path": "blocked", "table": {"true": "block"},
-    "otherwise": "log only"},
+                                                                              "otherwise": "log only"},
     "direction": {"path": "network.direction", "table": {"inbound": "incoming", "outbound": "outgoing"}},
 })  # fmt: skip
 
@@ -61,7 +61,7 @@ def test_the_attacker_is_who_a_person_would_name(custom, post, who):
 def test_the_normal_form():
     [event] = found("custom", COWRIE, custom=HONEYPOT)
     assert (event.format, event.detector, event.reason, event.severity, event.ttl) == ("custom", "honeypot-1", "cowrie.login.failed",
-        "medium", 600)
+                                                                                       "medium", 600)
     assert event.started_at == "2026-11-26T11:30:00.123Z"
     assert event.other == COWRIE
     [event] = found("custom", ELASTIC, custom=SWEEP)

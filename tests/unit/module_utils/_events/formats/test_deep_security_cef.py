@@ -84,7 +84,7 @@ def test_the_normal_form():
     }  # fmt: skip
     assert event.other["cs5Label"] == "Intrusion Prevention Stream Position"
     levels = [found("deep_security_cef", line("in=1", severity=level))[0].severity for level in ("0", "3", "4", "6", "7", "8", "9", "10",
-        "11", "")]
+                                                                                                 "11", "")]
     assert levels == ["low", "low", "medium", "medium", "high", "high", "critical", "critical", None, None]
     [dated] = found("deep_security_cef", line("in=1", "<14>1 2021-11-03T11:30:04.120+01:00 relay ds - - - "))
     assert dated.started_at == "2021-11-03T10:30:04.120Z"
@@ -104,7 +104,7 @@ def test_escapes_and_blanks():
 def test_the_syslog_destination_of_the_ips_sends_such_lines():
     post = events.build("VA1ACMEWEB01", 1440646622.5, {"reason": "Pipe | and = and \\"})
     for changes, attacker in (({}, "203.0.113.5"), ({"direction": "Outgoing", "sourceIP": "10.0.0.80", "destinationIP": "203.0.113.9"},
-        "203.0.113.9")):
+                                                    "203.0.113.9")):
         text = events.syslog({**post, **changes}, 16).decode()
         [event] = found("deep_security_cef", text)
         assert (event.attacker, event.reason, event.host_name) == (attacker, post["reason"], "VA1ACMEWEB01")

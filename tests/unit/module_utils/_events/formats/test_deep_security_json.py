@@ -56,7 +56,7 @@ NO_MAC = {"Interface": "", "SourceMAC": "", "DestinationMAC": ""}
     (event(SourceIP="2001:db8::5"), "the source address is not one plain IPv4 address"),
     (event(SourceIP="10.0.0.80"), "source and destination are the same address"),
     (event(EventType="PacketLog"), "other_type"), (event(EventType="AntiMalwareEvent"), "other_type"), (event(EventType="SystemEvent"),
-    "other_type"),
+                                                                                                        "other_type"),
 ])
 def test_the_attacker_is_who_a_person_would_name(post, who):
     assert told("deep_security_json", post) == who
@@ -79,7 +79,7 @@ def test_the_normal_form():
     }  # fmt: skip
     assert (numbers.action, numbers.direction, numbers.flow, numbers.severity) == ("reset", "incoming", "connection", "medium")
     for number, action, only in ((0x82, "reset", True), (0x81, "deny", True), (6, "log only", False), (0, "unknown", False), (99, None,
-        False)):
+                                                                                                                              False)):
         [one] = found("deep_security_json", {**NUMBERS, "Action": number})
         assert (one.action, one.detect_only) == (action, only)
     [only] = found("deep_security_json", event(Action=0x82, ActionString="Detect Only: Reset"))

@@ -38,7 +38,7 @@ SSH = {
 SURICATA = {
     "timestamp": "2021-10-27T15:39:30.120+0000",
     "rule": {"level": 3, "description": "Suricata: Alert - GPL ATTACK_RESPONSE id check returned root", "id": "86601", "groups": ["ids",
-    "suricata"]},
+                                                                                                                                  "suricata"]},
     "agent": {"id": "001", "name": "gate01", "ip": "10.0.0.1"}, "manager": {"name": "wazuh-server"}, "id": "1635349170.16272",
     "decoder": {"name": "json"}, "location": "/var/log/suricata/eve.json",
     "data": {
@@ -106,7 +106,7 @@ def test_the_normal_form():
     ]  # fmt: skip
     [nested] = found("wazuh", SURICATA)
     assert (nested.severity, nested.rule_id, nested.source_port, nested.host_name, nested.direction) == ("high", "2100498", 80, "gate01",
-        "incoming")
+                                                                                                         "incoming")
     assert nested.reason == "GPL ATTACK_RESPONSE id check returned root"
     assert told("wazuh", alert(srcip="10.66.0.9"), home(strangers=["10.66.0.0/16"])) == "10.66.0.9"
     assert told("wazuh", alert(srcip="198.51.100.9"), home(["198.51.100.0/24"])) == "the attacker's address is one of our own"
@@ -115,7 +115,7 @@ def test_the_normal_form():
 @pytest.mark.parametrize("post", [
     {**SSH, "data": "x"}, {**SSH, "data": {"srcip": 5}}, {**SSH, "rule": []}, {**SSH, "agent": {"name": 5}}, {**SSH, "manager": "x"},
     alert(srcport=[1]), {**SSH, "rule": {**SSH["rule"], "groups": [5]}}, {**SSH, "rule": {**SSH["rule"], "level": "x" * 9,
-    "description": 5}, "data": 1},
+                                                                                          "description": 5}, "data": 1},
 ])
 def test_wrong_types_are_refused(post):
     with pytest.raises(InvalidEvent):

@@ -154,7 +154,7 @@ def test_renewal_follows_the_ttl() -> None:
 
 
 SURICATA = Event("0" * 32, "2023-11-14T22:13:20.000Z", "suricata_eve", attacker="203.0.113.5", reason="ET SCAN", rule_id="2001219",
-    severity="high")
+                 severity="high")
 
 
 @pytest.mark.parametrize(("settings", "changes", "blocked"), [
@@ -162,18 +162,18 @@ SURICATA = Event("0" * 32, "2023-11-14T22:13:20.000Z", "suricata_eve", attacker=
     ({}, {}, True), ({"directions": ["outgoing"], "flows": ["reverse"]}, {}, True), ({}, {"direction": "outgoing"}, False),
     ({}, {"direction": "incoming"}, True), ({"directions": ["incoming", "outgoing"]}, {"direction": "outgoing"}, True),
     ({}, {"format": "deep_security_json"}, False), ({}, {"format": "deep_security_json", "direction": "incoming", "flow": "connection"},
-    True),
+                                                    True),
     # severities are one scale, and what has none is not on it
     ({"severities": ["high"]}, {}, True), ({"severities": ["critical"]}, {}, False), ({"severities": ["high"]}, {"severity": None}, False),
     # rules match names and ids
     ({"rules": ["2001219"]}, {}, True), ({"rules": ["200121?"]}, {"reason": None}, True), ({"rules": ["et scan*"]}, {}, True),
     ({"rules": ["2002*"]}, {}, False), ({"exclude_rules": ["2001219"]}, {}, False), ({"exclude_rules": ["2001219"]}, {"rule_id": "1"},
-    True),
+                                                                                     True),
     ({"rules": ["*"]}, {"reason": None, "rule_id": None}, True),
     # our own networks, from which private ones are excepted
     ({"home_networks": ["203.0.113.0/24"]}, {}, False), ({"home_networks": ["203.0.113.0/24"], "private": ["203.0.113.5"]}, {}, True),
     ({"home_networks": ["10.0.0.0/8"]}, {}, True), ({"home_networks": ["10.0.0.0/8"], "private": ["10.66.0.0/16"]},
-    {"attacker": "10.66.0.9"}, True),
+                                                    {"attacker": "10.66.0.9"}, True),
     ({"detect_only": False}, {"detect_only": True}, False), ({}, {"detect_only": True}, True),
 ])
 def test_events_of_all_detectors_are_judged_alike(settings, changes, blocked):
@@ -183,6 +183,6 @@ def test_events_of_all_detectors_are_judged_alike(settings, changes, blocked):
 def test_our_own_addresses_for_the_formats():
     ours = policy(private=["10.66.0.0/16"]).home([IPv4Network("198.51.100.0/24")])
     assert [ours.has(one) for one in ("10.0.0.1", "10.66.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1")] == [True, False, True, False,
-        True]
+                                                                                                                True]
     ours = policy(home_networks=["203.0.113.0/24", "2001:db8::/32"]).home([])
     assert [ours.has(one) for one in ("10.0.0.1", "203.0.113.1")] == [False, True]

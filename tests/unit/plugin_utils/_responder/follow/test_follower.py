@@ -56,7 +56,7 @@ def counted(running: Running, name: str) -> float:
 
 
 def test_new_lines_lead_to_blocks_and_others_are_counted(emulator: Handle, tmp_path: Path, eve: Path,
-caplog: pytest.LogCaptureFixture) -> None:
+                                                         caplog: pytest.LogCaptureFixture) -> None:
     append(eve, record("203.0.113.1"))
     with Running(tmp_path, {"firewalls": [firewall(emulator)]}, follow=follow(eve)) as running:
         flows = [record("203.0.113.9", number, event_type="flow") for number in range(30)]
@@ -137,7 +137,7 @@ def test_the_detector_says_for_how_long(emulator: Handle, tmp_path: Path) -> Non
 @pytest.mark.parametrize(("given", "complaint"), [
     ({"follow": [{"format": "wazuh"}]}, r"follow\[0\]\.path is required"), ({"follow": [{"path": "a"}, {"path": "./a"}]}, "the same file"),
     ({"follow": [{"path": "a", "format": "snort"}]}, r"follow\[0\]\.format may be clc_ips, auto"), ({"format": "custom"},
-    "need each other"),
+                                                                                                    "need each other"),
     ({"custom": {"attacker": "a"}}, "need each other"), ({"format": "custom", "custom": {"attacker": 5}}, "custom attacker must be a path"),
     ({"format": "custom", "custom": "attacker"}, "custom must be a mapping"),
     ({"follow": [{"path": "a", "format": "custom", "custom": {"x": "a"}}]}, r"follow\[0\]\.custom has no field 'x'"),

@@ -120,7 +120,7 @@ def test_signed_requests_of_a_relay() -> None:
         assert (await stand.post(headers=sign(f"{KEY}-2", now, BODY)))[0] == 200
         assert (await stand.post(headers={**good, "X-Signature-256": good["X-Signature-256"].upper().replace("SHA", "sha")}))[0] == 409
         assert (await stand.post(headers=sign(KEY, now - 1, BODY))) == (200, json.dumps({"ids": [stand.taker.events[0].id], "new": 0,
-            "known": 1, "ignored": 0}))
+                                                                                         "known": 1, "ignored": 0}))
         wrong = [
             {}, {**good, "X-Timestamp": ""}, {**good, "X-Timestamp": str(now - 1)}, {"X-Timestamp": str(now)}, sign("wrong", now, BODY),
             sign(KEY, now, BODY + b" "), sign(KEY, now - 400, BODY), sign(KEY, now + 400, BODY), {**good, "X-Timestamp": f" {now}.0"},
