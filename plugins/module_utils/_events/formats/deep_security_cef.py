@@ -87,14 +87,12 @@ def read(given: Given, seen: Seen) -> Found:
 
 def _line(given: Given) -> Optional[str]:
     """Return the line with CEF in it, None where there is none."""
-    if isinstance(given, str):
-        return encodable(given) if "CEF:" in given else None
-    event = given.get("event")
-    inside = event.get("original") if isinstance(event, Mapping) else None
-    for carried in (*(given.get(name) for name in CARRIERS), inside, given.get("event.original")):
-        if isinstance(carried, str) and "CEF:" in carried:
-            return carried
-    return None
+    carriers: tuple[Any, ...] = (given,)
+    if not isinstance(given, str):
+        event = given.get("event")
+        inside = event.get("original") if isinstance(event, Mapping) else None
+        carriers = (*(given.get(name) for name in CARRIERS), inside, given.get("event.original"))
+    return next((encodable(carried) for carried in carriers if isinstance(carried, str) and "CEF:" in carried), None)
 
 
 def _extension(text: str) -> dict[str, str]:

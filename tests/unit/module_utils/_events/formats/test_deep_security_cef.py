@@ -10,7 +10,7 @@ import json
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._events.body import InvalidEvent
 from ansible_collections.intrusion.response.plugins.module_utils._events.reader import Reader
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from emulator import events
@@ -149,6 +149,7 @@ VALUES = st.one_of(st.sampled_from(["203.0.113.5", "10.0.0.80", "2001:db8::1", "
 
 
 @given(st.lists(st.tuples(KEYS, VALUES), max_size=6), TEXT, st.one_of(st.just("8"), TEXT), TEXT)
+@example([], "", "8", "\ud800")
 def test_whatever_comes_does_no_harm(pairs, name, severity, header):
     text = line(" ".join(f"{key}={value}" for key, value in pairs), header, severity, name)
     for given_ in (text, {"message": text}):
