@@ -138,7 +138,7 @@ class Worker:
         self._unsent: dict[str, Target] = {}
         self._outcomes: deque[Outcome] = deque()
         self._said: tuple[Optional[str], ...] = ()
-        self._next = self._not_before = self._active_at = -math.inf  # monotonic times
+        self._next = self._not_before = self._active_at = self._listed_from = -math.inf  # monotonic times
         self._needs_listing = self._found = False
         self._pause = FIRST_PAUSE
         self._trouble: Optional[IntrusionResponseError] = None
@@ -151,6 +151,10 @@ class Worker:
     def want(self, wish: Wish) -> None:
         """Take a wish."""
         self._came.put(wish)
+
+    def look(self) -> None:
+        """Write nothing before a listing that is begun from now on: somebody else has written until now."""
+        self._listed_from = time.monotonic()
 
     def close(self) -> None:
         """End after the request under way, and leave unsettled what is."""
@@ -204,6 +208,8 @@ class Worker:
         self._view.policy, now = self.policy, time.monotonic()
         if self.link.closed:
             return
+        if self._view.begun < self._listed_from:
+            self._view.begun = self._view.at = -math.inf
         if now < self._not_before:
             self._give_up()
             return

@@ -46,6 +46,9 @@ class Works(Protocol):
     def want(self, wish: Wish) -> None:
         """Take a wish."""
 
+    def look(self) -> None:
+        """Go by a new listing only."""
+
     def __len__(self) -> int:
         """Return how much is under way."""
 
@@ -210,6 +213,8 @@ class Share:
         if self.is_alone:
             return
         self._was_alone = False
+        for firewall in news.turn.owned - self._owned:  # what its last owner wrote may not be known as settled yet
+            self._workers[firewall].look()
         self._owned, self.members = news.turn.owned, news.turn.members
         self._unreported.difference_update(news.reported)
         self._granted = news.granted - len(self._unreported)

@@ -229,6 +229,15 @@ def test_an_entry_of_another_responder_is_not_ours(emulator: Handle) -> None:
         assert not one.records
 
 
+def test_what_the_last_owner_wrote_is_looked_for(emulator: Handle) -> None:
+    with bench(emulator) as one:
+        until(lambda: one.reports)
+        seeded(emulator, {"host": HOST, "rule_name": "IPS"})
+        one.worker.look()
+        assert one.ask().result == "already_blocked"
+    assert not writes(emulator)
+
+
 def test_a_write_is_recorded_once_when_the_firewall_went_away_before_it_was_verified(emulator: Handle) -> None:
     with bench(emulator) as one:
         emulator.fault({"kind": "drop_after", "service": "cos", "method": "POST", "times": 1})
