@@ -37,15 +37,18 @@ SAMPLES: dict[str, Any] = {
         "alert": {"action": "allowed", "gid": 1, "signature_id": 1000001, "signature": "Path traversal", "category": "Web", "severity": 1},
     },
     "wazuh": {
-        "timestamp": "2026-11-26T11:30:00.000+0000", "id": "1612213124.6448363", "rule": {"level": 12, "description": "Path traversal",
-        "id": "31168", "groups": ["web", "attack"]}, "agent": {"id": "001", "name": "web01", "ip": "10.0.0.80"},
+        "timestamp": "2026-11-26T11:30:00.000+0000", "id": "1612213124.6448363",
+        "rule": {"level": 12, "description": "Path traversal", "id": "31168", "groups": ["web", "attack"]},
+        "agent": {"id": "001", "name": "web01", "ip": "10.0.0.80"},
         "manager": {"name": "m1"}, "data": {"srcip": "203.0.113.5", "srcport": "48478", "dstip": "10.0.0.80"}, "location": "access.log",
     },
     "crowdsec": [{
         "uuid": "1f0e7c62", "scenario": "crowdsecurity/http-path-traversal-probing", "simulated": False, "message": "203.0.113.5 probes",
         "start_at": "2026-11-26T11:29:00Z", "stop_at": "2026-11-26T11:30:00Z", "source": {"scope": "Ip", "value": "203.0.113.5"},
-        "decisions": [{"duration": "3h59m", "origin": "crowdsec", "scenario": "http-path-traversal-probing", "scope": "Ip",
-        "simulated": False, "type": "ban", "value": "203.0.113.5", "uuid": "9a1b2c3d"}],
+        "decisions": [{
+            "duration": "3h59m", "origin": "crowdsec", "scenario": "http-path-traversal-probing", "scope": "Ip", "simulated": False,
+            "type": "ban", "value": "203.0.113.5", "uuid": "9a1b2c3d",
+        }],
     }],
 }  # fmt: skip
 #: Posts of so many events, and the share of the lines of a file that are alerts.
