@@ -85,8 +85,7 @@ def test_the_limit_holds_over_both_and_nothing_is_posted_twice(emulator: Handle,
     ledger = Ledger.from_option(database, pytest.fail)
     until(lambda: len(ledger.standing(Filter(origin="responder"), 0.0)) == 2 * len(blocked))
     ledger.close()
-    for one in pair:
-        assert status(one)["shared"]["connected"] and status(one)["shared"]["responders"] == 2
+    until(lambda: all(status(one)["shared"]["connected"] and status(one)["shared"]["responders"] == 2 for one in pair))
 
 
 def test_what_both_are_told_is_posted_once(emulator: Handle, pair: tuple[Running, Running]) -> None:
