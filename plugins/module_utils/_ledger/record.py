@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Optional
 from urllib.parse import urlsplit
 
+from .._core.clock import utc_text
 from .._core.errors import InvalidInput
 from .._core.options import LONGEST_NAME
 from .._core.text import clean
@@ -155,6 +156,12 @@ def exempt_until(records: Iterable[Record], now: float) -> Optional[float]:
     """Return until when the address of these records, in the order of time, must not be blocked: the latest exemption counts."""
     ends = [record.at + record.ttl for record in records if record.action == "unblock" and record.ttl is not None]
     return ends[-1] if ends and ends[-1] > now else None
+
+
+def exempt_reason(records: Iterable[Record], now: float) -> Optional[str]:
+    """Return why the address of these records must not be blocked, None where it may be."""
+    until = exempt_until(records, now)
+    return None if until is None else f"it is exempt from blocking until {utc_text(until)}, by the ledger"
 
 
 def firewall_name(url: str) -> str:

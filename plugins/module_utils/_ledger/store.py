@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional, Protocol, Union
 
-from .._core.clock import utc_text
 from .._core.errors import LedgerUnusable
 from . import sql
 from .place import Place, parse_place, spool_path
 from .postgresql import PostgresqlStore
-from .record import LONGEST_EXEMPTION, Filter, Record, Standing, exempt_until, offences, standing
+from .record import LONGEST_EXEMPTION, Filter, Record, Standing, exempt_reason, offences, standing
 from .row import Row, StoreTrouble
 from .spool import Spool
 from .sql import DAY
@@ -208,8 +207,7 @@ class Ledger:
             rows = self._store.offences(address, now - LONGEST_EXEMPTION)
         except StoreTrouble:  # which the next write will tell of
             return None
-        until = exempt_until((Record(*row) for row in rows), now)
-        return None if until is None else f"it is exempt from blocking until {utc_text(until)}, by the ledger"
+        return exempt_reason((Record(*row) for row in rows), now)
 
     def find(self, wanted: Filter, limit: int = 0) -> tuple[list[Record], int]:
         """Return records, newest first and at most limit of them (0 for all), and how many there are.

@@ -80,8 +80,8 @@ class LedgerWriter(BatchWriter[_Note]):
         return {record.address: record.at for record in reversed(found) if record.outcome != "failed"}
 
     def exempt(self, address: str) -> Optional[str]:
-        """Return why the address must not be blocked, None where it may be. Reads the ledger, so it may block."""
-        return self._ledger.exempt(address, time.time())
+        """Return why the address must not be blocked, None where it may be. Reads a ledger that is not shared, so it may block."""
+        return (self._memory or self._ledger).exempt(address, time.time())
 
     def write(self, items: Sequence[_Note]) -> None:
         """Record all of it."""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a responder knows by heart of the shared records, so that deciding how long a block lasts asks no database."""
+"""What a responder knows by heart of the shared records, so that deciding whether to block, and for how long, asks no database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from typing import Optional
 
-from ....module_utils._ledger.record import Record, offences
+from ....module_utils._ledger.record import Record, exempt_reason, offences
 
 #: Most records that are known by heart, the newest ones.
 MOST = 200_000
@@ -42,10 +42,16 @@ class Memory:
 
     def offences(self, address: str, since: float, besides: Optional[str] = None) -> int:
         """Count the offences of an address, as the ledger does."""
-        with self._lock:
-            found = [one for one in self._records.get(address, {}).values() if one.at >= since]
-        found.sort(key=lambda record: record.at)
+        found = (one for one in self._known(address) if one.at >= since)
         return offences(record for record in found if besides is None or record.event != besides)
+
+    def exempt(self, address: str, now: float) -> Optional[str]:
+        """Return why the address is exempt from blocking, None where it is not, as the ledger does."""
+        return exempt_reason(self._known(address), now)
+
+    def _known(self, address: str) -> list[Record]:
+        with self._lock:
+            return sorted(self._records.get(address, {}).values(), key=lambda record: record.at)
 
     def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, float]:
         """Return when somebody took addresses off a firewall, last and since an epoch time."""

@@ -14,6 +14,7 @@ from typing import Any, Optional, Protocol
 
 from ....module_utils._cos.blacklist import Entry
 from ....module_utils._ledger.postgresql import PostgresqlStore
+from ....module_utils._ledger.record import LONGEST_EXEMPTION
 from ....module_utils._ledger.shared import Answer, Target
 from ..decide.escalation import Escalation
 from ..decide.limits import Limits
@@ -94,7 +95,8 @@ class Share:
         self.in_use = 0
         self.members = 0
         self._member = Member(
-            store, list(self._workers), memory, lambda: escalation.settings.memory, self._need, self._is_idle, self._told
+            store, list(self._workers), memory, lambda: max(escalation.settings.memory, LONGEST_EXEMPTION), self._need, self._is_idle,
+            self._told,
         )  # fmt: skip
 
     @classmethod

@@ -20,6 +20,7 @@ from ansible_collections.intrusion.response.plugins.plugin_utils._responder.deci
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.limits import Limits, LimitSettings
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.reconcile import Wish
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.worker import Outcome
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.ledger import LedgerWriter
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.shared import member as member_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.shared.memory import Memory
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.shared.share import Share
@@ -237,6 +238,12 @@ def test_each_knows_what_others_recorded(cluster: Cluster) -> None:
     assert one.memory.offences("203.0.113.5", 0) == 0
     third = cluster.add()
     cluster.until(lambda: third.memory.withdrawn(["203.0.113.5"], now) != {})
+    writer = LedgerWriter(one.ledger, lambda: None, one.memory)
+    assert writer.exempt("203.0.113.9") is None
+    assert other.ledger.record([block._replace(address="203.0.113.9", action="unblock", ttl=3600, write="w3")])
+    cluster.until(lambda: writer.exempt("203.0.113.9") is not None)
+    assert writer.exempt("203.0.113.9") == other.ledger.exempt("203.0.113.9", now)
+    writer.close()
 
 
 def test_a_failed_answer_is_heard_as_it_was(cluster: Cluster) -> None:
