@@ -98,16 +98,15 @@ def run_pytest(shell: Shell, directory: str) -> None:
     report.unlink(missing_ok=True)
     workers = os.environ.get("PYTEST_WORKERS", str(AT_A_TIME))
     status, output = shell.run("pytest", "-q", "-n", workers, "--dist", "worksteal", f"--junit-xml={report}", directory)
-    results = ElementTree.parse(report).getroot().find("testsuite") if report.is_file() else None
-    count = {name: int(results.get(name, 0)) if results is not None else 0 for name in ("tests", "failures", "errors", "skipped")}
-    bad = count["failures"] + count["errors"]
-    shell.passed += count["tests"] - bad - count["skipped"]
-    skipped = results.iterfind("testcase/skipped/..") if results is not None else ()
+    cases = list(ElementTree.parse(report).getroot().iter("testcase")) if report.is_file() else []
+    bad = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
+    skipped = [case for case in cases if case.find("skipped") is not None]
+    shell.passed += len(cases) - len(bad) - len(skipped)
     shell.skipped += [f"{case.get('name')}: {case.find('skipped').get('message')}" for case in skipped]  # type: ignore[union-attr]
     if status and not bad:
         shell.record("pytest", False, output)
-    for number in range(bad):
-        shell.record(f"pytest, failure {number + 1}", False, output if number == 0 else "see above")
+    for case in bad:
+        shell.record(f"{case.get('classname')}::{case.get('name')}", False, "".join(case.itertext()))
 
 
 def integration() -> Parts:
@@ -332,6 +331,8 @@ def main() -> int:
         return 130
     failed = sum(len(shell.failed) for shell in shells)
     print(f"\nAll layers: {time.monotonic() - started:.0f} s" if len(chosen) > 1 else "")
+    for shell in shells:
+        print("".join(f"failed in {shell.log.stem}: {title}\n" for title in shell.failed), end="")
     print(f"{sum(shell.passed for shell in shells)} passed, {failed} failed")
     return 1 if failed else 0
 
