@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address
-from typing import Any, Optional
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from typing import Any, Optional, Union
 
 from .call import Call
 from .errors import InvalidInput
@@ -17,6 +17,8 @@ LONGEST_NAME = 200
 #: Seconds; what a time to live is bounded by everywhere, since what lies beyond 31 bits is anybody's guess.
 LONGEST_TTL = 2**31 - 1
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+Network = Union[IPv4Network, IPv6Network]
 
 
 @dataclass(frozen=True)

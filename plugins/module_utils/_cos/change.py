@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Optional
@@ -109,6 +109,11 @@ class Change:
         """Return the parameters that identify the entry; all services are meant when none is named."""
         host, service = self.key
         return {"host": host} if service == ALL_SERVICES else {"host": host, "service": service}
+
+    def is_echoed_by(self, answer: Mapping[str, Any]) -> bool:
+        """Return whether the answer to a POST confirms host, service and ttl as they were sent."""
+        told = Entry.from_wire(answer["blacklist_entry"])
+        return self.goal is not None and told.key == self.key and told.ttl == self.goal.ttl
 
     def undoing(self) -> Change:
         """Return the change that puts the entry back as it was before, after it had to be removed."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from ipaddress import IPv4Network, collapse_addresses
 from socket import inet_aton
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple, Optional
+
+from .._core.options import Network
 
 #: Networks that belong to nobody on the internet, with what a reason calls them. The documentation networks (RFC 5737) are not among them.
 PRIVATE = (
@@ -24,12 +26,13 @@ PRIVATE = (
     (IPv4Network("224.0.0.0/4"), "multicast"),
     (IPv4Network("240.0.0.0/4"), "reserved"),
 )
+#: The same as first and last number, which is much cheaper to ask.
+_RANGES = tuple((int(network.network_address), int(network.broadcast_address), name) for network, name in PRIVATE)
 OURS = "the attacker's address is one of our own"
 
 PLAIN = re.compile(r"(0|[1-9][0-9]{0,2})(?:\.(0|[1-9][0-9]{0,2})){3}")
 
 Attacker = tuple[Optional[str], Optional[str]]
-Network = Union[IPv4Network, IPv6Network]
 
 
 class Ranges:
@@ -76,6 +79,12 @@ class Ends(NamedTuple):
 
     source: Optional[str]
     destination: Optional[str]
+
+
+def private_name(address: str) -> Optional[str]:
+    """Return what a plain IPv4 address that belongs to nobody on the internet is called, None for all others."""
+    number = int.from_bytes(inet_aton(address), "big")
+    return next((name for first, last, name in _RANGES if first <= number <= last), None)
 
 
 def is_plain(address: str) -> bool:

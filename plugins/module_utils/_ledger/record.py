@@ -20,6 +20,8 @@ from .._core.text import clean
 LARGEST_INTEGER = 2**53
 #: Seconds that an address may be exempt from blocking.
 LONGEST_EXEMPTION = 30 * 86400
+#: Seconds over which new addresses are counted, by one responder or by all that share a ledger.
+WINDOW = 60.0
 
 
 #: Most records of a run have the same texts.

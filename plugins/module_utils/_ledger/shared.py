@@ -19,14 +19,14 @@ from typing import Any, Callable, NamedTuple, Optional
 
 from . import sql
 from .postgresql import PostgresqlStore, named
-from .record import Record
+from .record import WINDOW, Record
 from .row import StoreTrouble
 from .schema import ADMITTING, CHANNEL, LEASES, MEMBERS
 
 #: Seconds between two looks at who lives, and between two looks back at what was committed late.
 HOUSEKEEPING, LOOKING_BACK = 0.4, 3.0
-#: Seconds after which a member that says nothing is cut off, and the minute over which new addresses are counted.
-SILENT, WINDOW = 4.0, 60.0
+#: Seconds after which a member that says nothing is cut off.
+SILENT = 4.0
 #: Seconds for which settled targets are kept, for whoever asks late, and most that one turn takes.
 KEPT, MOST = 600.0, 2000
 #: How the server finds that a member is cut off, within some four seconds.

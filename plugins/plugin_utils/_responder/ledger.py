@@ -14,10 +14,10 @@ from typing import Callable, NamedTuple, Optional
 
 from ...module_utils._core.errors import LedgerUnusable
 from ...module_utils._cos.record import who
+from ...module_utils._ledger.memory import Memory
 from ...module_utils._ledger.record import Filter, Record
 from ...module_utils._ledger.store import Ledger
 from .batch import BatchWriter
-from .shared.memory import Memory
 
 LOG = logging.getLogger("intrusion.response")
 

@@ -23,21 +23,21 @@ from typing import Any, Callable, Optional
 
 from ...module_utils._core.errors import LedgerUnusable
 from ...module_utils._cos.client import CosClient
+from ...module_utils._cos.dry_run import DryRun
 from ...module_utils._cos.guard import Guard, own_addresses
 from ...module_utils._events.event import Event
-from ...module_utils._ledger.record import Filter
+from ...module_utils._ledger.memory import Memory
+from ...module_utils._ledger.record import WINDOW, Filter
 from ...module_utils._ledger.store import Ledger
 from .configuration import Respond
 from .decide.escalation import Escalation
-from .decide.limits import WINDOW, Limits
+from .decide.limits import Limits
 from .decide.policy import entry_description
-from .firewall.dry_run import DryRun
 from .firewall.reconcile import Wish
 from .firewall.worker import Outcome, Report, Worker
 from .inbox import Inbox, Stored
 from .ledger import LedgerWriter
 from .monitor import Metrics
-from .shared.memory import Memory
 from .shared.share import Share
 from .verdict import ALREADY_BLOCKED, BLOCKED, DONE, RENEWED, Pending, compose
 

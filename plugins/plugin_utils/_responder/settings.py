@@ -19,7 +19,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 from ...module_utils._core.errors import InvalidInput
@@ -27,7 +27,6 @@ from ...module_utils._core.options import CONTROL_CHARACTERS
 
 LOG = logging.getLogger("intrusion.response")
 
-Network = Union[IPv4Network, IPv6Network]
 S = TypeVar("S")
 
 BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}

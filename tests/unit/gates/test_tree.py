@@ -115,6 +115,16 @@ def test_the_responder_speaks_to_firewalls_through_the_resources_only(tree):
         assert not transport, f"{name}: {transport}"
 
 
+def test_the_rooms_of_the_responder_form_an_order(tree):
+    """None knows a room that comes after it: what is decided does not know the firewalls, nor these those who share them."""
+    rooms = ("decide", "firewall", "shared")
+    for number, room in enumerate(rooms):
+        for name, text in python(tree, f"{RESPONDER}{room}/").items():
+            prefix = f"{RESPONDER}".replace("/", ".")
+            known = {imported.removeprefix(prefix).partition(".")[0] for imported in imports(name, text) if imported.startswith(prefix)}
+            assert not known.intersection(rooms[number + 1 :]), f"{name} knows {known}"
+
+
 def test_resources_do_not_reach_past_the_client(tree):
     """A resource may name the client it works with, and errors; it never sees the transport."""
     for name, text in python(tree, f"{UTILS}_ips/", f"{UTILS}_cos/").items():

@@ -6,16 +6,13 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import importlib
 import json
 import logging
-import sys
+import runpy
 import time
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Optional
 
 DOCUMENTATION = r"""
@@ -85,25 +82,14 @@ EXAMPLES = r"""
           only: {eventid: [cowrie.login.success, cowrie.command.input]}
 """
 
-PLUGINS = Path(__file__).resolve().parents[4] / "plugins"
-
+load = runpy.run_path(str(Path(__file__).resolve().parents[4] / "plugins/module_utils/_core/load.py"))["load"]
 logger = logging.getLogger(__name__)
 
-
-def _shared(name: str) -> ModuleType:
-    """Import from the collection, which ansible-rulebook does not make importable; another copy of it gets another name."""
-    package = f"intrusion_response_{hashlib.sha256(str(PLUGINS).encode()).hexdigest()[:16]}"
-    if package not in sys.modules:
-        sys.modules[package] = ModuleType(package)
-        sys.modules[package].__path__ = [str(PLUGINS)]
-    return importlib.import_module(f"{package}.{name}")
-
-
-body = _shared("module_utils._events.body")
-ends = _shared("module_utils._events.ends")
-normal = _shared("module_utils._events.event")
-custom_format = _shared("module_utils._events.formats.custom")
-reading = _shared("module_utils._events.reader")
+body = load("module_utils._events.body")
+ends = load("module_utils._events.ends")
+normal = load("module_utils._events.event")
+custom_format = load("module_utils._events.formats.custom")
+reading = load("module_utils._events.reader")
 
 
 @functools.lru_cache(maxsize=64)

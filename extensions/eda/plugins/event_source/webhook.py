@@ -6,11 +6,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import importlib
+import runpy
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 DOCUMENTATION = r"""
@@ -112,22 +110,13 @@ EXAMPLES = r"""
     respond: "{{ respond }}"
 """
 
-PLUGINS = Path(__file__).resolve().parents[4] / "plugins"
-
-
-def _shared(name: str) -> ModuleType:
-    """Import from the collection, which ansible-rulebook does not make importable; another copy of it gets another name."""
-    package = f"intrusion_response_{hashlib.sha256(str(PLUGINS).encode()).hexdigest()[:16]}"
-    if package not in sys.modules:
-        sys.modules[package] = ModuleType(package)
-        sys.modules[package].__path__ = [str(PLUGINS)]
-    return importlib.import_module(f"{package}.plugin_utils._responder.{name}")
+load = runpy.run_path(str(Path(__file__).resolve().parents[4] / "plugins/module_utils/_core/load.py"))["load"]
 
 
 async def main(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:
     """Serve until cancelled; raises InvalidInput for arguments that cannot work."""
-    await _shared("app").run(args, queue.put)
+    await load("plugin_utils._responder.app").run(args, queue.put)
 
 
 if __name__ == "__main__":
-    sys.exit(_shared("service").main())
+    sys.exit(load("plugin_utils._responder.service").main())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
+from ..._core.options import LONGEST_TTL
 from .. import fields
 from ..body import checked, identity
 from ..ends import Ends, named, one_of, the_strange_one
@@ -21,7 +22,7 @@ DATES = ("started_at", "ended_at")
 FIELDS = ("attacker", *TEXTS, *WORDS, *PORTS, *DATES, "ttl")
 ADDRESSES = ("attacker", "source_ip", "destination_ip")
 WAYS = ("path", "text", "table", "otherwise")
-LONGEST_TTL = range(1, 2**31)
+TTLS = range(1, LONGEST_TTL + 1)
 PACKET = {"incoming": "source", "outgoing": "destination"}
 
 
@@ -80,7 +81,7 @@ class Custom:
         values: dict[str, Any] = {name: fields.code(got, name) for name in TEXTS}
         values.update((name, fields.word(got, name)) for name in WORDS)
         values.update((name, fields.number(got, name, fields.PORTS)) for name in PORTS)
-        values["ttl"] = fields.number(got, "ttl", LONGEST_TTL)
+        values["ttl"] = fields.number(got, "ttl", TTLS)
         ends = Ends(values["source_ip"], values["destination_ip"])
         which = PACKET.get(values["direction"] or "")
         if "attacker" in self._values:

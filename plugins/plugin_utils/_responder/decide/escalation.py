@@ -13,9 +13,9 @@ from typing import Optional, Union
 
 from ....module_utils._core.errors import InvalidInput
 from ....module_utils._core.options import LONGEST_TTL
+from ....module_utils._ledger.memory import Memory
 from ....module_utils._ledger.store import Ledger
 from ..settings import setting
-from ..shared.memory import Memory
 
 #: Seconds of a block at least.
 SHORTEST_TTL = 2

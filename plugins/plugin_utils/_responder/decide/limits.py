@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Optional, Protocol
 
+from ....module_utils._ledger.record import WINDOW
 from ..settings import setting
 
-WINDOW = 60.0
 #: A limit counts as over once this share of it is in use; else it would be reached and over in turn all the time.
 OVER = 0.9
 REACHED = {"new_per_minute": "new addresses within a minute", "total": "addresses are blocked"}

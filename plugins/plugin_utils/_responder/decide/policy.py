@@ -12,18 +12,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
-from socket import inet_aton
 from typing import Optional
 
 from ....module_utils._core.errors import InvalidInput
-from ....module_utils._core.options import CONTROL_CHARACTERS, LONGEST_TTL
+from ....module_utils._core.options import CONTROL_CHARACTERS, LONGEST_TTL, Network
 from ....module_utils._cos.blacklist import ALL_SERVICES, parse_service
 from ....module_utils._cos.guard import Guard
-from ....module_utils._events.ends import PRIVATE, Home
+from ....module_utils._events.ends import Home, private_name
 from ....module_utils._events.event import Event
 from ....module_utils._events.fields import SEVERITIES
 from ....module_utils._events.formats import clc_ips, deep_security_json
-from ..settings import Network, setting
+from ..settings import setting
 
 LOG = logging.getLogger("intrusion.response")
 
@@ -35,8 +34,6 @@ PACKETS = (clc_ips.NAME, deep_security_json.NAME)
 ACTIONS = ("reset", "block", "insert", "replace", "delete", "log only", "deny", "allowed", "blocked", "ban")
 LONGEST_TEXT = 120
 LONGEST_MARK = 40
-#: The same as first and last number, which is much cheaper to ask.
-RANGES = tuple((int(network.network_address), int(network.broadcast_address), name) for network, name in PRIVATE)
 
 
 def _mark(text: str) -> Optional[str]:
@@ -102,10 +99,9 @@ class Policy:
 
     def private_reason(self, address: str) -> Optional[str]:
         """Return why an address is not blocked for being private, reserved or ours, or None."""
-        number = int.from_bytes(inet_aton(address), "big")
-        for first, last, name in RANGES:
-            if first <= number <= last and not any(IPv4Address(number) in allowed for allowed in self.private):
-                return f"{name} address"
+        name = private_name(address)
+        if name is not None and not any(IPv4Address(address) in allowed for allowed in self.private):
+            return f"{name} address"
         return "address of our own networks" if self.home_networks and self._ours.has(address) else None
 
     def home(self, never_block: Iterable[IPv4Network]) -> Home:

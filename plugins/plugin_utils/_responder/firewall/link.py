@@ -28,7 +28,7 @@ from ....module_utils._cos.blacklist import Listing
 from ....module_utils._cos.client import CosClient
 from ....module_utils._cos.guard import resolve
 from ..decide.policy import Policy
-from .reconcile import Target, View, change_for, echoes
+from .reconcile import Target, View, change_for
 
 LOG = logging.getLogger("intrusion.response")
 
@@ -211,5 +211,5 @@ class Link:
         finally:
             target.ended = time.monotonic()
         target.answered = time.time()
-        target.accepted = change.before is None and echoes(answer, change)
+        target.accepted = change.before is None and change.is_echoed_by(answer)
         self._accepted(target)

@@ -14,7 +14,7 @@ import math
 import time
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
-from typing import Any, NamedTuple, Optional, Union
+from typing import NamedTuple, Optional, Union
 
 from ....module_utils._core.errors import IntrusionResponseError, NotAttempted, NotListedAfterWrite, Rejected, StoredDifferently
 from ....module_utils._core.options import LONGEST_TTL
@@ -205,9 +205,3 @@ def change_for(target: Target, view: View) -> Change:
         close_established=policy.close_established,
     )
     return Change(wanted, "renewed" if before else "added", before)
-
-
-def echoes(answer: Any, change: Change) -> bool:
-    """Return whether the answer to a POST confirms host, service and ttl as they were sent."""
-    told = Entry.from_wire(answer["blacklist_entry"])
-    return change.goal is not None and told.key == change.key and told.ttl == change.goal.ttl

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Callable, NamedTuple, Optional
 
+from ....module_utils._ledger.memory import MOST, Memory
 from ....module_utils._ledger.postgresql import PostgresqlStore
 from ....module_utils._ledger.row import StoreTrouble
 from ....module_utils._ledger.shared import Answer, Room, Session, Target, Turn
-from .memory import MOST, Memory
 
 LOG = logging.getLogger("intrusion.response")
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Optional, Protocol
 
 from ....module_utils._cos.blacklist import Entry
+from ....module_utils._ledger.memory import Memory
 from ....module_utils._ledger.postgresql import PostgresqlStore
 from ....module_utils._ledger.record import LONGEST_EXEMPTION
 from ....module_utils._ledger.shared import Answer, Target
@@ -22,7 +23,6 @@ from ..firewall.reconcile import Wish
 from ..firewall.worker import Outcome
 from ..verdict import Result
 from .member import Member, Need, News
-from .memory import Memory
 
 #: Addresses that are reserved ahead: a part of the limit, and at most so many.
 PART, AHEAD = 10, 64

@@ -29,7 +29,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 from typing import NamedTuple, Optional
 
-from ..settings import Network, setting
+from ....module_utils._core.options import Network
+from ..settings import setting
 from .limits import Refused
 
 PATH = "/ips"

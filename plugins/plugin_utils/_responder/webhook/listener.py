@@ -22,7 +22,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any, Optional
 
 from ....module_utils._core.errors import IntrusionResponseError
-from ..settings import Network
+from ....module_utils._core.options import Network
 from .limits import WebhookLimits
 from .tls import Certificates
 
@@ -48,7 +48,7 @@ AT_ONCE, TURNED_AWAY, NO_DESCRIPTORS = 16, 0.002, 0.1
 #: How much of a refused body is read and thrown away: bytes, seconds.
 LINGER_BYTES, LINGER_SECONDS = 1 << 20, 0.5
 
-Refused = Callable[[str, Optional[str]], None]
+TellRefusal = Callable[[str, Optional[str]], None]
 
 
 class CannotListen(IntrusionResponseError):
@@ -146,7 +146,7 @@ class Listener:
         what: str,
         limits: WebhookLimits,
         handler: Callable[[web.BaseRequest, Connection], Awaitable[web.Response]],
-        refused: Refused,
+        refused: TellRefusal,
         allow_from: tuple[Network, ...] = (),
         certificates: Optional[Certificates] = None,
     ) -> None:

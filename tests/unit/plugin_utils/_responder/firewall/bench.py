@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from typing import Any, Optional
 
 from ansible_collections.intrusion.response.plugins.module_utils._cos.client import CosClient
+from ansible_collections.intrusion.response.plugins.module_utils._cos.dry_run import DryRun
 from ansible_collections.intrusion.response.plugins.module_utils._cos.guard import Guard
 from ansible_collections.intrusion.response.plugins.module_utils._events.dates import written
 from ansible_collections.intrusion.response.plugins.module_utils._events.formats import clc_ips
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import Firewall
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.policy import Policy, entry_description
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.dry_run import DryRun
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.reconcile import Wish
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.worker import Outcome, Report, Worker
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.settings import read

@@ -14,6 +14,7 @@ from typing import Any, Optional
 import psycopg
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._ledger import shared as session_module
+from ansible_collections.intrusion.response.plugins.module_utils._ledger.memory import Memory
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Record
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.escalation import Escalation, EscalationSettings
@@ -22,7 +23,6 @@ from ansible_collections.intrusion.response.plugins.plugin_utils._responder.fire
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.worker import Outcome
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.ledger import LedgerWriter
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.shared import member as member_module
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.shared.memory import Memory
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.shared.share import Share
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.verdict import ALREADY_BLOCKED, BLOCKED, Result
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ....module_utils._cos.client import CosClient
+from .client import CosClient
 
 
 class DryRun(CosClient):

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from typing import Optional
 
-from ....module_utils._ledger.record import Record, exempt_reason, offences
+from .record import Record, exempt_reason, offences
 
 #: Most records that are known by heart, the newest ones.
 MOST = 200_000
