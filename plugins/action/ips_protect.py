@@ -152,7 +152,7 @@ class ActionModule(LookingAction):
             seen, reason = ("unknown", "The task is delegated.") if elsewhere else self.look(request.paths, variables)
             if seen == "unknown" and request.detection == "host":
                 part = outcome(request.wanted.server_name)
-                return {**part, "code": "host", "reason": f"The host could not be looked at for the agent: {reason}"}
+                return {**part, "code": "host", "reason": f"The host could not be checked for the agent: {reason}"}
             unseen = seen == "unknown"
         request = request.knowing(None if seen == "unknown" else seen == "present")
         wanted = request.wanted.agent and request.wanted.agent.state

@@ -13,14 +13,14 @@ class ModuleDocFragment:
 options:
   api_url:
     description:
-      - Address of the firewall, such as V(https://192.0.2.1). It is the address of the interface on which the firewall's
+      - URL of the firewall, such as V(https://192.0.2.1), with the address of the interface on which the firewall's
         REST management object accepts connections.
       - When not set, the environment variable E(COS_API_URL) is used.
     type: str
     required: true
   username:
     description:
-      - User name for HTTP Basic authentication, which is optional in cOS Core. Without it no credentials are sent.
+      - User name for HTTP Basic authentication, which is optional in cOS Core. Without it, no credentials are sent.
       - When not set, the environment variable E(COS_USERNAME) is used.
     type: str
   password:
@@ -30,14 +30,14 @@ options:
     type: str
   validate_certs:
     description:
-      - Whether to verify the firewall's TLS certificate. Firewalls usually have a self-signed one; name it in O(ca_path)
-        rather than switching this off.
+      - Whether to verify the firewall's TLS certificate. Firewalls usually have a self-signed one; give it in O(ca_path)
+        rather than switching verification off.
       - When not set, the environment variable E(COS_VALIDATE_CERTS) is used.
     type: bool
     default: true
   ca_path:
     description:
-      - A file of CA certificates in PEM form, or a directory of them, to trust instead of those of the system.
+      - A file of CA certificates in PEM format, or a directory of them, to trust instead of the system's.
       - When not set, the environment variable E(COS_CA_PATH) is used.
     type: path
   allow_http:
@@ -47,21 +47,20 @@ options:
     default: false
   use_proxy:
     description:
-      - Whether to go through the proxy that the environment names (E(HTTPS_PROXY) or E(ALL_PROXY), and E(NO_PROXY), which takes
+      - Whether to use the proxy set in the environment (E(HTTPS_PROXY) or E(ALL_PROXY), and E(NO_PROXY), which accepts
         names, addresses and networks). A SOCKS proxy needs the Python package PySocks.
     type: bool
     default: false
   timeout:
     description:
-      - How many seconds one request may take. An answer that is longer in coming is read on for as long as 32 KiB of it arrive
-        each second.
+      - How many seconds one request may take. A longer answer is still read as long as 32 KiB of it arrive each second.
       - A call with all its retries takes at most O(timeout) times (O(retries) + 1) seconds.
       - When not set, the environment variable E(COS_TIMEOUT) is used.
     type: float
     default: 10.0
   retries:
     description:
-      - How often a request is repeated when that is harmless. A write whose answer was lost is repeated only when the
+      - How often a request is repeated if that is safe. A write whose answer was lost is repeated only if the
         firewall's own listing shows that it had no effect.
       - When not set, the environment variable E(COS_RETRIES) is used.
     type: int

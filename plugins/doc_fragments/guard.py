@@ -13,22 +13,22 @@ class ModuleDocFragment:
 options:
   never_block:
     description:
-      - IPv4 addresses and networks that are never blocked, such as your own servers and management networks. They may be written
-        as IPv6 writes them (V(::ffff:192.0.2.1)). Other IPv6 networks protect nothing, since only IPv4 addresses can be blocked,
-        and are warned of.
-      - Those in the environment variable E(INTRUSION_RESPONSE_NEVER_BLOCK), separated by commas or spaces, are added to
-        these, they are not replaced by them.
-      - The addresses by which the inventory knows its hosts (their names, C(ansible_host) and the like) are protected, too. They
-        are found once a play, and only where something is blocked. Where a template or a vaulted value cannot be read, a warning
-        names the host, and its address is not protected. Host names are not looked up.
+      - IPv4 addresses and networks that are never blocked, such as your own servers and management networks. IPv4-mapped IPv6
+        notation (V(::ffff:192.0.2.1)) is accepted. Other IPv6 networks protect nothing, since only IPv4 addresses can be blocked,
+        and cause a warning.
+      - Those in the environment variable E(INTRUSION_RESPONSE_NEVER_BLOCK), separated by commas or spaces, are protected in
+        addition to these.
+      - The addresses of the inventory's hosts (their names, C(ansible_host) and similar variables) are protected as well. They
+        are determined once per play, and only if something is to be blocked. If a template or a vaulted value cannot be read, a
+        warning names the host, and its address is not protected. Host names are not resolved.
       - Loopback, multicast, unspecified and broadcast addresses, the firewall's own address and all addresses of the machine on
-        which the module runs (in a container those of the container) are always protected.
+        which the module runs (in a container, those of the container) are always protected.
     type: list
     elements: str
     default: []
   allow_protected:
     description:
-      - Block the address even though it is protected. Meant for a single task.
+      - Block the address even though it is protected. Intended for a single task.
       - The result says which protection was overridden.
     type: bool
     default: false

@@ -19,13 +19,13 @@ options:
     default: https://api.client-security.ctl.io/ips/api
   clc_url:
     description:
-      - Root of the CenturyLink Cloud v2 API, where the login takes place; with or without C(/v2) at the end.
+      - Base URL of the CenturyLink Cloud v2 API, used for the login, with or without C(/v2) at the end.
       - When not set, the environment variable E(CLC_V2_API_URL) is used.
     type: str
     default: https://api.ctl.io
   token:
     description:
-      - A CLC v2 bearer token. Wins over O(username) and O(password), and needs O(account_alias).
+      - A CLC v2 bearer token. Takes precedence over O(username) and O(password), and requires O(account_alias).
       - When not set, the environment variable E(CLC_V2_API_TOKEN) is used.
     type: str
   username:
@@ -45,13 +45,13 @@ options:
     type: str
   validate_certs:
     description:
-      - Whether to verify TLS certificates. Only switch this off in a laboratory.
+      - Whether to verify TLS certificates. Switch this off only in a lab.
       - When not set, the environment variable E(IPS_VALIDATE_CERTS) is used.
     type: bool
     default: true
   ca_path:
     description:
-      - A file of CA certificates in PEM form, or a directory of them, to trust instead of those of the system.
+      - A file of CA certificates in PEM format, or a directory of them, to trust instead of the system's.
       - When not set, the environment variable E(IPS_CA_PATH) is used.
     type: path
   allow_http:
@@ -61,32 +61,31 @@ options:
     default: false
   use_proxy:
     description:
-      - Whether to go through the proxy that the environment names (E(HTTPS_PROXY) or E(ALL_PROXY), and E(NO_PROXY), which takes
+      - Whether to use the proxy set in the environment (E(HTTPS_PROXY) or E(ALL_PROXY), and E(NO_PROXY), which accepts
         names, addresses and networks). A SOCKS proxy needs the Python package PySocks.
     type: bool
     default: true
   timeout:
     description:
-      - How many seconds one request may take. An answer that is longer in coming is read on for as long as 32 KiB of it arrive
-        each second.
+      - How many seconds one request may take. A longer answer is still read as long as 32 KiB of it arrive each second.
       - A call with all its retries takes at most O(timeout) times (O(retries) + 1) seconds.
       - When not set, the environment variable E(IPS_TIMEOUT) is used.
     type: float
     default: 30.0
   retries:
     description:
-      - How often a request is repeated when that is harmless. Installing and removing an agent is repeated only when the
-        request certainly did not arrive, or when the service asked for it.
+      - How often a request is repeated if that is safe. A request to install or remove an agent is repeated only if it
+        certainly did not arrive, or if the service asked for it.
       - When not set, the environment variable E(IPS_RETRIES) is used.
     type: int
     default: 3
   state_dir:
     description:
-      - Directory on the machine where the module runs, for the login's token (so that a fleet needs one login) and
-        for receipts of what was done to which agent. Its records are readable by their owner only.
+      - Directory on the machine where the module runs, for the login token (so that a fleet needs only one login) and
+        for receipts of what was done to which agent. Only their owner can read its files.
       - V(none) keeps nothing.
-      - When not set, the environment variable E(INTRUSION_RESPONSE_STATE_DIR) is used, then C(intrusion.response) below
-        E(XDG_STATE_HOME) or C(~/.local/state). Where there is no home directory either, nothing is kept, which is a warning.
+      - When not set, the environment variable E(INTRUSION_RESPONSE_STATE_DIR) is used, then C(intrusion.response) in
+        E(XDG_STATE_HOME) or C(~/.local/state). Without a home directory, nothing is kept, and a warning says so.
     type: path
 requirements:
   - requests
@@ -99,8 +98,8 @@ options:
       - The destinations.
       - A webhook and a Slack channel are identified by their URL, an e-mail destination by its address, a syslog server by its
         address and port.
-      - URLs that differ only in the case of scheme and host, in a default port or in a slash at the end are the same, and so are e-mail
-        addresses that differ in case. The spelling that is there is kept.
+      - URLs that differ only in the case of scheme and host, in a default port or in a trailing slash are the same, and so are e-mail
+        addresses that differ only in case. The existing spelling is kept.
     type: list
     elements: dict
     default: []
@@ -113,16 +112,16 @@ options:
         choices: [syslog, email, webhook, slack]
       url:
         description:
-          - Where to post, for O(destinations[].type=webhook) and O(destinations[].type=slack), which need it.
-          - It is treated as a secret. Results and diffs show scheme, host and a short digest.
+          - Where to post. Required for O(destinations[].type=webhook) and O(destinations[].type=slack).
+          - Treated as a secret. Results and diffs show only the scheme, the host and a short digest.
         type: str
       email_address:
         description:
-          - One address, for O(destinations[].type=email), which needs it.
+          - One address. Required for O(destinations[].type=email).
         type: str
       syslog:
         description:
-          - The syslog server, for O(destinations[].type=syslog), which needs it.
+          - The syslog server. Required for O(destinations[].type=syslog).
         type: dict
         suboptions:
           ip_address:

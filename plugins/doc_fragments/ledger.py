@@ -13,9 +13,9 @@ class ModuleDocFragment:
 options:
   ledger:
     description:
-      - The ledger, a file on the machine where the module runs, or a PostgreSQL database that many machines share, such as
-        V(postgresql://user@db.example.com/name). It holds what was blocked and unblocked.
-      - When not set, the environment variable E(INTRUSION_RESPONSE_LEDGER) is used, then a file in C(intrusion.response) below
+      - The ledger, which records what was blocked and unblocked. A file on the machine where the module runs, or a PostgreSQL
+        database that many machines share, such as V(postgresql://user@db.example.com/name).
+      - When not set, the environment variable E(INTRUSION_RESPONSE_LEDGER) is used, then a file in C(intrusion.response) in
         E(XDG_STATE_HOME) or C(~/.local/state).
     type: str
 """
@@ -24,36 +24,35 @@ options:
 options:
   ledger:
     description:
-      - The ledger, a file on the machine where the module runs. Each write to the blacklist is added to it, also one that
-        failed, before it is sent and when it is known what became of it. It is made when it is not there, readable by its
-        owner only.
+      - The ledger, a file on the machine where the module runs. Every write to the blacklist, even a failed one, is recorded in
+        it before it is sent, and again when its outcome is known. If it does not exist, it is created, readable by its owner only.
       - It can also be a PostgreSQL database that many machines share, such as V(postgresql://user@db.example.com/name), for which the
-        module needs the Python package that the guide to the ledger names. A password in it is not shown, but C(PGPASSFILE) and the
+        module needs the Python package that the guide to the ledger names. A password in it is never shown, but C(PGPASSFILE) and the
         other variables of PostgreSQL's library are a better place.
-      - V(none) records nothing. In check mode nothing is recorded either.
-      - A ledger that cannot be written is a warning. It never stops a block. A task waits for it for a second at most. What a
-        database did not take waits in a directory beside the file that would be used otherwise, for the next run.
-      - A ledger in a home directory that goes away with an execution environment is a warning, too.
-      - When not set, the environment variable E(INTRUSION_RESPONSE_LEDGER) is used, then a file in C(intrusion.response) below
+      - V(none) records nothing. Nothing is recorded in check mode either.
+      - If the ledger cannot be written, a warning says so; that never stops a block. A task waits for it for one second at most.
+        Records that a database did not take wait for the next run, in a directory beside the file that would be used otherwise.
+      - A ledger in a home directory that disappears with an execution environment also causes a warning.
+      - When not set, the environment variable E(INTRUSION_RESPONSE_LEDGER) is used, then a file in C(intrusion.response) in
         E(XDG_STATE_HOME) or C(~/.local/state).
     type: str
   ledger_keep:
     description:
-      - How many days records are kept, V(0) for ever. Where users of one ledger differ, the fewest days count.
-      - Records of a block that has time left are always kept.
+      - How many days records are kept; V(0) keeps them forever. If users of one ledger set different values, the lowest counts.
+      - Records of a block that has not expired are always kept.
     type: int
     default: 400
   ledger_user:
     description:
-      - Who is recorded. When not given, it is the account that the module runs under, or the one that called C(sudo).
+      - Who is recorded as the user. The default is the account that the module runs under, or the one that called C(sudo).
       - The job of AWX or Ansible Automation Platform is recorded automatically.
     type: str
   event:
     description:
-      - Id of the IPS event that led to this. It is only recorded, on one line and with 200 characters at most.
+      - Id of the IPS event that led to this. Only used for the record, in one line of 200 characters at most.
     type: str
   event_rule:
     description:
-      - Name of the IPS rule that raised the event. It is only recorded, on one line and with 200 characters at most.
+      - Name of the IPS rule that raised the event. Only used for the record, in one line of 200 characters at most.
     type: str
 """

@@ -7,23 +7,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: address_list
-short_description: A list of addresses, however it was written
+short_description: Convert addresses to a list
 version_added: 1.0.0
 author:
   - intrusion.response contributors (@intrusion-response)
 description:
-  - Returns a list of addresses or networks from a list, or from a text with commas, spaces or line breaks between them.
-  - Each is in the list once. What is no address stays in the list, for the module to refuse.
+  - Returns a list of addresses or networks from a list, or from a string separated by commas, spaces or line breaks.
+  - Duplicates are removed. Invalid addresses stay in the list, for the module to refuse.
 options:
   _input:
     description:
-      - A list, or a text. A list may hold such texts.
+      - A list or a string. A list may contain such strings.
     type: raw
     required: true
 """
 
 EXAMPLES = r"""
-- name: Block what a survey's text area holds, an address a line
+- name: Block the addresses of a survey's text area, one per line
   intrusion.response.cos_blacklist_entries:
     api_url: https://192.0.2.1
     hosts: "{{ blacklist_addresses | intrusion.response.address_list }}"
@@ -42,7 +42,7 @@ from typing import Any
 
 
 def address_list(value: Any) -> list[str]:
-    """Return the addresses of a list or a text; nothing for None and an empty text."""
+    """Return the addresses of a list or a string; an empty list for None and an empty string."""
     parts = value if isinstance(value, (list, tuple)) else [] if value is None else [value]
     return list(dict.fromkeys(address for part in parts for address in re.findall(r"[^,\s]+", str(part))))
 

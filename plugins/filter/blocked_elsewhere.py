@@ -7,22 +7,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: blocked_elsewhere
-short_description: Blocks that stand on firewalls outside a play
+short_description: Count the standing blocks on firewalls outside a play
 version_added: 1.0.0
 author:
   - intrusion.response contributors (@intrusion-response)
 description:
-  - Returns a line that counts the blocks that stand on other firewalls than those of a play, and names these firewalls.
+  - Returns a line that counts the standing blocks on firewalls outside a play, and names these firewalls.
 options:
   _input:
     description:
-      - RV(intrusion.response.response_ledger_info#module:standing) of all firewalls.
+      - RV(intrusion.response.response_ledger_info#module:standing) for all firewalls.
     type: list
     elements: dict
     required: true
   urls:
     description:
-      - The addresses of the play's firewalls, as their O(intrusion.response.cos_blacklist_entries#module:api_url).
+      - The URLs of the play's firewalls, as in O(intrusion.response.cos_blacklist_entries#module:api_url).
     type: list
     elements: str
     required: true
@@ -30,14 +30,14 @@ options:
 
 EXAMPLES = r"""
 # 3 blocks still stand on firewalls that are not in this play: https://192.0.2.2
-- name: Name what was not taken back
+- name: Name what was not undone
   ansible.builtin.debug:
     msg: "{{ recorded.standing | intrusion.response.blocked_elsewhere(['https://192.0.2.1']) }}"
 """
 
 RETURN = r"""
 _value:
-  description: The line, empty when there are none.
+  description: The line. Empty if there are no such blocks.
   type: str
 """
 
@@ -49,7 +49,7 @@ from ansible_collections.intrusion.response.plugins.module_utils._ledger.record 
 
 
 def blocked_elsewhere(standing: list[Mapping[str, Any]], urls: list[str]) -> str:
-    """Return the line; firewalls are compared in the form in which the ledger knows them."""
+    """Return the line; firewalls are compared in the form in which the ledger stores them."""
     here = {firewall_name(url) for url in urls}
     others = [one["firewall"] for one in standing if one["firewall"] not in here]
     if not others:

@@ -7,33 +7,32 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: change_lines
-short_description: What was done to a blacklist, for people
+short_description: Describe what was done to a blacklist
 version_added: 1.0.0
 author:
   - intrusion.response contributors (@intrusion-response)
 description:
   - Returns a line for each address of a result of M(intrusion.response.cos_blacklist_entries), with what was done, until when,
-    and why. For a firewall that failed, the one line is its name and the reason.
+    and why. For a firewall that failed, returns one line with its name and the reason.
 options:
   _input:
     description:
-      - What the task registered.
+      - The registered result of the task.
     type: dict
     required: true
   firewall:
     description:
-      - Name of the firewall, for the line that says that it failed.
+      - Name of the firewall, for the line about its failure.
     type: str
     required: true
   check_mode:
     description:
-      - Whether nothing was done, so that the lines say what would be.
+      - Whether nothing was done, so that the lines say what would have been.
     type: bool
     default: false
   taken_back:
     description:
-      - What RV(intrusion.response.response_ledger_info#module:standing) said of the entries before they were removed, to say why
-        they were there.
+      - RV(intrusion.response.response_ledger_info#module:standing) from before the entries were removed, to say why they were there.
     type: list
     elements: dict
     default: []
@@ -41,14 +40,14 @@ options:
 
 EXAMPLES = r"""
 # 203.0.113.5: blocked until 2026-11-22T04:10:00Z, port scan
-- name: Say what was done
+- name: Show what was done
   ansible.builtin.debug:
     msg: "{{ blocked | intrusion.response.change_lines(inventory_hostname, ansible_check_mode) }}"
 """
 
 RETURN = r"""
 _value:
-  description: The lines. None when the task was skipped.
+  description: The lines. Empty if the task was skipped.
   type: list
   elements: str
 """
@@ -58,7 +57,7 @@ from typing import Any
 
 from ansible_collections.intrusion.response.plugins.module_utils._core.text import clean
 
-#: What was done, and what would be done.
+#: What was done, and what would be done in check mode.
 WORDS = {
     "added": ("blocked", "would be blocked"),
     "renewed": ("renewed", "would be renewed"),
@@ -72,7 +71,7 @@ WORDS = {
 def change_lines(
     result: Mapping[str, Any], firewall: str, check_mode: bool = False, taken_back: Iterable[Mapping[str, Any]] = ()
 ) -> list[str]:
-    """Return a line for each address, or one that says why there is none."""
+    """Return a line for each address, or one that says why the firewall failed."""
     entries = result.get("entries") or []
     if not entries and result.get("failed"):
         code = f" ({clean(result['code'])})" if result.get("code") else ""

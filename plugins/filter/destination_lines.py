@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: destination_lines
-short_description: Destinations of events, for people
+short_description: Describe the destinations of events
 version_added: 1.0.0
 author:
   - intrusion.response contributors (@intrusion-response)

@@ -7,23 +7,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: destination_list
-short_description: Destinations of events, however they were written
+short_description: Convert destinations of events to a list
 version_added: 1.0.0
 author:
   - intrusion.response contributors (@intrusion-response)
 description:
-  - Returns a list of destinations from a list, or from a text that holds one as YAML or JSON, as a survey of AWX can only have it.
-  - Fails for destinations that M(intrusion.response.ips_notification) would refuse. An empty text is an empty list.
+  - Returns a list of destinations from a list, or from a YAML or JSON string that contains one, since an AWX survey cannot deliver a list.
+  - Fails for destinations that M(intrusion.response.ips_notification) would refuse. An empty string gives an empty list.
 options:
   _input:
     description:
-      - A list, or a text.
+      - A list or a string.
     type: raw
     required: true
 """
 
 EXAMPLES = r"""
-- name: Take the destinations from a survey's text area
+- name: Set the destinations from a survey's text area
   intrusion.response.ips_notification:
     server_name: VA1ACMEWEB01
     destinations: "{{ protect_destinations | intrusion.response.destination_list }}"
@@ -50,7 +50,7 @@ FIELDS = {"type", *NEEDS.values()}
 
 
 def destination_list(value: Any) -> list[dict[str, Any]]:
-    """Return the destinations; raises AnsibleFilterError, which shows neither text nor URLs, since they may be secrets."""
+    """Return the destinations; raises AnsibleFilterError, which shows neither the string nor URLs, since they may be secrets."""
     if value is None or isinstance(value, str):
         try:
             value = yaml.safe_load(value or "") or []
@@ -58,7 +58,7 @@ def destination_list(value: Any) -> list[dict[str, Any]]:
             value = None
     if not isinstance(value, (list, tuple)) or not all(isinstance(one, Mapping) for one in value):
         example = '[{"type": "email", "email_address": "secops@example.com"}]'
-        raise AnsibleFilterError(f"{NAME} must be a list of destinations, or YAML or JSON text with one, such as {example}.")
+        raise AnsibleFilterError(f"{NAME} must be a list of destinations, or a YAML or JSON string that contains one, such as {example}.")
     for index, one in enumerate(value):
         _check(f"{NAME}[{index}]", one)
     return [dict(one) for one in value]
@@ -67,7 +67,7 @@ def destination_list(value: Any) -> list[dict[str, Any]]:
 def _check(name: str, destination: Mapping[str, Any]) -> None:
     unknown = sorted(clean(field) for field in destination if field not in FIELDS)
     if unknown:
-        raise AnsibleFilterError(f"{name} has no {unknown[0]}; it has {', '.join(sorted(FIELDS))}.")
+        raise AnsibleFilterError(f"{name} has an unknown field {unknown[0]}; supported are {', '.join(sorted(FIELDS))}.")
     if destination.get("type") not in NEEDS:
         raise AnsibleFilterError(f"{name}.type must be one of {', '.join(sorted(NEEDS))}.")
     try:
@@ -75,7 +75,7 @@ def _check(name: str, destination: Mapping[str, Any]) -> None:
     except InvalidInput as error:
         raise AnsibleFilterError(error.message) from None
     except (AttributeError, KeyError, TypeError):
-        raise AnsibleFilterError(f"{name} does not have the form that {destination['type']} needs.") from None
+        raise AnsibleFilterError(f"{name} does not have the form that type {destination['type']} requires.") from None
 
 
 class FilterModule:

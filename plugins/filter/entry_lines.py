@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: entry_lines
-short_description: Listed blacklist entries, for people
+short_description: Describe listed blacklist entries
 version_added: 1.0.0
 author:
   - intrusion.response contributors (@intrusion-response)
 description:
-  - Returns a line for each entry that M(intrusion.response.cos_blacklist_entry_info) lists, with address, service, source, end, and why.
+  - Returns a line for each entry that M(intrusion.response.cos_blacklist_entry_info) lists, with address, service, source, end, and reason.
 options:
   _input:
     description:

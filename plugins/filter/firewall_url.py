@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: firewall_url
-short_description: The URL of a firewall whose address is known
+short_description: Build the URL of a firewall from its address
 version_added: 1.0.0
 author:
   - intrusion.response contributors (@intrusion-response)
 description:
-  - Returns the C(https) URL of a host name or an address. An IPv6 address is put into brackets.
+  - Returns the C(https) URL for a host name or an address. An IPv6 address is put in brackets.
 options:
   _input:
     description:
@@ -23,7 +23,7 @@ options:
 
 EXAMPLES = r"""
 # https://[2001:db8::1]
-- name: Read the blacklist of a firewall that the inventory knows by its address
+- name: Read the blacklist of a firewall by its address in the inventory
   intrusion.response.cos_blacklist_entry_info:
     api_url: "{{ ansible_host | default(inventory_hostname) | intrusion.response.firewall_url }}"
 """
@@ -40,7 +40,7 @@ from typing import Any
 
 
 def firewall_url(address: str) -> str:
-    """Return the URL of a host name or an address."""
+    """Return the URL for a host name or an address."""
     host = str(address).strip()
     try:
         return f"https://[{IPv6Address(host.strip('[]'))}]"

@@ -7,24 +7,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: firewalls
-short_description: The firewalls of a play
+short_description: Select the firewalls of a play
 version_added: 1.0.0
 author:
   - intrusion.response contributors (@intrusion-response)
 description:
   - Returns the host pattern for the C(hosts) of a play on firewalls, as the playbooks of this collection use it.
-  - Fails when no host would take part, also because of C(--limit), where Ansible itself would do nothing and succeed.
-  - Fails when an extra variable is one of the role P(intrusion.response.blacklist#role) without its prefix, such as C(ttl), and warns when
-    one is spelt almost like one of this collection.
+  - Fails if no host would take part, for example because of C(--limit), where Ansible itself would do nothing and succeed.
+  - Fails if an extra variable is one of the role P(intrusion.response.blacklist#role) without its prefix, such as C(ttl), and warns if
+    one is spelled almost like a variable of this collection.
 options:
   _input:
     description:
-      - A host pattern. When it is empty, the group C(firewalls), or C(localhost) when there is no such group.
+      - A host pattern. If it is empty, the group C(firewalls), or C(localhost) if there is no such group.
     type: str
     required: true
   needed:
     description:
-      - Whether there must be a host also when the pattern is empty.
+      - Whether a host is required even if the pattern is empty.
     type: bool
     default: true
 """
@@ -58,7 +58,7 @@ from jinja2.runtime import Context
 
 @pass_context
 def firewalls(context: Context, pattern: str, needed: bool = True) -> str:
-    """Return the host pattern; raises AnsibleFilterError when no host would take part."""
+    """Return the host pattern; raises AnsibleFilterError if no host would take part."""
     default = "firewalls" if "firewalls" in context["groups"] else "localhost"
     kind = Kind("blacklist", "firewall", default)
     return hosts_taking_part(context["groups"], context.get("ansible_limit"), kind, pattern, needed=needed)

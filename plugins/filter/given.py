@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: given
-short_description: The options that variables give
+short_description: Collect the options that are set as variables
 version_added: 1.0.0
 author:
   - intrusion.response contributors (@intrusion-response)
 description:
-  - Returns those of the named options for which there is a variable with a prefix, as arguments for a task.
-  - A variable that is empty counts as not given, as an AWX survey leaves it.
+  - Returns those of the given options for which a variable with the prefix is set, as arguments for a task.
+  - An empty variable counts as not set, since an AWX survey leaves unanswered questions empty.
 options:
   _input:
     description:
@@ -23,14 +23,14 @@ options:
     required: true
   prefix:
     description:
-      - What the names of the variables begin with, before an underscore.
+      - The prefix of the variables' names, before an underscore.
     type: str
     required: true
 """
 
 EXAMPLES = r"""
 # {'username': 'blocker', 'timeout': 5} with cos_username: blocker, cos_password: "" and cos_timeout: 5
-- name: Hand over the connection settings that the inventory gives
+- name: Use the connection settings from the inventory
   intrusion.response.cos_blacklist_entry_info:
   module_defaults:
     intrusion.response.cos_blacklist_entry_info: "{{ ['username', 'password', 'timeout'] | intrusion.response.given('cos') }}"
@@ -38,7 +38,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The options that are given, with their values.
+  description: The options that are set, with their values.
   type: dict
 """
 
@@ -51,7 +51,7 @@ from jinja2.runtime import Context
 
 @pass_context
 def given(context: Context, names: list[str], prefix: str) -> dict[str, Any]:
-    """Return the given options; raises what a variable raises that itself is a template in error."""
+    """Return the options that are set; raises the error of a variable whose own template fails."""
     values = {name: context.resolve(f"{prefix}_{name}") for name in names if f"{prefix}_{name}" in context}
     for value in values.values():
         if isinstance(value, Undefined):

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: job_result
-short_description: What a run did to the firewalls, for programs
+short_description: Summarize what a run did to the firewalls, for programs
 version_added: 1.0.0
 author:
   - intrusion.response contributors (@intrusion-response)
 description:
-  - Returns what M(intrusion.response.cos_blacklist_entries) did on all firewalls of a play, for M(ansible.builtin.set_stats), from where
-    AWX takes it for the next node of a workflow, for notifications and for rulebooks.
+  - Returns what M(intrusion.response.cos_blacklist_entries) did on all firewalls of a play, for M(ansible.builtin.set_stats). AWX passes
+    it to the next node of a workflow, to notifications and to rulebooks.
 options:
   _input:
     description:
-      - The variables of all hosts, C(hostvars), of which C(blacklist_result) counts.
+      - The variables of all hosts, C(hostvars). Only C(blacklist_result) is used.
     type: dict
     required: true
   hosts:
@@ -38,13 +38,13 @@ options:
     default: ""
   check_mode:
     description:
-      - Whether nothing was done, so that the result says what would be.
+      - Whether nothing was done, so that the result says what would have been.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
-- name: Tell what was done
+- name: Report what was done
   ansible.builtin.set_stats:
     data:
       intrusion_response_result: "{{ hostvars | intrusion.response.job_result(ansible_play_hosts_all, 'block') }}"
@@ -61,7 +61,7 @@ _value:
       type: str
       sample: block
     event:
-      description: Id of the IPS event that led to it, empty when none was named.
+      description: Id of the IPS event that led to it. Empty if none was given.
       type: str
       sample: 5d41402abc4b2a76b9719d911017c592
     check_mode:
@@ -69,7 +69,7 @@ _value:
       type: bool
       sample: false
     ok:
-      description: Whether all went well on all firewalls.
+      description: Whether all firewalls succeeded.
       type: bool
       sample: false
     changed:
@@ -77,16 +77,16 @@ _value:
       type: bool
       sample: true
     addresses:
-      description: The addresses, 1000 at most.
+      description: The addresses, at most 1000.
       type: list
       elements: str
       sample: [203.0.113.5]
     ends:
-      description: When the block of each address expires, in UTC; the latest of all firewalls. Addresses without an end are left out.
+      description: When the block of each address expires, in UTC, as the latest time on all firewalls. Addresses without one are left out.
       type: dict
       sample: {203.0.113.5: "2026-11-22T04:10:00Z"}
     firewalls:
-      description: The firewalls on which all went well.
+      description: The firewalls that succeeded.
       type: list
       elements: str
       sample: [fw1]
@@ -99,7 +99,7 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-#: A job's result is kept in a database, and handed on as a variable.
+#: A job's result is kept in a database, and passed on as a variable.
 MOST = 1000
 
 

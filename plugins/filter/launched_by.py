@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: launched_by
-short_description: Who launched a job of AWX
+short_description: Say who launched an AWX job
 version_added: 1.0.0
 author:
   - intrusion.response contributors (@intrusion-response)
 description:
-  - Returns for the ledger who launched a job of AWX or Ansible Automation Platform, from the variables that it gives to its jobs.
-  - A schedule or a webhook, which no person launched, stands in parentheses, and so does the workflow job that a job belongs to. Who
-    approved, AWX does not tell its jobs; its record of the workflow job does.
+  - Returns, for the ledger, who launched a job of AWX or Ansible Automation Platform, from the variables that it gives to its jobs.
+  - A schedule or a webhook is put in parentheses, since it is not a person, and so is the workflow job that a job belongs to. AWX does not
+    tell its jobs who approved them; its record of the workflow job does.
 options:
   _input:
     description:
@@ -25,7 +25,7 @@ options:
 
 EXAMPLES = r"""
 # alice (workflow job 12)
-- name: Who is it?
+- name: Show who launched this job
   ansible.builtin.debug:
     msg: "{{ ['user_name', 'job_launch_type', 'workflow_job_id'] | intrusion.response.given('awx') | intrusion.response.launched_by }}"
 """

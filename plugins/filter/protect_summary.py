@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: protect_summary
-short_description: What the role protect did to all servers, for people
+short_description: Summarize what the role protect did to all servers
 version_added: 1.0.0
 author:
   - intrusion.response contributors (@intrusion-response)
 description:
-  - Returns the lines of the one summary with which the role P(intrusion.response.protect#role) ends, from the facts C(protect_result) of
-    its servers.
+  - Returns the lines of the summary with which the role P(intrusion.response.protect#role) ends, from the C(protect_result) of its
+    servers.
 options:
   _input:
     description:
@@ -22,13 +22,13 @@ options:
     required: true
   batch:
     description:
-      - The hosts that are left in the play, or in its batch, C(ansible_play_batch).
+      - The hosts that are still in the play, or in its batch, C(ansible_play_batch).
     type: list
     elements: str
     required: true
   out:
     description:
-      - The hosts that failed in this play, also before the role.
+      - The hosts that failed in this play, including before the role.
     type: list
     elements: str
     required: true
@@ -39,24 +39,24 @@ options:
     default: false
   entry:
     description:
-      - The entry point of the role. V(main) is to set destinations, so that a server without any deserves a warning; V(report) shows
-        those of each server.
+      - The entry point of the role. V(main) should set destinations, so it warns about servers without any; V(report) shows
+        the destinations of each server.
     type: str
     default: main
   play:
     description:
-      - What identifies the play, in the results of its hosts, too. The results of other plays do not count.
+      - Identifies the play, here and in the results of its hosts. The results of other plays are ignored.
     type: str
   run:
     description:
-      - The number of this run of the role in the play, under a strategy that keeps all hosts at the same task, such as C(linear). A
-        host without a result of that number takes no part.
+      - The number of this run of the role in the play, with a strategy that keeps all hosts at the same task, such as C(linear). A
+        host without a result with that number is left out.
       - Without it, hosts that have run the role less often than others are waited for.
     type: int
 """
 
 EXAMPLES = r"""
-- name: Say what was done
+- name: Show what was done
   ansible.builtin.debug:
     msg: "{{ hostvars | intrusion.response.protect_summary(ansible_play_batch, [], ansible_check_mode) }}"
   run_once: true
@@ -64,7 +64,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The lines. None while a server may still be under way, as under the strategy C(free).
+  description: The lines. Empty while a server may still be under way, as with the strategy C(free).
   type: list
   elements: str
 """
@@ -75,7 +75,7 @@ from typing import Any, Optional
 from ansible_collections.intrusion.response.plugins.filter.destination_lines import destination_lines
 from ansible_collections.intrusion.response.plugins.module_utils._core.text import clean
 
-NOBODY = "WARNING: protect_destinations is empty, and unless they have destinations already, nobody hears of attacks on"
+NOBODY = "WARNING: protect_destinations is empty, and unless they have destinations already, nobody is notified of attacks on"
 
 
 def protect_summary(
@@ -99,12 +99,12 @@ def protect_summary(
     groups = {
         "Agent changed": [one for one in results if one["agent_changed"]],
         "Agent unchanged": [one for one in results if one["agent"] and not one["agent_changed"]],
-        "Could not be looked at": [one for one in results if one["unseen"]],
+        "Could not be checked": [one for one in results if one["unseen"]],
         "Destinations changed": [one for one in results if one["destinations_changed"]],
         "Destinations unchanged": [one for one in results if one["destinations"] is not None and not one["destinations_changed"]],
         NOBODY: [one for one in results if entry == "main" and one["destinations"] is None and not one["code"]],
     }
-    lines = ["Check mode: nothing was written, this is what would happen."] if check_mode else []
+    lines = ["Check mode: nothing was written. This is what would happen:"] if check_mode else []
     for title, members in groups.items():
         if members:
             lines.append(f"{title} ({len(members)}): {', '.join(clean(one['server_name']) for one in members)}")
@@ -119,7 +119,7 @@ def protect_summary(
 
 
 def told(hostvars: Mapping[str, Any], host: str) -> Mapping[str, Any]:
-    """Return what tasks registered for a host; from where Ansible keeps it, since it puts all other variables together for hostvars."""
+    """Return what tasks registered for a host, from Ansible's own store, since hostvars would also compute all other variables."""
     kept = getattr(getattr(hostvars, "_variable_manager", None), "_nonpersistent_fact_cache", None)
     found: Mapping[str, Any] = hostvars[host] if kept is None else kept.get(host, {})
     return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: question_lines
-short_description: What was found out about a firewall, for people
+short_description: Describe how a firewall behaves
 version_added: 1.0.0
 author:
   - intrusion.response contributors (@intrusion-response)
@@ -16,14 +16,14 @@ description:
 options:
   _input:
     description:
-      - What the task registered.
+      - The registered result of the task.
     type: dict
     required: true
 """
 
 EXAMPLES = r"""
 # Which time does the listing show? The time that is left: expires_at and renew_below mean what they say. (ttl_in_list: remaining)
-- name: Say what was found out
+- name: Show how the firewall behaves
   ansible.builtin.debug:
     msg: "{{ found | intrusion.response.question_lines }}"
 """

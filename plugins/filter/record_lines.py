@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: record_lines
-short_description: What the ledger holds, for people
+short_description: Describe records of the ledger
 version_added: 1.0.0
 author:
   - intrusion.response contributors (@intrusion-response)
@@ -16,19 +16,19 @@ description:
 options:
   _input:
     description:
-      - What the task registered.
+      - The registered result of the task.
     type: dict
     required: true
   names:
     description:
-      - Names of firewalls, by their addresses.
+      - Names of firewalls, by URL.
     type: dict
     default: {}
 """
 
 EXAMPLES = r"""
 # 2026-11-22T03:10:00Z 203.0.113.5 blocked on fw1 for 3600 s by alice: port scan
-- name: Say who blocked what
+- name: Show who blocked what
   ansible.builtin.debug:
     msg: "{{ recorded | intrusion.response.record_lines({'https://192.0.2.1': 'fw1'}) }}"
 """
@@ -54,12 +54,12 @@ WORDS = {
     "update": ("updated", "NOT updated"),
     "unblock": ("unblocked", "NOT unblocked"),
 }
-#: Characters of an event's id that a line has; they are enough to name it.
+#: How many characters of an event's id a line shows; undo accepts as many.
 SHORT = 12
 
 
 def record_lines(recorded: Mapping[str, Any], names: Optional[Mapping[str, str]] = None) -> list[str]:
-    """Return a line for each record, the newest first, and one that counts those that were left out."""
+    """Return a line for each record, newest first, and one that counts those that were left out."""
     known = {_key(url): name for url, name in (names or {}).items()}
     lines = [clean(_line(record, known)) for record in recorded["records"]]
     older = recorded["total"] - len(lines)

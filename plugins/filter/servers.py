@@ -7,24 +7,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: servers
-short_description: The servers of a play
+short_description: Select the servers of a play
 version_added: 1.0.0
 author:
   - intrusion.response contributors (@intrusion-response)
 description:
   - Returns the host pattern for the C(hosts) of a play on servers, as the playbooks of this collection use it.
-  - Fails when no host would take part, also because of C(--limit), where Ansible itself would do nothing and succeed.
-  - Fails when an extra variable is one of the role P(intrusion.response.protect#role) without its prefix, such as C(destinations), and
-    warns when one is spelt almost like one of this collection.
+  - Fails if no host would take part, for example because of C(--limit), where Ansible itself would do nothing and succeed.
+  - Fails if an extra variable is one of the role P(intrusion.response.protect#role) without its prefix, such as C(destinations), and
+    warns if one is spelled almost like a variable of this collection.
 options:
   _input:
     description:
-      - A host pattern. When it is empty, all hosts but C(localhost) and the group C(firewalls).
+      - A host pattern. If it is empty, all hosts except C(localhost) and the group C(firewalls).
     type: str
     required: true
   needed:
     description:
-      - Whether there must be a host also when the pattern is empty.
+      - Whether a host is required even if the pattern is empty.
     type: bool
     default: true
   named:
@@ -60,12 +60,12 @@ from jinja2.runtime import Context
 
 @pass_context
 def servers(context: Context, pattern: str, needed: bool = True, named: bool = False) -> str:
-    """Return the host pattern; raises AnsibleFilterError when no host would take part, or none is named."""
+    """Return the host pattern; raises AnsibleFilterError if no host would take part, or none is given."""
     default = "all:!localhost:!firewalls" if "firewalls" in context["groups"] else "all:!localhost"
     kind = Kind("protect", "server", default)
     if named and not pattern and not cli.CLIARGS.get("syntax"):
         raise AnsibleFilterError(
-            f"Say which servers, for example with -e {kind.target}=VA1ACMEWEB03, or -e {kind.target}=all:!firewalls for all."
+            f"Specify which servers, for example with -e {kind.target}=VA1ACMEWEB03, or -e {kind.target}=all:!firewalls for all."
         )
     return hosts_taking_part(context["groups"], context.get("ansible_limit"), kind, pattern, needed=needed)
 

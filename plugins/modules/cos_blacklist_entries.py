@@ -12,10 +12,10 @@ module: cos_blacklist_entries
 short_description: Manage many blacklist entries of a Clavister cOS Core firewall
 version_added: 1.0.0
 description:
-  - Puts many source IPv4 addresses on the blacklist of a Clavister cOS Core firewall (NetWall), or takes them off, in one task.
-  - The blacklist is read once, only what differs is written, over several kept connections, and the blacklist is read again.
+  - Puts many source IPv4 addresses on the blacklist of a Clavister cOS Core firewall (NetWall), or removes them, in one task.
+  - The blacklist is read once, the differences are written over several persistent connections, and the blacklist is read again.
   - Every entry follows the same rules as in M(intrusion.response.cos_blacklist_entry), and has a result of its own.
-  - All entries are checked before the first request. One that no firewall would accept fails the task and nothing is written.
+  - All entries are validated before the first request. If one is invalid, the task fails and nothing is written.
 author:
   - intrusion.response contributors (@intrusion-response)
 extends_documentation_fragment:
@@ -27,109 +27,107 @@ extends_documentation_fragment:
 options:
   hosts:
     description:
-      - Plain IPv4 addresses, for which the options of the task count. At least one of O(hosts) and O(entries) is needed.
+      - Plain IPv4 addresses, which use the options of the task. At least one of O(hosts) and O(entries) is required.
     type: list
     elements: str
   entries:
     description:
-      - Entries with options of their own. The same address may come several times only with different services, in O(hosts) and
-        here together.
-      - What RV(intrusion.response.cos_blacklist_entry_info#module:entries) returns can be given as it is, as long as it was read
-        with O(intrusion.response.cos_blacklist_entry_info#module:alert_type=REST). So can
-        RV(intrusion.response.response_ledger_info#module:standing), together with O(state=absent).
+      - Entries with options of their own. An address may appear more than once in O(hosts) and O(entries) together only with
+        different services.
+      - RV(intrusion.response.cos_blacklist_entry_info#module:entries) can be used as it is, if it was read with
+        O(intrusion.response.cos_blacklist_entry_info#module:alert_type=REST), and so can
+        RV(intrusion.response.response_ledger_info#module:standing), with O(state=absent).
     type: list
     elements: dict
     suboptions:
       host:
         description:
-          - The address to block, one IPv4 address.
+          - The IPv4 address to block.
         type: str
         required: true
       service:
         description:
-          - Name of a Service object in the firewall's configuration. Where it is not given, the task's O(service) counts.
+          - Name of a Service object in the firewall's configuration. Defaults to the task's O(service).
         type: str
       state:
         description:
-          - Whether the address should be on the blacklist. Where it is not given, the task's O(state) counts.
+          - Whether the address should be on the blacklist. Defaults to the task's O(state).
         type: str
         choices: [present, absent]
       ttl:
         description:
-          - How many seconds the entry lives. Where it is not given, the task's O(ttl) counts.
+          - How many seconds the entry lasts. Defaults to the task's O(ttl).
         type: int
       renew_below:
         description:
-          - Start the entry's time again when fewer seconds than this are left. Where it is not given, the task's O(renew_below)
-            counts.
+          - Restart the entry's time if fewer seconds than this are left. Defaults to the task's O(renew_below).
         type: int
       rule_name:
         description:
-          - Free text. Where it is not given, the task's O(rule_name) counts.
+          - Free text. Defaults to the task's O(rule_name).
         type: str
       description:
         description:
-          - Free text. Where it is not given, the task's O(description) counts.
+          - Free text. Defaults to the task's O(description).
         type: str
       close_established:
         description:
-          - Also close the connections that the address has open already. Where it is not given, the task's O(close_established)
-            counts.
+          - Also close the address's open connections. Defaults to the task's O(close_established).
         type: bool
       alert_type:
         description:
-          - As listed. Only entries with V(REST) can be written, others are refused.
+          - As listed. Only entries with V(REST) can be written; others are refused.
         type: str
       expires_at:
         description:
-          - As listed or recorded. It is ignored, O(entries[].ttl) counts.
+          - As listed or recorded. Ignored in favor of O(entries[].ttl).
         type: str
       event:
         description:
-          - Id of the IPS event that led to this. Where it is not given, the task's O(event) counts.
+          - Id of the IPS event that led to this. Defaults to the task's O(event).
         type: str
       event_rule:
         description:
-          - Name of the IPS rule that raised the event. Where it is not given, the task's O(event_rule) counts.
+          - Name of the IPS rule that raised the event. Defaults to the task's O(event_rule).
         type: str
       firewall:
         description:
-          - As recorded. An entry that was recorded for another firewall than that of O(api_url) is refused.
+          - As recorded. An entry that was recorded for a firewall other than O(api_url) is refused.
         type: str
       at:
         description:
-          - As recorded. It is ignored.
+          - As recorded. Ignored.
         type: str
   service:
     description:
-      - Service of the entries that do not name one.
+      - Service of the entries that do not set one.
     type: str
     default: all_services
   state:
     description:
-      - State of the entries that do not name one.
+      - State of the entries that do not set one.
     type: str
     choices: [present, absent]
     default: present
   ttl:
     description:
-      - Seconds for the entries that do not name them. The firewall's default for a new entry is 300.
+      - How many seconds the entries last that do not set O(entries[].ttl). The firewall's default for a new entry is 300.
     type: int
   renew_below:
     description:
-      - When to renew the entries that do not say it themselves.
+      - Restart the time of an entry if fewer seconds than this are left, for entries that do not set O(entries[].renew_below).
     type: int
   rule_name:
     description:
-      - Text of the entries that have none of their own.
+      - Rule name of the entries that do not set one.
     type: str
   description:
     description:
-      - Text of the entries that have none of their own.
+      - Description of the entries that do not set one.
     type: str
   close_established:
     description:
-      - Whether to close open connections, for the entries that do not say it themselves.
+      - Whether to close open connections, for entries that do not set O(entries[].close_established).
     type: bool
   every_service:
     description:
@@ -138,47 +136,49 @@ options:
     default: false
   exempt:
     description:
-      - With O(state=absent), for how long the addresses must not be blocked again, in minutes, or such as V(2h) or V(1d), 30 days at most.
-      - It is kept in the ledger, and holds for every module and responder that shares it, on every firewall, unless O(allow_protected).
+      - With O(state=absent), for how long the addresses must not be blocked again, in minutes, or a duration such as V(2h) or V(1d), 30
+        days at most.
+      - The exemption is kept in the ledger. It applies to every module and responder that shares the ledger, on every firewall, unless
+        O(allow_protected) overrides it.
     type: str
   purge:
     description:
-      - Remove all entries that bear the mark of O(purge_mark) and are not named. Other entries are never touched.
+      - Remove all entries that are marked with O(purge_mark) and not given here. Other entries are never touched.
     type: bool
     default: false
   purge_mark:
     description:
-      - How O(rule_name) begins in the entries that this task may purge. When not given, it is O(rule_name).
+      - How the rule name of an entry must begin for this task to purge it. Defaults to O(rule_name).
     type: str
   purge_limit:
     description:
-      - How many entries may be purged, as a number (V(20)) or as a percentage of those that bear the mark (V(10%), rounded up).
-      - When there are more, the task fails before the first write. This is what saves the blacklist when a feed arrives empty.
+      - How many entries may be purged, as a number (V(20)) or as a percentage of the marked ones (V(10%), rounded up).
+      - If there are more, the task fails before the first write. This protects the blacklist from a feed that arrives empty.
     type: str
     default: 50%
   on_error:
     description:
-      - V(continue) does what can be done for every entry, and the task fails in the end if any entry failed.
-      - V(stop) writes no further entry after the first one that is refused, and nothing at all when an address is protected.
-        When any entry failed, nothing is removed.
+      - V(continue) processes every entry, and the task fails at the end if any entry failed.
+      - V(stop) writes no further entries after the first one that is refused, and nothing at all if an address is protected.
+        If any entry failed, nothing is removed.
     type: str
     choices: [continue, stop]
     default: continue
   concurrency:
     description:
-      - How many connections to write over. The vendor asks to be polite; few are enough.
+      - How many connections to use for writing. The vendor asks clients to be considerate; a few are enough.
     type: int
     default: 4
   match_rule_name:
     description:
-      - With O(state=absent), remove the entry only if it is listed with exactly O(entries[].rule_name), which must be given then. One
-        that bears another text belongs to somebody else and is left alone, which is said in RV(entries[].msg).
+      - With O(state=absent), remove an entry only if it is listed with exactly O(entries[].rule_name), which is then required. An entry
+        with a different text belongs to somebody else and is left alone, as RV(entries[].msg) says.
     type: bool
     default: false
   stored_mismatch:
     description:
-      - What to do when the firewall stored something other than was sent, such as a shortened text, or a shorter time than O(ttl).
-        V(fail) makes that the failure V(stored_differently) of the entry, which blocks all the same; V(warn) says it in a warning.
+      - What to do if the firewall stored something other than what was sent, such as a truncated text, or a shorter time than O(ttl).
+        V(fail) fails the entry with V(stored_differently), although it does block; V(warn) issues a warning.
     type: str
     choices: [fail, warn]
     default: fail
@@ -202,9 +202,9 @@ EXAMPLES = r"""
     entries:
       - host: 203.0.113.6
         service: http-all
-        description: only the web
+        description: web only
 
-- name: Keep a feed of addresses (one a line, with # comments) on the blacklist, and take off what has left the feed
+- name: Keep a feed of addresses (one per line, with # comments) on the blacklist, and remove those no longer in the feed
   intrusion.response.cos_blacklist_entries:
     api_url: https://192.0.2.1
     hosts: "{{ lookup('ansible.builtin.file', 'feed.txt') | regex_replace('#.*', '') | split }}"
@@ -214,13 +214,13 @@ EXAMPLES = r"""
     purge: true
     purge_limit: 20%
 
-- name: Read what is blocked on one firewall
+- name: Read the blacklist of one firewall
   intrusion.response.cos_blacklist_entry_info:
     api_url: https://192.0.2.1
     alert_type: REST
   register: blacklist
 
-- name: Block the same on its peer
+- name: Block the same addresses on its peer
   intrusion.response.cos_blacklist_entries:
     api_url: https://192.0.2.2
     entries: "{{ blacklist.entries }}"
@@ -229,12 +229,12 @@ EXAMPLES = r"""
 #   ansible localhost -m intrusion.response.cos_blacklist_entries \
 #     -a '{"ttl": 600, "hosts": ["203.0.113.5", "203.0.113.6"]}'
 #
-# In an AWX job template, launch the playbook intrusion.response.block with the extra variable addresses; see the README.
+# In an AWX job template, launch the playbook intrusion.response.block with the extra variable blacklist_addresses; see the README.
 """
 
 RETURN = r"""
 entries:
-  description: A result for each of O(hosts), then for each of O(entries), in the order given; after them those that were purged.
+  description: A result for each of O(hosts), then for each of O(entries), in the order given, followed by the purged entries.
   returned: when the blacklist could be read
   type: list
   elements: dict
@@ -249,12 +249,12 @@ entries:
       sample: all_services
     action:
       description:
-        - What was done, or would be done in check mode. One of V(added), V(renewed), V(updated), V(removed), V(unchanged),
+        - What was done, or in check mode would be. One of V(added), V(renewed), V(updated), V(removed), V(unchanged),
           V(protected) and V(failed).
       type: str
       sample: added
     entry:
-      description: The entry as the firewall lists it after the task, predicted in check mode. Null when there is none.
+      description: The entry as the firewall lists it after the task; in check mode, as predicted. Null if there is none.
       type: dict
       contains:
         host:
@@ -266,11 +266,11 @@ entries:
           type: str
           sample: all_services
         ttl:
-          description: Seconds as listed, null when the firewall lists something other than a number.
+          description: Seconds as listed. Null if the firewall lists something other than a number.
           type: int
           sample: 600
         alert_type:
-          description: Always V(REST), the mark of entries that came in through the API.
+          description: Always V(REST), which marks entries added through the API.
           type: str
           sample: REST
         rule_name:
@@ -283,8 +283,8 @@ entries:
           sample: ""
     expires_at:
       description:
-        - When the entry ends, in UTC, computed from the listed ttl; predicted in check mode. A firewall that lists the time an entry was
-          given rather than the time it has left ends it sooner. Null when that is not known, and when there is no entry.
+        - When the entry expires, in UTC, computed from the listed ttl; in check mode, as predicted. On a firewall that lists the time
+          that an entry was given rather than the time that it has left, it expires sooner. Null if that is unknown or there is no entry.
       type: str
       sample: "2026-11-22T03:10:00Z"
     protected:
@@ -292,7 +292,7 @@ entries:
       type: str
       sample: it is a loopback address
     purged:
-      description: Whether the entry was removed because it was not named.
+      description: Whether the entry was purged.
       type: bool
       sample: false
     code:
@@ -300,19 +300,19 @@ entries:
       type: str
       sample: protected_address
     msg:
-      description: What failed, why an entry was left alone, or what else still blocks an address that was to be let in. Otherwise null.
+      description: What failed, why an entry was left alone, or what else still blocks an address to be unblocked. Otherwise null.
       type: str
       sample: "127.0.0.1 was not blocked: it is a loopback address."
 counts:
-  description: How many entries had which action.
+  description: The number of entries for each action.
   returned: when the blacklist could be read
   type: dict
   sample: {"added": 2, "unchanged": 998}
 still_blocked:
   description:
-    - Entries that still block an address that was to be let in, in the shape of RV(entries[].entry). They are for another service,
-      bear another rule name, or come from another source than the API, which cannot remove those. A firewall that spells a
-      service in its own way is seen here, too.
+    - Entries that still block an address to be unblocked, in the form of RV(entries[].entry). They are for another service, have a
+      different rule name, or come from a source other than the API, which cannot remove those. If the firewall spells a service
+      differently, its entry also shows up here.
   returned: when the blacklist could be read
   type: list
   elements: dict
@@ -323,17 +323,17 @@ code:
   type: str
   sample: unreachable
 http_status:
-  description: HTTP status of the answer that led to the failure. Null when there was none.
+  description: HTTP status of the answer that caused the failure. Null if there was no answer.
   returned: failure
   type: int
   sample: 503
 retryable:
-  description: Whether the same task may succeed when it is run again.
+  description: Whether the same task may succeed if it is run again.
   returned: failure
   type: bool
   sample: true
 hint:
-  description: What can be done about the failure, which is also the end of C(msg). Null when there is nothing to add.
+  description: What to do about the failure; C(msg) ends with it. Null if there is no advice.
   returned: failure
   type: str
   sample: Check the address, and that the service accepts connections from this machine.
@@ -376,7 +376,7 @@ ARGUMENT_SPEC = {
 
 
 def run(call: Call) -> dict:
-    """Bring many blacklist entries to the wanted state."""
+    """Bring many blacklist entries to the desired state."""
     integer_between("concurrency", call.params["concurrency"], 1, 64)
     wanted = Wanted.many_from_params(call.params)
     purge = Purge.from_params(call.params, wanted)
@@ -387,7 +387,7 @@ def run(call: Call) -> dict:
         done, blocking = ensure(client, wanted, guard, **how, warn=call.warn, intend=recorder.intend)
         recorder.exempt(done, wanted, exemption)
     if blocking:
-        call.warn(f"Addresses that were to be let in are still blocked by {blockers(blocking)}.")
+        call.warn(f"Addresses to be unblocked are still blocked by {blockers(blocking)}.")
     return many_results(done, blocking)
 
 

@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Block an address on a Clavister cOS Core firewall, or take it off the blacklist again."""
+"""Block an address on a Clavister cOS Core firewall, or unblock it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ module: cos_blacklist_entry
 short_description: Block an IPv4 address on a Clavister cOS Core firewall
 version_added: 1.0.0
 description:
-  - Puts one source IPv4 address on the blacklist of a Clavister cOS Core firewall (NetWall), for a time and with a reason, or
-    takes it off again.
-  - An entry is identified by O(host) and O(service), exactly. Only entries that came in through the REST API can be changed or
-    removed. What else blocks an address that was to be let in is named, and left alone.
-  - An entry expires without another task. That its time counts down is never a change.
-  - After every write the blacklist is read back, and what is reported is what is there.
+  - Puts a source IPv4 address on the blacklist of a Clavister cOS Core firewall (NetWall), for a limited time and with a reason, or
+    removes it.
+  - An entry is identified by O(host) and O(service), compared exactly. Only entries added through the REST API can be changed or
+    removed. Other entries that still block an address to be unblocked are reported and left alone.
+  - An entry expires by itself. That its time counts down is not a change.
+  - After every write, the blacklist is read back, and the result reports what is there.
 author:
   - intrusion.response contributors (@intrusion-response)
 extends_documentation_fragment:
@@ -29,7 +29,7 @@ extends_documentation_fragment:
 options:
   host:
     description:
-      - The address to block, one IPv4 address. The API takes no networks, ranges, names or IPv6 addresses.
+      - The IPv4 address to block. The API does not accept networks, ranges, names or IPv6 addresses.
     type: str
     required: true
   service:
@@ -45,27 +45,27 @@ options:
     default: present
   ttl:
     description:
-      - How many seconds the entry lives. The firewall's default for a new entry is 300.
-      - An entry that would live longer than this is shortened. One that has less left is not a difference; see O(renew_below).
+      - How many seconds the entry lasts. The firewall's default for a new entry is 300.
+      - An entry that would last longer than this is shortened. An entry with less time left is left alone; see O(renew_below).
     type: int
   renew_below:
     description:
-      - Start the entry's time again when fewer seconds than this are left. Must be less than O(ttl).
-      - Firewalls may list the time an entry was given rather than the time it has left. On those an entry is not renewed,
+      - Restart the entry's time if fewer seconds than this are left. Must be less than O(ttl).
+      - Some firewalls may list the time that an entry was given rather than the time that it has left. There, an entry is not renewed,
         but added again once it has expired.
     type: int
   rule_name:
     description:
-      - Free text that is stored and listed with the entry. When not given, the text of an existing entry is left alone.
+      - Free text that is stored and listed with the entry. When not given, an existing entry keeps its text.
     type: str
   description:
     description:
-      - Free text that is stored and listed with the entry. When not given, the text of an existing entry is left alone.
+      - Free text that is stored and listed with the entry. When not given, an existing entry keeps its text.
     type: str
   close_established:
     description:
-      - Also close the connections that the address has open already.
-      - This is done when an entry is written. It is not stored, so it has no effect when nothing needs to be written.
+      - Also close the address's open connections.
+      - This happens when an entry is written. It is not stored, so it has no effect if nothing needs to be written.
     type: bool
   every_service:
     description:
@@ -74,15 +74,15 @@ options:
     default: false
   match_rule_name:
     description:
-      - With O(state=absent), remove the entry only if it is listed with exactly O(rule_name), which must be given then. One
-        that bears another text belongs to somebody else and is left alone, which is said in a warning.
+      - With O(state=absent), remove the entry only if it is listed with exactly O(rule_name), which is then required. An entry
+        with a different text belongs to somebody else and is left alone, with a warning.
     type: bool
     default: false
   stored_mismatch:
     description:
-      - What to do when the firewall stored something other than was sent, such as a shortened O(rule_name), or a shorter time than
-        O(ttl). V(fail) is the failure V(stored_differently), with what was asked for and what is listed; the address is blocked.
-      - V(warn) says it in a warning and goes on. Where a text stays different, every run then writes again.
+      - What to do if the firewall stored something other than what was sent, such as a truncated O(rule_name), or a shorter time than
+        O(ttl). V(fail) fails with V(stored_differently) and says what was requested and what is listed; the address is blocked.
+      - V(warn) only issues a warning. If a text stays different, every run writes the entry again.
     type: str
     choices: [fail, warn]
     default: fail
@@ -90,7 +90,7 @@ notes:
   - For cOS Core on NetWall and its virtual editions. NetShield runs cOS Stream, which does not have this API.
   - The firewall needs a REST management object (RemoteMgmtREST) with read/write access that accepts this machine's address.
   - Whether a high availability cluster copies the blacklist to its peer is not documented. Name both peers.
-  - A host on the firewall's whitelist is never added; the module then fails with V(not_listed_after_write).
+  - A host on the firewall's whitelist is never added; the module fails with V(not_listed_after_write).
 seealso:
   - module: intrusion.response.cos_blacklist_entry_info
   - module: intrusion.response.response_ledger_info
@@ -108,14 +108,14 @@ EXAMPLES = r"""
     description: port scan
     close_established: true
 
-- name: Keep the attacker blocked, renewing when less than ten minutes are left
+- name: Keep the attacker blocked, renewing the entry if less than ten minutes are left
   intrusion.response.cos_blacklist_entry:
     api_url: https://192.0.2.1
     host: 203.0.113.5
     ttl: 3600
     renew_below: 600
 
-- name: Let the address in again, for all services
+- name: Unblock the address for all services
   intrusion.response.cos_blacklist_entry:
     api_url: https://192.0.2.1
     host: 203.0.113.5
@@ -125,17 +125,17 @@ EXAMPLES = r"""
 # Ad hoc, with COS_API_URL, COS_USERNAME and COS_PASSWORD in the environment:
 #   ansible localhost -m intrusion.response.cos_blacklist_entry -a "host=203.0.113.5 ttl=600 description='port scan'"
 #
-# In an AWX job template, launch the playbook intrusion.response.block with the extra variable addresses; see the README.
+# In an AWX job template, launch the playbook intrusion.response.block with the extra variable blacklist_addresses; see the README.
 """
 
 RETURN = r"""
 action:
-  description: What was done, or would be done in check mode. One of V(added), V(renewed), V(updated), V(removed) and V(unchanged).
+  description: What was done, or in check mode would be. One of V(added), V(renewed), V(updated), V(removed) and V(unchanged).
   returned: success
   type: str
   sample: added
 entry:
-  description: The entry as the firewall lists it after the task, predicted in check mode. Null when there is none.
+  description: The entry as the firewall lists it after the task; in check mode, as predicted. Null if there is none.
   returned: success
   type: dict
   contains:
@@ -148,11 +148,11 @@ entry:
       type: str
       sample: all_services
     ttl:
-      description: Seconds as listed, null when the firewall lists something other than a number.
+      description: Seconds as listed. Null if the firewall lists something other than a number.
       type: int
       sample: 600
     alert_type:
-      description: Always V(REST), the mark of entries that came in through the API.
+      description: Always V(REST), which marks entries added through the API.
       type: str
       sample: REST
     rule_name:
@@ -165,22 +165,22 @@ entry:
       sample: port scan
 expires_at:
   description:
-    - When the entry ends, in UTC, computed from the listed ttl; predicted in check mode. A firewall that lists the time an entry was
-      given rather than the time it has left ends it sooner. Null when that is not known, and when there is no entry.
+    - When the entry expires, in UTC, computed from the listed ttl; in check mode, as predicted. On a firewall that lists the time that
+      an entry was given rather than the time that it has left, it expires sooner. Null if that is unknown or there is no entry.
   returned: success
   type: str
   sample: "2026-11-22T03:10:00Z"
 still_blocked:
   description:
-    - With O(state=absent), the entries that still block the address, in the shape of RV(entry). They are for another service,
-      bear another rule name, or come from another source than the API, which cannot remove those. A firewall that spells a
-      service in its own way is seen here, too. A warning names them.
+    - With O(state=absent), the entries that still block the address, in the form of RV(entry), also named in a warning. They are for
+      another service, have a different rule name, or come from a source other than the API, which cannot remove those. If the firewall
+      spells a service differently, its entry also shows up here.
   returned: success
   type: list
   elements: dict
   sample: []
 protected:
-  description: Why the address is protected, when O(allow_protected) overrode that, otherwise null.
+  description: Why the address is protected, if O(allow_protected) overrode that. Otherwise null.
   returned: success
   type: str
   sample: null
@@ -190,17 +190,17 @@ code:
   type: str
   sample: unreachable
 http_status:
-  description: HTTP status of the answer that led to the failure. Null when there was none.
+  description: HTTP status of the answer that caused the failure. Null if there was no answer.
   returned: failure
   type: int
   sample: 503
 retryable:
-  description: Whether the same task may succeed when it is run again.
+  description: Whether the same task may succeed if it is run again.
   returned: failure
   type: bool
   sample: true
 hint:
-  description: What can be done about the failure, which is also the end of C(msg). Null when there is nothing to add.
+  description: What to do about the failure; C(msg) ends with it. Null if there is no advice.
   returned: failure
   type: str
   sample: Check the address, and that the service accepts connections from this machine.
@@ -236,7 +236,7 @@ ARGUMENT_SPEC = {
 
 
 def run(call: Call) -> dict:
-    """Bring one blacklist entry to the wanted state."""
+    """Bring one blacklist entry to the desired state."""
     wanted = Wanted.from_params(call.params)
     with CosClient.from_call(call) as client, Recorder.from_call(call, "cos_blacklist_entry", client.endpoint.url) as recorder:
         guard = Guard.from_call(call, client.endpoint, recorder.why_exempt) if wanted.state == "present" else None

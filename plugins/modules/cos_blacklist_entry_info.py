@@ -12,7 +12,7 @@ module: cos_blacklist_entry_info
 short_description: List the blacklist of a Clavister cOS Core firewall
 version_added: 1.0.0
 description:
-  - Lists the blacklist of a Clavister cOS Core firewall (NetWall), as the firewall gives it and in one normal form.
+  - Lists the blacklist of a Clavister cOS Core firewall (NetWall), both as the firewall returns it and in a normal form.
 author:
   - intrusion.response contributors (@intrusion-response)
 extends_documentation_fragment:
@@ -22,30 +22,30 @@ extends_documentation_fragment:
 options:
   hosts:
     description:
-      - List only the entries that block one of these IPv4 addresses, also as part of a network.
-      - Entries of all hosts are listed when this is empty.
+      - List only the entries that block one of these IPv4 addresses, including as part of a network.
+      - If this is empty, the entries of all hosts are listed.
     type: list
     elements: str
     default: []
   service:
     description:
-      - List only the entries for this service. V(all_services) is a service of its own, not a wildcard.
+      - List only the entries for this service. V(all_services) is a service like any other, not a wildcard.
     type: str
   alert_type:
     description:
-      - List only the entries of this source. V(REST) are those that came in through the API; the names of the others are the
-        firewall's. V(ALL) lists every source, as does leaving this out.
+      - List only the entries from this source. V(REST) means those added through the API; the firewall defines the names of the other
+        sources. V(ALL) lists all sources, as does omitting this option.
     type: str
   ttl_meaning:
     description:
       - Whether the firewall lists the time that an entry has left (V(remaining)) or the time that it was given
-        (V(configured)). It is not documented; V(remaining) is the likely reading, and RV(entries[].expires_at) depends on it.
+        (V(configured)). This is not documented; V(remaining) is the likely reading. RV(entries[].expires_at) depends on it.
     type: str
     choices: [remaining, configured]
     default: remaining
   gather_device:
     description:
-      - Also read what firewall this is and the state of its high availability.
+      - Also read the firewall's model and version, and its high availability state.
     type: bool
     default: false
 seealso:
@@ -53,7 +53,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: List what came in through the API
+- name: List the entries added through the API
   intrusion.response.cos_blacklist_entry_info:
     api_url: https://192.0.2.1
     username: audit
@@ -61,7 +61,7 @@ EXAMPLES = r"""
     alert_type: REST
   register: blacklist
 
-- name: Is this address blocked, and by whom?
+- name: Check whether this address is blocked, and by whom
   intrusion.response.cos_blacklist_entry_info:
     api_url: https://192.0.2.1
     hosts: [203.0.113.5]
@@ -80,7 +80,7 @@ entries:
   elements: dict
   contains:
     host:
-      description: The blocked address. Other sources than the API may block networks.
+      description: The blocked address. Sources other than the API may block networks.
       type: str
       sample: 203.0.113.5
     service:
@@ -88,11 +88,11 @@ entries:
       type: str
       sample: all_services
     ttl:
-      description: Seconds as listed, null when the firewall lists something other than a number.
+      description: Seconds as listed. Null if the firewall lists something other than a number.
       type: int
       sample: 600
     alert_type:
-      description: Where the entry came from. V(REST) is the API.
+      description: The source of the entry. V(REST) is the API.
       type: str
       sample: REST
     rule_name:
@@ -104,22 +104,22 @@ entries:
       type: str
       sample: port scan
     expires_at:
-      description: When the entry expires, in UTC. Null when that cannot be told, see O(ttl_meaning).
+      description: When the entry expires, in UTC. Null if that is unknown, see O(ttl_meaning).
       type: str
       sample: "2026-11-22T03:10:00Z"
 raw:
-  description: The same entries exactly as the firewall gave them.
+  description: The same entries exactly as the firewall returned them.
   returned: success
   type: list
   elements: dict
   sample: [{"host": "203.0.113.5", "service": "", "ttl": "600", "alert_type": "REST", "rule_name": "-", "description": "port scan"}]
 total:
-  description: How many entries the firewall listed, before the filters.
+  description: How many entries the firewall listed, before filtering.
   returned: success
   type: int
   sample: 12
 device:
-  description: What firewall this is.
+  description: Model and version of the firewall.
   returned: when O(gather_device=true)
   type: dict
   contains:
@@ -144,7 +144,7 @@ device:
       type: str
       sample: fw1
 high_availability:
-  description: State of high availability. Null when the firewall gives none.
+  description: High availability state. Null if the firewall does not report it.
   returned: when O(gather_device=true)
   type: dict
   contains:
@@ -162,17 +162,17 @@ code:
   type: str
   sample: unreachable
 http_status:
-  description: HTTP status of the answer that led to the failure. Null when there was none.
+  description: HTTP status of the answer that caused the failure. Null if there was no answer.
   returned: failure
   type: int
   sample: 503
 retryable:
-  description: Whether the same task may succeed when it is run again.
+  description: Whether the same task may succeed if it is run again.
   returned: failure
   type: bool
   sample: true
 hint:
-  description: What can be done about the failure, which is also the end of C(msg). Null when there is nothing to add.
+  description: What to do about the failure; C(msg) ends with it. Null if there is no advice.
   returned: failure
   type: str
   sample: Check the address, and that the service accepts connections from this machine.

@@ -3,19 +3,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Find out what a Clavister cOS Core firewall does where its documents are silent."""
+"""Find out how a Clavister cOS Core firewall behaves where its documentation is silent."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cos_blacklist_probe
-short_description: Find out what a Clavister cOS Core firewall does where its documents are silent
+short_description: Find out how a Clavister cOS Core firewall behaves where its documentation is silent
 version_added: 1.0.0
 description:
-  - Blocks an address that can be spared for some seconds, in several ways, reads what the firewall makes of it, and removes what it added.
-  - Tells which of the readings that the vendor's documents allow hold on this firewall, such as whether a listing shows the remaining time,
+  - Blocks an address that you can spare for a few seconds, in several ways, reads how the firewall reacts, and removes what it added.
+  - Reports which readings of the vendor's documentation are true on this firewall, such as whether a listing shows the remaining time,
     and what each means for the settings of this collection.
-  - In check mode, only what reading answers is found out.
+  - In check mode, only the questions that can be answered by reading are answered.
 author:
   - intrusion.response contributors (@intrusion-response)
 extends_documentation_fragment:
@@ -27,8 +27,8 @@ extends_documentation_fragment:
 options:
   host:
     description:
-      - An IPv4 address that can be spared, and that the API does not block yet. One for documentation, such as V(203.0.113.254),
-        is nobody's.
+      - An IPv4 address that you can spare, and that the API does not block yet. One reserved for documentation, such as
+        V(203.0.113.254), belongs to nobody.
     type: str
     required: true
   service:
@@ -38,37 +38,37 @@ options:
     default: http-all
   wait:
     description:
-      - Seconds between two looks at the time of an entry, 2 to 60.
+      - Seconds between two readings of an entry's time, V(2) to V(60).
     type: int
     default: 10
   whitelisted:
     description:
-      - An address on the firewall's own whitelist, to try to block it, too. It is blocked for a moment if it is not on it.
+      - An address on the firewall's own whitelist, to try to block it as well. If it is not whitelisted, it is blocked for a moment.
     type: str
   foreign:
     description:
-      - An address that another source than the API blocks, to try to remove it, which the documents say is impossible.
+      - An address that a source other than the API blocks, to try to remove it, which according to the documentation is impossible.
     type: str
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying the target.
-    details: Only reads, and leaves the other questions open.
+    details: Only reads, and leaves the other questions unanswered.
     support: full
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: N/A
   idempotent:
     description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
-    details: It leaves the firewall as it was, so it never reports a change.
+    details: The module leaves the firewall as it was, so it never reports a change.
     support: full
 notes:
-  - What it adds is recorded in the ledger before it is sent. If it is interrupted, what it added expires after two hours at most.
+  - Entries are recorded in the ledger before they are sent. If the module is interrupted, they expire after two hours at most.
 seealso:
   - module: intrusion.response.cos_blacklist_entry_info
 """
 
 EXAMPLES = r"""
-- name: Find out what this firewall does
+- name: Find out how this firewall behaves
   intrusion.response.cos_blacklist_probe:
     api_url: https://192.0.2.1
     username: blocker
@@ -76,19 +76,19 @@ EXAMPLES = r"""
     host: 203.0.113.254
   register: found
 
-- name: Look whether a listing shows the time that is left
+- name: Check that the listing shows the remaining time
   ansible.builtin.assert:
     that: found.findings.ttl_in_list == 'remaining'
 
 # Ad hoc:
 #   ansible localhost -m intrusion.response.cos_blacklist_probe -a "host=203.0.113.254"
 #
-# In AWX, make a job template with the playbook intrusion.response.probe and a survey for blacklist_probe.
+# In AWX, create a job template with the playbook intrusion.response.probe and a survey for blacklist_probe.
 """
 
 RETURN = r"""
 findings:
-  description: The answers, by the names of the questions. V(unknown) is a question that stayed open.
+  description: The answers, by the names of the questions. V(unknown) means that a question was not answered.
   returned: success
   type: dict
   sample: {"ttl_in_list": "remaining", "repost": "renew_all"}
@@ -103,24 +103,24 @@ questions:
       type: str
       sample: ttl_in_list
     question:
-      description: What is asked.
+      description: The question.
       type: str
       sample: Which time does the listing show?
     answer:
-      description: What was found.
+      description: The answer.
       type: str
       sample: remaining
     means:
-      description: What that means for the settings of this collection.
+      description: What the answer means for the settings of this collection.
       type: str
       sample: "The time that is left: expires_at and renew_below mean what they say."
 protected:
-  description: Why the address is protected, when O(allow_protected) overrode that, otherwise null.
+  description: Why the address is protected, if O(allow_protected) overrode that. Otherwise null.
   returned: success
   type: str
   sample: null
 device:
-  description: What firewall this is, as RV(intrusion.response.cos_blacklist_entry_info#module:device).
+  description: Model and version of the firewall, as RV(intrusion.response.cos_blacklist_entry_info#module:device).
   returned: success
   type: dict
   sample: {"vendor": "Clavister", "product": "cOS Core", "version": "15.00.00.15-12345", "model": "NetWall 200", "device_name": "fw1"}
@@ -130,17 +130,17 @@ code:
   type: str
   sample: unreachable
 http_status:
-  description: HTTP status of the answer that led to the failure, null without one.
+  description: HTTP status of the answer that caused the failure. Null if there was no answer.
   returned: failure
   type: int
   sample: null
 retryable:
-  description: Whether the same task may succeed when it is run again.
+  description: Whether the same task may succeed if it is run again.
   returned: failure
   type: bool
   sample: true
 hint:
-  description: What can be done about the failure, which is also the end of C(msg). Null when there is nothing to add.
+  description: What to do about the failure; C(msg) ends with it. Null if there is no advice.
   returned: failure
   type: str
   sample: Check the address, and that the service accepts connections from this machine.

@@ -13,16 +13,16 @@ short_description: Install or remove the CLC Intrusion Prevention Service agent
 version_added: 1.0.0
 description:
   - Asks the CenturyLink Cloud (CLC) Intrusion Prevention Service (IPS) to install its agent on a server, or to remove it.
-  - The service cannot be asked whether an agent is there, and it answers before the work is done. The module therefore decides
-    on evidence and names it in RV(agent.evidence).
-  - C(host), what was seen on the server itself, given with O(installed) or looked up at O(agent_path), speaks first.
-  - C(receipt), what this collection last asked for, kept in O(state_dir), outweighs the host for 30 minutes, or until the host has
-    shown it once, since what is under way does not show there yet. An installation that was asked for outweighs a host without
-    agent for ever when O(state=absent), so that an agent that arrives late is removed, too.
-  - C(api), notification destinations are configured, so an agent was registered. Having none proves nothing. Where they cannot be
-    read, the module goes on without them and says so.
-  - C(none), nothing is known. The module then acts and reports a change, except where the service answers that there was
-    nothing to do (RV(agent.evidence=answer)).
+  - The service cannot be asked whether an agent is installed, and it answers before the work is done. The module therefore decides
+    on evidence, which it reports in RV(agent.evidence).
+  - C(host) is what was found on the server itself, through O(installed) or at O(agent_path). It is considered first.
+  - C(receipt) is the last request of this collection, kept in O(state_dir). It outweighs the host for 30 minutes, or until the host
+    has shown its effect once, since work that is under way is not visible there yet. With O(state=absent), a requested installation
+    outweighs a host without agent forever, so that an agent that arrives late is removed as well.
+  - C(api) means that notification destinations are configured, so an agent was registered. Their absence proves nothing. If they
+    cannot be read, the module continues without them and says so.
+  - C(none) means that nothing is known. The module then sends the request and reports a change, unless the service answers that
+    there was nothing to do (RV(agent.evidence=answer)).
 author:
   - intrusion.response contributors (@intrusion-response)
 extends_documentation_fragment:
@@ -33,11 +33,11 @@ attributes:
   idempotent:
     support: partial
     details:
-      - Without any evidence, every run asks the service again and reports a change. Keep O(state_dir), or give O(installed).
+      - Without any evidence, every run sends the request again and reports a change. Keep O(state_dir), or set O(installed).
 options:
   server_name:
     description:
-      - Name of the server as the service knows it, such as V(VA1ACMEWEB01). Case does not matter to the module, and is kept.
+      - Name of the server as the service knows it, such as V(VA1ACMEWEB01). The module ignores its case but preserves it.
     type: str
     required: true
     aliases: [host_name]
@@ -49,34 +49,34 @@ options:
     default: present
   installed:
     description:
-      - What was seen on the server itself. This is the best evidence there is; only a receipt of something that does not show there
+      - Whether the agent was found on the server itself. This is the best evidence; only a receipt for work that is not visible there
         yet outweighs it. The service is not asked.
     type: bool
   agent_path:
     description:
-      - Path of the agent on the machine where the module runs. When O(installed) is not given, the module looks there
-        itself and takes what it sees as evidence.
+      - Path of the agent on the machine where the module runs. If O(installed) is not given, the module checks this path
+        and uses the result as evidence.
     type: path
   detection:
     description:
-      - Which evidence to use besides that of the host, in this order. An empty list uses none, and so asks the service again even
+      - Which evidence to use besides that of the host, in this order. An empty list uses none, and so sends the request again even
         while an installation is under way.
-      - V(api) can be mistaken after a removal, since the service may keep the destinations of a server without an agent.
+      - V(api) can be wrong after a removal, since the service may keep the destinations of a server without an agent.
     type: list
     elements: str
     choices: [receipt, api]
     default: [receipt, api]
   check_server:
     description:
-      - First ask the CLC v2 API whether there is such a server, since the service may accept a mistyped name silently.
-      - Not for servers outside CenturyLink Cloud.
+      - First ask the CLC v2 API whether the server exists, since the service may silently accept a mistyped name.
+      - Not usable for servers outside CenturyLink Cloud.
     type: bool
     default: false
   wait:
     description:
-      - After a change, wait until the agent appears at, or is gone from, O(agent_path), which is needed for this.
-      - When it looked there as wanted before the request, such as an agent that is removed before it has come, there is
-        nothing to wait for. The task then says so in a warning.
+      - After a change, wait until the agent appears at O(agent_path), or is gone from there. Requires O(agent_path).
+      - If the path already looked as desired before the request, for example because an agent is removed before it was installed,
+        there is nothing to wait for, and a warning says so.
     type: bool
     default: false
   wait_timeout:
@@ -85,17 +85,17 @@ options:
     type: int
     default: 600
 notes:
-  - The service charges for an agent from its installation until its successful removal. Deleting the server does not end that;
+  - The service charges for an agent from its installation until its successful removal. Deleting the server does not end the charge;
     remove the agent first.
-  - When the service knows no agent to remove, but accepted an installation within the last 30 minutes, the task fails with
+  - If the service knows of no agent to remove, but accepted an installation within the last 30 minutes, the task fails with
     C(not_verified), since the agent may still arrive. Run it again later.
-  - A 404 that is not of this API, such as a gateway's page, is a failure (C(wrong_service)) and never "not installed". An empty 404
-    cannot be told apart; it counts, with a warning.
-  - The platform was closed on 30 September 2023. The module speaks the API as it was documented.
+  - A 404 that does not come from this API, such as a gateway's page, is a failure (C(wrong_service)), never "not installed". An empty 404
+    cannot be distinguished from the service's own; it counts as such, with a warning.
+  - The platform was shut down on 30 September 2023. The module follows the API as it was documented.
 seealso:
   - module: intrusion.response.ips_notification
   - ref: ansible_collections.intrusion.response.protect_role
-    description: Agent and destinations over an inventory.
+    description: Agents and destinations across an inventory.
 """
 
 EXAMPLES = r"""
@@ -105,14 +105,14 @@ EXAMPLES = r"""
     username: "{{ clc_username }}"
     password: "{{ clc_password }}"
 
-- name: Protect a server of a sub-account, knowing what is on the host
+- name: Protect a server of a sub-account, based on what is on the host
   intrusion.response.ips_agent:
     server_name: VA1ACMEWEB01
     account_alias: ACME
     installed: "{{ agent_file.stat.exists }}"
     token: "{{ clc_token }}"
 
-- name: Take the agent off before the server is deleted
+- name: Remove the agent before the server is deleted
   intrusion.response.ips_agent:
     server_name: VA1ACMEWEB01
     state: absent
@@ -120,13 +120,13 @@ EXAMPLES = r"""
 # Ad hoc, with the credentials in the environment:
 #   ansible localhost -m intrusion.response.ips_agent -a "server_name=VA1ACMEWEB01"
 #
-# In an AWX job template, a credential type that sets CLC_V2_API_USERNAME and CLC_V2_API_PASSWD is all that
-# the task needs; see the collection's README.
+# In an AWX job template, the task only needs a credential that sets CLC_V2_API_USERNAME and CLC_V2_API_PASSWD; see the collection's
+# README.
 """
 
 RETURN = r"""
 agent:
-  description: What is known of the agent after the task, and how it is known.
+  description: What is known about the agent after the task, and on which evidence.
   returned: success
   type: dict
   contains:
@@ -135,15 +135,15 @@ agent:
       type: str
       sample: VA1ACMEWEB01
     account_alias:
-      description: The account. Null when it was not given and nothing had to be asked.
+      description: The account. Null if it was not given and no request was needed.
       type: str
       sample: ACME
     state:
       description:
-        - V(installed) and V(not_installed) are what the host, or an answer of the service, says.
-        - V(install_accepted) and V(uninstall_accepted) say that the service took the request, now or, with
-          RV(agent.evidence=receipt), at an earlier run. Work on the server goes on for minutes after that.
-        - V(registered) says that the service has destinations for the server.
+        - V(installed) and V(not_installed) are based on the host or on an answer of the service.
+        - V(install_accepted) and V(uninstall_accepted) mean that the service accepted the request, now or, with
+          RV(agent.evidence=receipt), in an earlier run. The work on the server takes minutes after that.
+        - V(registered) means that the service has destinations for the server.
       type: str
       sample: install_accepted
     evidence:
@@ -156,17 +156,17 @@ code:
   type: str
   sample: unreachable
 http_status:
-  description: HTTP status of the answer that led to the failure. Null when there was none.
+  description: HTTP status of the answer that caused the failure. Null if there was no answer.
   returned: failure
   type: int
   sample: 503
 retryable:
-  description: Whether the same task may succeed when it is run again.
+  description: Whether the same task may succeed if it is run again.
   returned: failure
   type: bool
   sample: true
 hint:
-  description: What can be done about the failure, which is also the end of C(msg). Null when there is nothing to add.
+  description: What to do about the failure; C(msg) ends with it. Null if there is no advice.
   returned: failure
   type: str
   sample: Check the address, and that the service accepts connections from this machine.

@@ -15,8 +15,7 @@ description:
   - Adds, updates and removes the notification destinations of a server in the CenturyLink Cloud (CLC) Intrusion Prevention
     Service (IPS).
   - The destinations are read once and written at most once. Their order does not matter.
-  - Destinations that the task does not name are kept, unless O(purge) is set, together with properties of theirs that the API does
-    not document.
+  - Other destinations are kept, including any undocumented properties, unless O(purge) is set.
 author:
   - intrusion.response contributors (@intrusion-response)
 extends_documentation_fragment:
@@ -27,42 +26,42 @@ extends_documentation_fragment:
 options:
   server_name:
     description:
-      - Name of the server as the service knows it, such as V(VA1ACMEWEB01). Case does not matter to the module, and is kept.
+      - Name of the server as the service knows it, such as V(VA1ACMEWEB01). The module ignores its case but preserves it.
     type: str
     required: true
     aliases: [host_name]
   state:
     description:
-      - V(present) adds the destinations, or updates them where only the facility of a syslog server differs.
-      - V(absent) removes the destinations that are named, or all of them when none is named.
+      - V(present) adds the destinations. A syslog server that differs only in its facility is updated.
+      - V(absent) removes the given destinations, or all of them if none are given.
     type: str
     choices: [present, absent]
     default: present
   purge:
     description:
-      - With O(state=present), remove every destination that is not named. An empty list of O(destinations) then removes all.
+      - With O(state=present), remove every destination that is not given. If O(destinations) is empty, all are removed.
     type: bool
     default: false
   check_server:
     description:
-      - First ask the CLC v2 API whether there is such a server, since the service may accept a mistyped name silently.
-      - Not for servers outside CenturyLink Cloud.
+      - First ask the CLC v2 API whether the server exists, since the service may silently accept a mistyped name.
+      - Not usable for servers outside CenturyLink Cloud.
     type: bool
     default: false
   verify_timeout:
     description:
-      - How many seconds to wait until the service shows what was written, since it may queue writes. V(0) does not look.
-      - When the service shows something that is neither what was written nor what was there before, the task fails at once
+      - How many seconds to wait until the service shows what was written, since it may queue writes. V(0) skips the check.
+      - If the service shows something that is neither what was written nor what was there before, the task fails at once
         (C(stored_differently)) and says what differs.
     type: int
     default: 30
 notes:
   - Events for a syslog server come from C(dsm01.client-security.ctl.io) and C(dsm02.client-security.ctl.io), from port 514/udp. The
-    firewall in front of the syslog server must let them in to the port that is given here.
-  - A 404 that is not of this API, such as a gateway's page, is a failure (C(wrong_service)) and never "no destinations". An empty 404
-    cannot be told apart; it counts, with a warning.
-  - The service was documented to take one syslog server and one webhook for each server. More than one of either is sent as
-    asked, with a warning.
+    firewall in front of the syslog server must admit them to the port that is given here.
+  - A 404 that does not come from this API, such as a gateway's page, is a failure (C(wrong_service)), never "no destinations". An empty 404
+    cannot be distinguished from the service's own; it counts as such, with a warning.
+  - According to its documentation, the service accepts one syslog server and one webhook for each server. More than one of either
+    is sent anyway, with a warning.
 seealso:
   - module: intrusion.response.ips_notification_info
   - module: intrusion.response.ips_agent
@@ -81,7 +80,7 @@ EXAMPLES = r"""
           udp_port: 514
           facility: local0
 
-- name: These and no others
+- name: Set these destinations and no others
   intrusion.response.ips_notification:
     server_name: VA1ACMEWEB01
     purge: true
@@ -89,7 +88,7 @@ EXAMPLES = r"""
       - type: email
         email_address: secops@example.com
 
-- name: Stop one mail
+- name: Remove one e-mail destination
   intrusion.response.ips_notification:
     server_name: VA1ACMEWEB01
     state: absent
@@ -97,7 +96,7 @@ EXAMPLES = r"""
       - type: email
         email_address: secops@example.com
 
-- name: Stop everything
+- name: Remove all destinations
   intrusion.response.ips_notification:
     server_name: VA1ACMEWEB01
     state: absent
@@ -106,7 +105,7 @@ EXAMPLES = r"""
 #   ansible localhost -m intrusion.response.ips_notification \
 #     -a '{"server_name": "VA1ACMEWEB01", "destinations": [{"type": "email", "email_address": "secops@example.com"}]}'
 #
-# In an AWX job template, a survey variable can carry the address while a credential sets CLC_V2_API_USERNAME and
+# In an AWX job template, a survey variable can provide the address, while a credential sets CLC_V2_API_USERNAME and
 # CLC_V2_API_PASSWD in the environment; see the collection's README.
 """
 
@@ -122,13 +121,13 @@ account_alias:
   type: str
   sample: ACME
 destinations:
-  description: All destinations of the server after the task, as read back. In check mode, and without reading back, as predicted.
+  description: All destinations of the server after the task, as read back. In check mode, and if they are not read back, as predicted.
   returned: success
   type: list
   elements: dict
   contains:
     type:
-      description: Kind of destination. One that the module does not know is returned as the service names it.
+      description: Kind of destination. An unknown kind is returned as the service names it.
       type: str
       sample: webhook
     url:
@@ -164,17 +163,17 @@ code:
   type: str
   sample: unreachable
 http_status:
-  description: HTTP status of the answer that led to the failure. Null when there was none.
+  description: HTTP status of the answer that caused the failure. Null if there was no answer.
   returned: failure
   type: int
   sample: 503
 retryable:
-  description: Whether the same task may succeed when it is run again.
+  description: Whether the same task may succeed if it is run again.
   returned: failure
   type: bool
   sample: true
 hint:
-  description: What can be done about the failure, which is also the end of C(msg). Null when there is nothing to add.
+  description: What to do about the failure; C(msg) ends with it. Null if there is no advice.
   returned: failure
   type: str
   sample: Check the address, and that the service accepts connections from this machine.
@@ -199,7 +198,7 @@ ARGUMENT_SPEC = {
 
 
 def run(call: Call) -> dict:
-    """Bring the destinations of a server to the wanted state."""
+    """Bring the destinations of a server to the desired state."""
     wanted = notification.Wanted.from_params(call.params, call.warn)
     with IpsClient.from_call(call) as client:
         return notification.ensure(client, wanted, check_mode=call.check_mode).result()

@@ -12,8 +12,8 @@ module: ips_notification_info
 short_description: Read where the CLC Intrusion Prevention Service sends the events of servers
 version_added: 1.0.0
 description:
-  - Reads the notification destinations of a server, or of many, in the CenturyLink Cloud (CLC) Intrusion Prevention Service (IPS),
-    in one normal form, whatever form the service gives them.
+  - Reads the notification destinations of one or more servers in the CenturyLink Cloud (CLC) Intrusion Prevention Service (IPS), and
+    returns them in a normal form, in whatever form the service sends them.
 author:
   - intrusion.response contributors (@intrusion-response)
 extends_documentation_fragment:
@@ -24,14 +24,14 @@ options:
   server_name:
     description:
       - Name of the server as the service knows it, such as V(VA1ACMEWEB01).
-      - Either this or O(servers) is needed.
+      - Either this or O(servers) is required.
     type: str
     aliases: [host_name]
   servers:
     description:
-      - Many servers, each a name or a mapping. A name is short for a mapping with O(servers[].server_name) alone, and a text is a list of
-        names between commas. A server may be named once, whatever the case of its name.
-      - Every server has a result of its own. One that fails does not keep the task from the others; the task itself fails in the end.
+      - A list of servers, each a name or a mapping. A name is short for a mapping with only O(servers[].server_name), and a string is a
+        comma-separated list of names. Each server may be given only once, regardless of case.
+      - Every server has a result of its own. If one fails, the others are still read; the task itself fails at the end.
     type: list
     elements: dict
     suboptions:
@@ -42,11 +42,11 @@ options:
         required: true
       account_alias:
         description:
-          - Alias of the account that owns the server. Where it is not given, the task's O(account_alias) counts.
+          - Alias of the account that owns the server. Defaults to the task's O(account_alias).
         type: str
   concurrency:
     description:
-      - How many of O(servers) to read at a time, from V(1) to V(64). Where answers come at once it is one after the other.
+      - How many of O(servers) to read at a time, from V(1) to V(64). If answers come fast, they are read one after the other.
     type: int
     default: 8
 seealso:
@@ -60,7 +60,7 @@ EXAMPLES = r"""
     server_name: VA1ACMEWEB01
   register: result
 
-- name: Fail when nobody would hear of an attack
+- name: Fail if nobody would be notified of an attack
   ansible.builtin.assert:
     that: result.destinations | length > 0
 
@@ -71,7 +71,7 @@ EXAMPLES = r"""
 # Ad hoc, with the credentials in the environment:
 #   ansible localhost -m intrusion.response.ips_notification_info -a "server_name=VA1ACMEWEB01"
 #
-# In an AWX job template, a credential that sets CLC_V2_API_USERNAME and CLC_V2_API_PASSWD is all that the task needs.
+# In an AWX job template, the task only needs a credential that sets CLC_V2_API_USERNAME and CLC_V2_API_PASSWD.
 """
 
 RETURN = r"""
@@ -92,7 +92,7 @@ destinations:
   elements: dict
   contains:
     type:
-      description: Kind of destination. One that the module does not know is returned as the service names it.
+      description: Kind of destination. An unknown kind is returned as the service names it.
       type: str
       sample: webhook
     url:
@@ -124,7 +124,7 @@ destinations:
           sample: 16
 servers:
   description: A result for each of O(servers), in the order given.
-  returned: with O(servers), when the options could be used
+  returned: with O(servers), if the options are valid
   type: list
   elements: dict
   contains:
@@ -133,16 +133,16 @@ servers:
       type: str
       sample: VA1ACMEWEB01
     account_alias:
-      description: The account. Null when it was not given and could not be asked for.
+      description: The account. Null if it was not given and could not be determined.
       type: str
       sample: ACME
     destinations:
-      description: All destinations of the server, in an order that does not change between runs. Null when they could not be read.
+      description: All destinations of the server, in an order that does not change between runs. Null if they could not be read.
       type: list
       elements: dict
       contains:
         type:
-          description: Kind of destination. One that the module does not know is returned as the service names it.
+          description: Kind of destination. An unknown kind is returned as the service names it.
           type: str
           sample: webhook
         url:
@@ -177,7 +177,7 @@ servers:
       type: bool
       sample: false
     warnings:
-      description: What there is to say about this server. The task shows some of all.
+      description: Warnings about this server. The task itself shows only some of all servers' warnings.
       type: list
       elements: str
       sample: []
@@ -190,15 +190,15 @@ servers:
       type: str
       sample: not_permitted
     http_status:
-      description: HTTP status of the answer that led to the failure, otherwise null.
+      description: HTTP status of the answer that caused the failure, otherwise null.
       type: int
       sample: 403
     retryable:
-      description: Whether the server may be read when the task is run again. Null when it did not fail.
+      description: Whether reading the server may succeed if the task is run again. Null if it did not fail.
       type: bool
       sample: false
     hint:
-      description: What can be done about the failure, otherwise null.
+      description: What to do about the failure, otherwise null.
       type: str
       sample: The user may not act on this account; check account_alias.
     msg:
@@ -211,17 +211,17 @@ code:
   type: str
   sample: unreachable
 http_status:
-  description: HTTP status of the answer that led to the failure. Null when there was none.
+  description: HTTP status of the answer that caused the failure. Null if there was no answer.
   returned: failure
   type: int
   sample: 503
 retryable:
-  description: Whether the same task may succeed when it is run again.
+  description: Whether the same task may succeed if it is run again.
   returned: failure
   type: bool
   sample: true
 hint:
-  description: What can be done about the failure, which is also the end of C(msg). Null when there is nothing to add.
+  description: What to do about the failure; C(msg) ends with it. Null if there is no advice.
   returned: failure
   type: str
   sample: Check the address, and that the service accepts connections from this machine.
@@ -251,7 +251,7 @@ CONSTRAINTS = {
 
 
 def run(call: Call) -> dict:
-    """Read the destinations of a server, or of many."""
+    """Read the destinations of one or more servers."""
     if call.params["servers"] is None:
         with IpsClient.from_call(call) as client:
             return notification.read(client, call.params["server_name"])

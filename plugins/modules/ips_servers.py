@@ -14,13 +14,13 @@ version_added: 1.0.0
 description:
   - Installs or removes the agent of the CenturyLink Cloud (CLC) Intrusion Prevention Service (IPS) on many servers, and sets where
     their events go, in one task.
-  - It does for each server what M(intrusion.response.ips_agent) and then M(intrusion.response.ips_notification) do, by the same rules
-    and with the same receipts, over one login and kept connections. What was written is read back in rounds, so that the task waits
-    once for all servers and not once for each.
-  - Every server has a result of its own. One that fails does not keep the task from the others; the task itself fails in the end and
+  - For each server, it does what M(intrusion.response.ips_agent) and then M(intrusion.response.ips_notification) do, with the same rules
+    and the same receipts, but with one login and persistent connections. Writes are read back in rounds, so that the task waits once for
+    all servers instead of once for each.
+  - Every server has a result of its own. If one fails, the others are still processed; the task itself fails at the end and
     says which servers failed.
-  - All servers are checked before the first request. One that no service would accept fails the task and nothing is done.
-  - When several requests in a row get no answer at all, in spite of O(retries), the servers that are left fail without a request.
+  - All servers are validated before the first request. If one is invalid, the task fails and nothing is done.
+  - If several requests in a row get no answer at all, in spite of O(retries), the remaining servers fail without a request.
 author:
   - intrusion.response contributors (@intrusion-response)
 extends_documentation_fragment:
@@ -32,48 +32,48 @@ attributes:
   idempotent:
     support: partial
     details:
-      - Without any evidence of an agent, every run asks the service again and reports a change. Keep O(state_dir), or give
+      - Without any evidence of an agent, every run sends the request again and reports a change. Keep O(state_dir), or set
         O(servers[].installed).
 options:
   servers:
     description:
-      - The servers, each a name or a mapping with options of its own. A name is short for a mapping with O(servers[].server_name) alone,
-        and a text is a list of names between commas.
-      - A server may be named once, whatever the case of its name.
+      - The servers, each a name or a mapping with options of its own. A name is short for a mapping with only O(servers[].server_name),
+        and a string is a comma-separated list of names.
+      - Each server may be given only once, regardless of case.
     type: list
     elements: dict
     required: true
     suboptions:
       server_name:
         description:
-          - Name of the server as the service knows it, such as V(VA1ACMEWEB01). Case does not matter to the module, and is kept.
+          - Name of the server as the service knows it, such as V(VA1ACMEWEB01). The module ignores its case but preserves it.
         type: str
         required: true
       account_alias:
-        description: Alias of the account that owns the server. Where it is not given, the task's O(account_alias) counts.
+        description: Alias of the account that owns the server. Defaults to the task's O(account_alias).
         type: str
       state:
-        description: Whether the server should be protected. Where it is not given, the task's O(state) counts.
+        description: Whether the server should be protected. Defaults to the task's O(state).
         type: str
         choices: [present, absent]
       manage:
-        description: What of the server to look after. Where it is not given, the task's O(manage) counts.
+        description: What to manage for the server. Defaults to the task's O(manage).
         type: list
         elements: str
         choices: [agent, destinations]
       installed:
-        description: Whether an agent was seen on the server itself, as O(intrusion.response.ips_agent#module:installed).
+        description: Whether an agent was found on the server itself, as O(intrusion.response.ips_agent#module:installed).
         type: bool
       detection:
-        description: Which evidence of an agent to use besides. Where it is not given, the task's O(detection) counts.
+        description: Which other evidence of an agent to use. Defaults to the task's O(detection).
         type: list
         elements: str
         choices: [receipt, api]
       check_server:
-        description: Whether to look first if there is such a server. Where it is not given, the task's O(check_server) counts.
+        description: Whether to check first that the server exists. Defaults to the task's O(check_server).
         type: bool
       destinations:
-        description: The destinations. Where they are not given, the task's O(destinations) count.
+        description: The destinations. Defaults to the task's O(destinations).
         type: list
         elements: dict
         suboptions:
@@ -84,14 +84,14 @@ options:
             choices: [syslog, email, webhook, slack]
           url:
             description:
-              - Where to post, for O(servers[].destinations[].type=webhook) and O(servers[].destinations[].type=slack), which need it.
-              - It is treated as a secret. Results and diffs show scheme, host and a short digest.
+              - Where to post. Required for O(servers[].destinations[].type=webhook) and O(servers[].destinations[].type=slack).
+              - Treated as a secret. Results and diffs show only the scheme, the host and a short digest.
             type: str
           email_address:
-            description: One address, for O(servers[].destinations[].type=email), which needs it.
+            description: One address. Required for O(servers[].destinations[].type=email).
             type: str
           syslog:
-            description: The syslog server, for O(servers[].destinations[].type=syslog), which needs it.
+            description: The syslog server. Required for O(servers[].destinations[].type=syslog).
             type: dict
             suboptions:
               ip_address:
@@ -107,21 +107,21 @@ options:
                 type: str
                 required: true
       purge:
-        description: Whether to remove every destination that is not named. Where it is not given, the task's O(purge) counts.
+        description: Whether to remove every destination that is not given. Defaults to the task's O(purge).
         type: bool
       verify_timeout:
         description:
-          - How many seconds to wait until the service shows what was written. Where it is not given, the task's O(verify_timeout) counts.
+          - How many seconds to wait until the service shows what was written. Defaults to the task's O(verify_timeout).
         type: int
   state:
     description:
-      - V(present) installs the agent, then adds the destinations, or updates them where only the facility of a syslog server differs.
-      - V(absent) removes the agent, then all destinations. Destinations of the task are for the servers that are to have some.
+      - V(present) installs the agent, then adds the destinations. A syslog server that differs only in its facility is updated.
+      - V(absent) removes the agent, then all destinations. The task's O(destinations) apply only to servers with V(present).
     type: str
     choices: [present, absent]
     default: present
   manage:
-    description: What to look after, the agent, the destinations, or both. The rest is left alone.
+    description: What to manage, the agent, the destinations, or both. The rest is left alone.
     type: list
     elements: str
     choices: [agent, destinations]
@@ -136,46 +136,45 @@ options:
     default: [receipt, api]
   check_server:
     description:
-      - First ask the CLC v2 API whether there is such a server, since the service may accept a mistyped name silently.
-      - Not for servers outside CenturyLink Cloud.
+      - First ask the CLC v2 API whether the server exists, since the service may silently accept a mistyped name.
+      - Not usable for servers outside CenturyLink Cloud.
     type: bool
     default: false
   purge:
-    description: Remove every destination that is not named. An empty list of O(destinations) then removes all.
+    description: Remove every destination that is not given. If O(destinations) is empty, all are removed.
     type: bool
     default: false
   verify_timeout:
     description:
-      - How many seconds to wait until the service shows what was written, since it may queue writes. V(0) does not look.
-      - When the service shows something that is neither what was written nor what was there before, the server fails at once
+      - How many seconds to wait until the service shows what was written, since it may queue writes. V(0) skips the check.
+      - If the service shows something that is neither what was written nor what was there before, the server fails at once
         (C(stored_differently)).
     type: int
     default: 30
   on_error:
     description:
-      - V(continue) does what can be done for every server.
-      - V(stop) begins with no further server after the first one that failed. Those fail with C(not_attempted); what is under way is
+      - V(continue) processes every server.
+      - V(stop) starts no further servers after the first failure. They fail with C(not_attempted); work that is under way is
         finished.
     type: str
     choices: [continue, stop]
     default: continue
   concurrency:
     description:
-      - How many servers to work on at a time, from V(1) to V(64). Where answers come at once it is one after the other, which is faster
-        then.
+      - How many servers to work on at a time, from V(1) to V(64). If answers come fast, servers are processed one after the other, which
+        is then faster.
     type: int
     default: 8
 notes:
-  - The service charges for an agent from its installation until its successful removal. Deleting the server does not end that;
+  - The service charges for an agent from its installation until its successful removal. Deleting the server does not end the charge;
     remove the agent first.
-  - The task does not wait for the agents themselves, and does not look at servers. The role
-    P(intrusion.response.protect#role) does.
+  - The task neither waits for the agents themselves nor checks the servers. The role P(intrusion.response.protect#role) does both.
 seealso:
   - module: intrusion.response.ips_agent
   - module: intrusion.response.ips_notification
   - module: intrusion.response.ips_notification_info
   - ref: ansible_collections.intrusion.response.protect_role
-    description: The servers of an inventory.
+    description: For the servers of an inventory.
 """
 
 EXAMPLES = r"""
@@ -188,7 +187,7 @@ EXAMPLES = r"""
     username: "{{ clc_username }}"
     password: "{{ clc_password }}"
 
-- name: One belongs to a sub-account, and one is to go
+- name: Protect a server of a sub-account, and remove the protection of another
   intrusion.response.ips_servers:
     destinations:
       - type: email
@@ -209,7 +208,7 @@ EXAMPLES = r"""
 RETURN = r"""
 servers:
   description: A result for each of O(servers), in the order given.
-  returned: when the options could be used
+  returned: if the options are valid
   type: list
   elements: dict
   contains:
@@ -218,7 +217,7 @@ servers:
       type: str
       sample: VA1ACMEWEB01
     account_alias:
-      description: The account. Null when it was not given and nothing had to be asked.
+      description: The account. Null if it was not given and no request was needed.
       type: str
       sample: ACME
     changed:
@@ -226,7 +225,7 @@ servers:
       type: bool
       sample: true
     agent:
-      description: What is known of the agent after the task, and how. Null when it was left alone, and when that failed.
+      description: What is known about the agent after the task, and how. Null if it was left alone or failed.
       type: dict
       contains:
         server_name:
@@ -234,7 +233,7 @@ servers:
           type: str
           sample: VA1ACMEWEB01
         account_alias:
-          description: The account. Null when it was not given and nothing had to be asked.
+          description: The account. Null if it was not given and no request was needed.
           type: str
           sample: ACME
         state:
@@ -246,18 +245,18 @@ servers:
           type: str
           sample: none
     agent_changed:
-      description: Whether the agent was asked for, or its removal; also when that may have failed.
+      description: Whether the installation or removal of the agent was requested, even if that may have failed.
       type: bool
       sample: true
     destinations:
       description:
-        - All destinations of the server after the task, as read back. In check mode, and without reading back, as predicted. Null when
-          they were left alone, and when that failed.
+        - All destinations of the server after the task, as read back. In check mode, and if they are not read back, as predicted. Null
+          if they were left alone or failed.
       type: list
       elements: dict
       contains:
         type:
-          description: Kind of destination. One that the module does not know is returned as the service names it.
+          description: Kind of destination. An unknown kind is returned as the service names it.
           type: str
           sample: webhook
         url:
@@ -292,7 +291,7 @@ servers:
       type: bool
       sample: true
     warnings:
-      description: What there is to say about this server. The task shows some of all.
+      description: Warnings about this server. The task itself shows only some of all servers' warnings.
       type: list
       elements: str
       sample: []
@@ -305,15 +304,15 @@ servers:
       type: str
       sample: not_permitted
     http_status:
-      description: HTTP status of the answer that led to the failure, otherwise null.
+      description: HTTP status of the answer that caused the failure, otherwise null.
       type: int
       sample: 403
     retryable:
-      description: Whether the server may succeed when the task is run again. Null when it did not fail.
+      description: Whether the server may succeed if the task is run again. Null if it did not fail.
       type: bool
       sample: false
     hint:
-      description: What can be done about the failure, otherwise null.
+      description: What to do about the failure, otherwise null.
       type: str
       sample: The user may not act on this account; check account_alias.
     msg:
@@ -326,17 +325,17 @@ code:
   type: str
   sample: unreachable
 http_status:
-  description: HTTP status of the answer that led to the failure. Null when there was none.
+  description: HTTP status of the answer that caused the failure. Null if there was no answer.
   returned: failure
   type: int
   sample: 503
 retryable:
-  description: Whether the same task may succeed when it is run again.
+  description: Whether the same task may succeed if it is run again.
   returned: failure
   type: bool
   sample: true
 hint:
-  description: What can be done about the failure, which is also the end of C(msg). Null when there is nothing to add.
+  description: What to do about the failure; C(msg) ends with it. Null if there is no advice.
   returned: failure
   type: str
   sample: Check the address, and that the service accepts connections from this machine.
@@ -378,7 +377,7 @@ CONSTRAINTS = {"shorthand": {"servers": "server_name"}}
 
 
 def run(call: Call) -> dict[str, object]:
-    """Bring many servers to the wanted state."""
+    """Bring many servers to the desired state."""
     request = fleet.Request.from_params(call.params)
     with IpsClient.for_accounts(call) as client:
         result = fleet.ensure(client, request, check_mode=call.check_mode)

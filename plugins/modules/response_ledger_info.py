@@ -14,9 +14,8 @@ version_added: 1.0.0
 description:
   - Reads the ledger, in which the modules, the playbooks and the responder of this collection record what they write to the
     blacklists of firewalls, when, for whom and because of which IPS event.
-  - Also returns which of the recorded blocks still stand, in the form in which
-    M(intrusion.response.cos_blacklist_entries) takes them back.
-  - All filters count together. No firewall is asked.
+  - Also returns the recorded blocks that still stand, in a form that M(intrusion.response.cos_blacklist_entries) accepts to remove them.
+  - A record must match all filters. No firewall is contacted.
 author:
   - intrusion.response contributors (@intrusion-response)
 extends_documentation_fragment:
@@ -26,29 +25,29 @@ extends_documentation_fragment:
 options:
   event:
     description:
-      - Only what this IPS event led to, by its id. The beginning of the id is enough, if it has at least 12 characters and no other
-        event in the ledger begins with it.
-      - The form in which the firewall lists it is taken, too, such as V(5d41402abc4b2a76b9719d911017c592.3f9a).
+      - Only what this IPS event led to, by its id. The first 12 or more characters of the id are enough if no other event in the ledger
+        begins with them.
+      - The form in which the firewall lists the id is accepted as well, such as V(5d41402abc4b2a76b9719d911017c592.3f9a).
     type: str
   rule_name:
     description:
-      - Only entries with this rule name, or those that an IPS rule of this name led to. C(*) stands for any text, C(?) for any
-        character and C([...]) for one of several. C(A) to C(Z) and C(a) to C(z) are the same.
+      - Only entries with this rule name, or those that an IPS rule of this name led to. C(*) matches any text, C(?) any
+        character and C([...]) one of several. The case of C(A) to C(Z) is ignored.
     type: str
   addresses:
     description:
-      - Only these IPv4 addresses. All when this is empty.
+      - Only these IPv4 addresses. If this is empty, all addresses.
     type: list
     elements: str
     default: []
   firewall:
     description:
-      - Only this firewall, by the address that its O(intrusion.response.cos_blacklist_entry#module:api_url) had.
+      - Only this firewall, given by its O(intrusion.response.cos_blacklist_entry#module:api_url).
     type: str
   since:
     description:
-      - Only what was done at this time or later, such as V(2026-11-22T03:10:00Z). Without a zone it is UTC. Seconds since the
-        epoch are taken, too.
+      - Only what was done at this time or later, such as V(2026-11-22T03:10:00Z). Without a time zone, it is UTC. Seconds since the
+        epoch are accepted as well.
     type: str
   until:
     description:
@@ -56,8 +55,8 @@ options:
     type: str
   last:
     description:
-      - Only what was done in the last so many minutes. V(90s), V(2h), V(1d) and V(1w) are other units. Not together with
-        O(since) or O(until).
+      - Only what was done in the last minutes, as a number of minutes, or a duration such as V(90s), V(2h), V(1d) or V(1w). Cannot be
+        combined with O(since) or O(until).
     type: str
   action:
     description:
@@ -68,43 +67,43 @@ options:
     default: []
   origin:
     description:
-      - Only what this module did, or the responder. The playbooks use M(intrusion.response.cos_blacklist_entries).
+      - Only what this module or the responder did. The playbooks use M(intrusion.response.cos_blacklist_entries).
     type: str
     choices: [cos_blacklist_entries, cos_blacklist_entry, cos_blacklist_probe, responder]
   limit:
     description:
-      - How many records, and how many standing blocks, to return at most, the newest ones. V(0) returns all. RV(total) and
-        RV(standing_total) tell how many there are.
+      - How many of the newest records, and of the newest standing blocks, to return at most. V(0) returns all. RV(total) and
+        RV(standing_total) give their total numbers.
     type: int
     default: 100
 notes:
   - A block that may have failed (RV(records[].outcome) is V(unknown)) counts as standing. So does one that was about to be sent
     when a run was killed.
-  - The filters are compared with how a standing block began, so a renewal in the last ten minutes is not a block of the last ten
-    minutes.
+  - For standing blocks, the filters apply to the time and event of the first block, so a block that was only renewed in the last ten
+    minutes is not a block of the last ten minutes.
 seealso:
   - module: intrusion.response.cos_blacklist_entries
 """
 
 EXAMPLES = r"""
-- name: What happened in the last hour?
+- name: Read what happened in the last hour
   intrusion.response.response_ledger_info:
     last: 1h
 
-- name: Who blocked this address, and why?
+- name: Find out who blocked this address, and why
   intrusion.response.response_ledger_info:
     addresses: [203.0.113.5]
     action: [block]
     limit: 1
 
-- name: Find the blocks of one firewall that an IPS rule led to and that still stand
+- name: Find the standing blocks of one firewall that an IPS rule led to
   intrusion.response.response_ledger_info:
     rule_name: "Invalid Traversal*"
     firewall: https://192.0.2.1
     limit: 0
   register: recorded
 
-- name: Take them back, where they are still ours
+- name: Remove them, if they are still ours
   intrusion.response.cos_blacklist_entries:
     api_url: https://192.0.2.1
     state: absent
@@ -114,7 +113,7 @@ EXAMPLES = r"""
 # Ad hoc:
 #   ansible localhost -m intrusion.response.response_ledger_info -a "last=30m"
 #
-# In AWX, make a job template of type Check with the playbook intrusion.response.undo: it shows what it would take back.
+# In AWX, create a job template of type Check with the playbook intrusion.response.undo: it shows what it would undo.
 """
 
 RETURN = r"""
@@ -137,11 +136,11 @@ records:
       type: str
       sample: block
     outcome:
-      description: V(ok), V(failed), or V(unknown) where it may have taken effect all the same, as where the run was killed meanwhile.
+      description: V(ok), V(failed), or V(unknown) if it may have taken effect, for example because the run was killed.
       type: str
       sample: ok
     code:
-      description: Code of the failure. Together with V(ok), the entry is there, but was stored differently. Otherwise null.
+      description: Code of the failure, otherwise null. With V(ok), the entry is there, but was stored differently.
       type: str
       sample: null
     address:
@@ -157,11 +156,11 @@ records:
       type: str
       sample: https://192.0.2.1
     ttl:
-      description: Seconds that the entry had from then on, null when that is not known.
+      description: Seconds that the entry had left after the write. Null if that is unknown.
       type: int
       sample: 3600
     rule_name:
-      description: Rule name as it was listed afterwards; of an unblock, before.
+      description: Rule name as listed after the write; for an unblock, before it.
       type: str
       sample: "IPS: Invalid Traversal"
     description:
@@ -177,7 +176,7 @@ records:
       type: str
       sample: alice
     job:
-      description: Id of the job of AWX or Ansible Automation Platform, otherwise null.
+      description: Id of the AWX or Ansible Automation Platform job, otherwise null.
       type: str
       sample: "1234"
     event:
@@ -189,16 +188,16 @@ records:
       type: str
       sample: Invalid Traversal
     overridden:
-      description: Why the address was protected, where allow_protected overrode that. Otherwise null.
+      description: Why the address was protected, if allow_protected overrode that. Otherwise null.
       type: str
       sample: null
 total:
-  description: How many records there are that pass the filters.
+  description: How many records match the filters.
   returned: success
   type: int
   sample: 1
 standing:
-  description: Blocks that passed the filters when they began, and were neither taken back since nor have expired. Oldest first.
+  description: Blocks that matched the filters when they were made, and have neither been removed since nor expired. Oldest first.
   returned: success
   type: list
   elements: dict
@@ -212,15 +211,15 @@ standing:
       type: str
       sample: all_services
     ttl:
-      description: Seconds left, null when that is not known.
+      description: Seconds left. Null if that is unknown.
       type: int
       sample: 3480
     rule_name:
-      description: Rule name as it was listed after the latest write.
+      description: Rule name as listed after the latest write.
       type: str
       sample: "IPS: Invalid Traversal"
     description:
-      description: Description as it was listed after the latest write.
+      description: Description as listed after the latest write.
       type: str
       sample: port scan
     firewall:
@@ -236,11 +235,11 @@ standing:
       type: str
       sample: Invalid Traversal
     at:
-      description: When the block began, in UTC.
+      description: When the block was made, in UTC.
       type: str
       sample: "2026-11-22T03:10:00.125Z"
     expires_at:
-      description: When it expires, in UTC. Null when that is not known.
+      description: When it expires, in UTC. Null if that is unknown.
       type: str
       sample: "2026-11-22T04:10:00.125Z"
 standing_total:
@@ -249,7 +248,7 @@ standing_total:
   type: int
   sample: 1
 exempt:
-  description: Addresses that must not be blocked for a time, because somebody let them in so. Only O(addresses) counts of the filters.
+  description: Exempt addresses, which must not be blocked for a time. Of the filters, only O(addresses) applies.
   returned: success
   type: list
   elements: dict
@@ -259,31 +258,31 @@ exempt:
       type: str
       sample: 203.0.113.5
     until:
-      description: Until when, in UTC.
+      description: When the exemption ends, in UTC.
       type: str
       sample: "2026-11-22T05:10:00Z"
     user:
-      description: Who said so.
+      description: Who made the exemption.
       type: str
       sample: alice
     at:
-      description: When, in UTC.
+      description: When it was made, in UTC.
       type: str
       sample: "2026-11-22T03:10:00.125Z"
 ledger:
-  description: The file or the database that was to be read, without a password.
+  description: The file or the database, without a password.
   returned: success
   type: str
   sample: /var/lib/intrusion-response/ledger
 shared:
   description:
-    - Whether it is a database, in which all who use it record. A file has only what was recorded on its machine by those who use it,
-      so others may have recorded more elsewhere.
+    - Whether it is a database, which all its users share. A file has only what was recorded on its machine, so more may have been
+      recorded elsewhere.
   returned: success
   type: bool
   sample: false
 exists:
-  description: Whether there is such a ledger. Where there is none, there are no records either.
+  description: Whether the ledger exists. If it does not, there are no records either.
   returned: success
   type: bool
   sample: true
@@ -293,17 +292,17 @@ code:
   type: str
   sample: ledger_unusable
 http_status:
-  description: Always null, since nothing is asked over HTTP.
+  description: Always null, since the module makes no HTTP requests.
   returned: failure
   type: int
   sample: null
 retryable:
-  description: Whether the same task may succeed when it is run again.
+  description: Whether the same task may succeed if it is run again.
   returned: failure
   type: bool
   sample: false
 hint:
-  description: What can be done about the failure, which is also the end of C(msg). Null when there is nothing to add.
+  description: What to do about the failure; C(msg) ends with it. Null if there is no advice.
   returned: failure
   type: str
   sample: null

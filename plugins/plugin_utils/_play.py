@@ -23,20 +23,20 @@ from ..module_utils._core.options import COS_CONNECTION, IPS_CONNECTION
 from ..module_utils._core.text import clean
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
-#: Whose variables a run may be given; those of the others have the prefix of what AWX tells its jobs.
+#: Roles whose variables may be extra variables; those of the others share the prefix of the variables that AWX sets for its jobs.
 PLAYED = ("blacklist", "protect")
 CONNECTION = {option.name for option in (*COS_CONNECTION, *IPS_CONNECTION)}
 NAMES_SHOWN = 10
-#: How much of a name must be the same, of 1, for another to be meant.
+#: How similar two names must be, from 0 to 1, for one to be suggested for the other.
 ALIKE = 0.85
 
 
 class Kind(NamedTuple):
-    """What plays of one kind work on."""
+    """What kind of hosts a play works on."""
 
     role: str
-    one: str  # as a message calls it
-    default: str  # the host pattern, where none is given
+    one: str  # as messages call it
+    default: str  # the host pattern if none is given
 
     @property
     def target(self) -> str:
@@ -49,9 +49,9 @@ def hosts_taking_part(groups: Mapping[str, Any], limit: Optional[str], kind: Kin
 
     Args:
         groups: the names of the hosts of each group of the inventory.
-        limit: what --limit says, or nothing.
-        given: the pattern that the user gave, or nothing.
-        needed: whether a default pattern may also match no host; a given one never may.
+        limit: the value of --limit, if any.
+        given: the pattern that the user gave, or an empty string.
+        needed: whether the default pattern must match a host; a given pattern always must.
 
     Raises:
         AnsibleFilterError: no host would take part, or a variable on the command line lacks its prefix.
@@ -64,14 +64,14 @@ def hosts_taking_part(groups: Mapping[str, Any], limit: Optional[str], kind: Kin
         return pattern
     everyone = _matching(groups, pattern)
     if not everyone:
-        where = f"{kind.target} is {clean(given)!r}" if given else f"the pattern {kind.default!r}"
+        where = f"{kind.target} is {clean(given)!r}" if given else f"the pattern is {kind.default!r}"
         raise AnsibleFilterError(f"No {kind.one} takes part in this run: {where}, which matches no host of the inventory.")
     names = ", ".join(everyone[:NAMES_SHOWN]) + (f" and {len(everyone) - NAMES_SHOWN} more" if len(everyone) > NAMES_SHOWN else "")
-    raise AnsibleFilterError(f"No {kind.one} takes part in this run: the limit {clean(limit)!r} leaves out {clean(names)}.")
+    raise AnsibleFilterError(f"No {kind.one} takes part in this run: the limit {clean(limit)!r} excludes {clean(names)}.")
 
 
 def check_names(extra: Mapping[str, Any], role: str) -> None:
-    """Compare the names of extra variables with those that the roles and playbooks know.
+    """Check the names of extra variables against those of the roles and playbooks.
 
     Raises:
         AnsibleFilterError: a variable of the role lacks its prefix.
@@ -82,10 +82,10 @@ def check_names(extra: Mapping[str, Any], role: str) -> None:
             continue
         meant = f"{role}_{name}"
         if meant in known and name not in CONNECTION:
-            raise AnsibleFilterError(f"There is no extra variable {name}; it is {meant} that counts.")
+            raise AnsibleFilterError(f"Unknown extra variable {name}. Did you mean {meant}?")
         alike = get_close_matches(name, known, n=1, cutoff=ALIKE)
         if alike:
-            Display().warning(f"{clean(name)} is no variable of this collection; is {alike[0]} meant?")
+            Display().warning(f"{clean(name)} is not a variable of this collection. Did you mean {alike[0]}?")
 
 
 @cache

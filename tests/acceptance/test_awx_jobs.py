@@ -56,7 +56,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 
 def well(job: dict[str, Any], *words: str) -> dict[str, Any]:
-    assert job["status"] == "successful" and "is no variable of this collection" not in job["_output"], job["_output"]
+    assert job["status"] == "successful" and "is not a variable of this collection" not in job["_output"], job["_output"]
     assert all(word in job["_output"] for word in words), job["_output"]
     return job["artifacts"].get("intrusion_response_result", {})
 
@@ -85,7 +85,7 @@ def test_block_undo_and_what_the_ledger_knows(scene):
     undone = scene.launch("Undo", blacklist_event=EVENT)
     assert well(undone, "203.0.113.5: removed")["action"] == "undo"
     assert set(scene.blocked()) == set(scene.blocked("fw2")) == {"203.0.113.7"}
-    badly(scene.launch("Undo"), "Say which blocks")
+    badly(scene.launch("Undo"), "Specify which blocks")
     well(scene.launch("History", blacklist_last="1h"), "203.0.113.5 unblocked on fw1 by admin")
 
 
@@ -99,7 +99,7 @@ def test_unblock_and_report(scene):
 
 
 def test_onboard_and_offboard(scene):
-    well(scene.launch("Onboard"), "nobody hears of attacks")
+    well(scene.launch("Onboard"), "nobody is notified of attacks")
     url = "https://hooks.example.com/canary-path-8Jq3"
     destinations = json.dumps([{"type": "webhook", "url": url}, {"type": "email", "email_address": "secops@example.com"}])
     job = scene.launch("Onboard", protect_destinations=destinations, protect_purge="false")
@@ -143,11 +143,11 @@ def test_a_group_without_firewalls_and_a_prompt_for_a_limit(scene):
         assert made["ignored_fields"] == {}
         return finished(controller, made["id"])
 
-    badly(limited("servers"), "No firewall takes part in this run: the limit 'servers' leaves out fw1, fw2.")
+    badly(limited("servers"), "No firewall takes part in this run: the limit 'servers' excludes fw1, fw2.")
     well(limited("fw2"))
     assert scene.blocked() == {} and set(scene.blocked("fw2")) == {"203.0.113.5"}
     controller.store.links["groups", group["id"], "hosts"].clear()
-    badly(limited(""), "No firewall takes part in this run: the pattern 'firewalls'")
+    badly(limited(""), "No firewall takes part in this run: the pattern is 'firewalls'")
     controller.store.delete("groups", group["id"])
     badly(limited("all"), "No firewall takes part in this run")
-    badly(limited(""), "Say which firewall")
+    badly(limited(""), "Specify which firewall")

@@ -72,7 +72,7 @@ def test_what_others_made_is_neither_taken_over_nor_changed():
         for one in (team, credential, controller.named("job_templates", "Undo")):
             one["description"] = "mine"
         refused = play(controller, SETUP, variables())
-        assert refused.status != 0 and "were not made by this playbook; rename or remove them: Undo." in " ".join(refused.output.split())
+        assert refused.status != 0 and "were not created by this playbook; rename or remove them: Undo." in " ".join(refused.output.split())
         assert controller.writes() == []
 
 

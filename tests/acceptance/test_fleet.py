@@ -179,7 +179,7 @@ def test_a_delegated_host_is_not_taken_for_the_other(play: Play) -> None:
     play.hosts = {SERVERS[0]: there, SERVERS[1]: {**there, "protect_detection": "host"}}
     played = play.play({**ROLE, "delegate_to": "localhost"})
     assert played.failed == {SERVERS[1]} and play.asked() == {SERVERS[0]: 2}, played.output
-    assert f"Could not be looked at (1): {SERVERS[0]}" in played.output
+    assert f"Could not be checked (1): {SERVERS[0]}" in played.output
 
 
 def test_variables_of_the_play_and_of_the_role_count(play: Play) -> None:

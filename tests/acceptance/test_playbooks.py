@@ -57,20 +57,20 @@ def said(played: Played) -> str:
 
 
 @pytest.mark.parametrize(("playbook", "arguments", "says"), [
-    (BLOCK, ("--limit", "servers", *ADDRESS), "No firewall takes part in this run: the limit 'servers' leaves out fw1, fw2."),
-    (UNBLOCK, ("--limit", "servers", *ADDRESS), "the limit 'servers' leaves out fw1, fw2."),
-    (UNDO, ("--limit", "servers", "-e", "blacklist_last=10"), "the limit 'servers' leaves out fw1, fw2."),
+    (BLOCK, ("--limit", "servers", *ADDRESS), "No firewall takes part in this run: the limit 'servers' excludes fw1, fw2."),
+    (UNBLOCK, ("--limit", "servers", *ADDRESS), "the limit 'servers' excludes fw1, fw2."),
+    (UNDO, ("--limit", "servers", "-e", "blacklist_last=10"), "the limit 'servers' excludes fw1, fw2."),
     (BLOCK, ("-e", "blacklist_target=firewals", *ADDRESS), "blacklist_target is 'firewals', which matches no host"),
     (BLOCK, ("-e", "blacklist_target=spare", *ADDRESS), "blacklist_target is 'spare', which matches no host"),
-    (ONBOARD, ("--limit", "firewalls"), f"No server takes part in this run: the limit 'firewalls' leaves out {', '.join(SERVERS)}."),
+    (ONBOARD, ("--limit", "firewalls"), f"No server takes part in this run: the limit 'firewalls' excludes {', '.join(SERVERS)}."),
     (OFFBOARD, ("-e", "protect_target=server"), "protect_target is 'server', which matches no host"),
-    (OFFBOARD, ("-e", "protect_target=servers", "--limit", "firewalls"), "leaves out"),
-    (OFFBOARD, ("--limit", "servers"), "Say which servers"),
+    (OFFBOARD, ("-e", "protect_target=servers", "--limit", "firewalls"), "excludes"),
+    (OFFBOARD, ("--limit", "servers"), "Specify which servers"),
     (REPORT, ("-e", "protect_target=server"), "protect_target is 'server', which matches no host"),
     (REPORT, ("-e", "blacklist_target=fw9"), "blacklist_target is 'fw9', which matches no host"),
-    (BLOCK, ("-e", "addresses=203.0.113.5"), "There is no extra variable addresses; it is blacklist_addresses that counts."),
-    (BLOCK, ("-e", "ttl=60", *ADDRESS), "There is no extra variable ttl; it is blacklist_ttl that counts."),
-    (ONBOARD, ("-e", "target=servers"), "There is no extra variable target; it is protect_target that counts."),
+    (BLOCK, ("-e", "addresses=203.0.113.5"), "Unknown extra variable addresses. Did you mean blacklist_addresses?"),
+    (BLOCK, ("-e", "ttl=60", *ADDRESS), "Unknown extra variable ttl. Did you mean blacklist_ttl?"),
+    (ONBOARD, ("-e", "target=servers"), "Unknown extra variable target. Did you mean protect_target?"),
 ])
 def test_a_run_that_would_do_nothing_or_something_else_fails(fleet: Fleet, playbook: str, arguments: tuple[str, ...], says: str) -> None:
     change_inventory(fleet, spare={"hosts": {}})
@@ -85,13 +85,13 @@ def test_an_empty_group_firewalls_is_no_firewall(fleet: Fleet) -> None:
     inventory["firewalls"]["hosts"] = {}
     path.write_text(json.dumps(inventory), encoding="utf-8")
     played = fleet.play(BLOCK, *ADDRESS)
-    assert played.status != 0 and "No firewall takes part in this run: the pattern 'firewalls'" in said(played), played.output
+    assert played.status != 0 and "No firewall takes part in this run: the pattern is 'firewalls'" in said(played), played.output
 
 
 def test_a_misspelt_variable_is_a_warning(fleet: Fleet) -> None:
     played = fleet.play(BLOCK, *ADDRESS, "-e", "blacklist_tll=60")
     assert played.status == 0, played.output
-    assert "blacklist_tll is no variable of this collection; is blacklist_ttl meant?" in said(played)
+    assert "blacklist_tll is not a variable of this collection. Did you mean blacklist_ttl?" in said(played)
     assert {entry["ttl"] for entry in blocked(fleet)} == {300}
 
 
@@ -111,7 +111,7 @@ def test_an_inventory_s_own_variables_do_not_leak_into_a_block(fleet: Fleet) -> 
 def test_an_undefined_address_elsewhere_in_the_inventory(fleet: Fleet) -> None:
     change_inventory(fleet, web={"hosts": {"web9": {"ansible_host": "{{ nowhere }}"}}})
     limited = fleet.play(BLOCK, "--limit", "web", *ADDRESS)
-    assert limited.status != 0 and "the limit 'web' leaves out fw1, fw2." in said(limited), limited.output
+    assert limited.status != 0 and "the limit 'web' excludes fw1, fw2." in said(limited), limited.output
     played = fleet.play(BLOCK, *ADDRESS)
     assert played.status == 0 and "web9" in played.output, played.output
     assert [entry["host"] for entry in blocked(fleet)] == ["203.0.113.5"]
@@ -198,7 +198,7 @@ def test_no_firewall_at_all(fleet: Fleet) -> None:
     (fleet.secret / "inventory.json").write_text('{"all": {}}', encoding="utf-8")
     for playbook, arguments in ((BLOCK, ADDRESS), (REPORT, ())):
         played = fleet.play(playbook, *arguments)
-        assert played.status != 0 and "Say which firewall" in played.output, played.output
+        assert played.status != 0 and "Specify which firewall" in played.output, played.output
 
 
 def test_a_firewall_of_which_an_undo_was_quicker_is_in_the_play(fleet: Fleet) -> None:
@@ -228,7 +228,7 @@ def test_destinations_as_text_and_none_at_all(fleet: Fleet) -> None:
     assert [server["destinations"][0]["emailAddress"] for server in servers] == ["other@example.com"] * 3
     empty = fleet.play(ONBOARD, "-e", "protect_destinations=")
     assert empty.status == 0 and set(empty.changes.values()) == {0}, empty.output
-    assert "nobody hears of attacks on (3)" in empty.output
+    assert "nobody is notified of attacks on (3)" in empty.output
 
 
 def test_bad_destinations_are_refused_before_an_agent_is_asked_for(fleet: Fleet) -> None:
@@ -243,10 +243,10 @@ def test_servers_that_cannot_be_looked_at_are_counted_and_not_cried_over(fleet: 
     change_inventory(fleet, servers={"hosts": dict.fromkeys(SERVERS, away), "vars": {"protect_detection": "auto"}})
     played = fleet.play(ONBOARD)
     assert played.status == 0 and played.changes == dict.fromkeys(SERVERS, 1), played.output
-    assert f"Could not be looked at (3): {', '.join(SERVERS)}" in played.output
+    assert f"Could not be checked (3): {', '.join(SERVERS)}" in played.output
     assert "UNREACHABLE" not in played.output and "fatal" not in played.output and "ERROR" not in played.output
     insisting = fleet.play(ONBOARD, "-e", "protect_detection=host")
-    assert insisting.failed == set(SERVERS) and "could not be looked at for the agent: " in insisting.output
+    assert insisting.failed == set(SERVERS) and "could not be checked for the agent: " in insisting.output
 
 
 def held(fleet: Fleet) -> dict[str, list[str]]:
@@ -257,7 +257,7 @@ def test_the_probe_says_what_a_firewall_does_and_leaves_nothing(fleet: Fleet) ->
     fleet.control("POST", "reset", {"switches": {"cos.ttl_in_list": "configured"}})
     before = held(fleet)
     refused = fleet.play("intrusion.response.probe")
-    assert refused.status != 0 and "Say which address can be spared" in said(refused) and fleet.writes() == []
+    assert refused.status != 0 and "Specify which address you can spare" in said(refused) and fleet.writes() == []
     played = fleet.play("intrusion.response.probe", "-e", "blacklist_probe=203.0.113.254", "-e", "blacklist_wait=2")
     assert played.status == 0 and played.changes == dict.fromkeys(FIREWALLS, 0), played.output
     assert said(played).count("do not use renew_below. (ttl_in_list: configured)") == 2

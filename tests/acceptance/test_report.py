@@ -226,7 +226,7 @@ def test_the_playbook_writes_what_it_has_read(tmp_path: Path) -> None:
         assert numbers == {"entries": str(len(listed)), "blocks": "4", "undone": "2", "firewalls-read": "1", "servers-heard": "1"}
         assert "<b>2 of 3</b> servers send nowhere" in text and f"https://127.0.0.1:{port}/" in text
         assert "&lt;b&gt;port scan&lt;/b&gt;" in text and "<b>port scan" not in text
-        for bad, says in ((tmp_path, "must name a file"), (tmp_path / "none" / "page.html", "must name a file")):
+        for bad, says in ((tmp_path, "must be a file"), (tmp_path / "none" / "page.html", "must be a file")):
             refused = fleet.play(REPORT, "--limit", "firewalls", "-e", f"blacklist_report={bad}")
             assert refused.status != 0 and says in refused.output and "GET " not in refused.output
         no_firewall = fleet.play(REPORT, "--limit", "servers", "-e", f"blacklist_report={page}")

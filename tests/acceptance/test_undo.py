@@ -91,7 +91,7 @@ def test_predicted_done_recorded_and_done_only_once(fleet: Fleet) -> None:
     again = undo(fleet, last="10")
     assert again.status == 0 and again.changes == dict.fromkeys(FIREWALLS, 0), again.output
     assert "nothing to take back: what was recorded was taken back, has expired" in again.output
-    assert f"{ledger(fleet)} is a ledger of one machine" in " ".join(again.output.split())
+    assert f"{ledger(fleet)} belongs to a single machine" in " ".join(again.output.split())
     assert "no record of that" not in again.output
     assert len(records(fleet)) == 8 and len(fleet.writes()) == 4
 
@@ -108,7 +108,7 @@ def test_from_a_throw_away_home_with_a_shared_ledger(fleet: Fleet, database: str
     for changes in (1, 0):
         done = fleet.play(UNDO, *extra(last="10"), HOME=str(homes[1]), INTRUSION_RESPONSE_LEDGER=database)
         assert done.status == 0 and done.changes == dict.fromkeys(FIREWALLS, changes), done.output
-        assert "is a ledger of one machine" not in done.output
+        assert "belongs to a single machine" not in done.output
     assert blocked(fleet) == blocked(fleet, "fw2") == at_first
     assert not ledger(fleet).exists()
 
@@ -246,8 +246,8 @@ def test_refused(fleet: Fleet) -> None:
     block(fleet, addresses="203.0.113.5")
     fleet.control("DELETE", "journal")
     for variables, says in (
-        ({}, "Say which blocks"),
-        ({"last": "", "event": "", "addresses": ""}, "Say which blocks"),
+        ({}, "Specify which blocks"),
+        ({"last": "", "event": "", "addresses": ""}, "Specify which blocks"),
         ({"last": "soon"}, "last must be minutes"),
         ({"since": "yesterday"}, "since must be a time"),
         ({"addresses": "203.0.113.0/24"}, "must be one IPv4 address"),

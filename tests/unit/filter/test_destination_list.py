@@ -38,7 +38,7 @@ def test_as_list_yaml_or_json(apply, written):
     (HOOK, "must be a list"),
     ([{"url": HOOK["url"]}], "type must be one of"),
     ([{**HOOK, "type": "pigeon"}], "type must be one of"),
-    ([{**HOOK, "path": "x"}], "has no path"),
+    ([{**HOOK, "path": "x"}], "has an unknown field path"),
     ([{**HOOK, "type": "email"}], "url does not go with type: email"),
     ([MAIL, {"type": "webhook", "url": "secret-path"}], r"\[1\].url must be a complete URL"),
     ([{"type": "webhook", "url": 7}], "does not have the form"),

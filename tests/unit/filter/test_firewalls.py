@@ -29,15 +29,15 @@ def test_limits_that_leave_one(apply, context, limit):
 
 def test_a_limit_that_leaves_none_names_those_left_out(apply, context):
     said = refusal(apply, context(groups=GROUPS, ansible_limit="web"), "")
-    assert said == "No firewall takes part in this run: the limit 'web' leaves out fw1, fw2."
-    assert "leaves out fw2" in refusal(apply, context(groups=GROUPS, ansible_limit="fw1"), "fw2")
+    assert said == "No firewall takes part in this run: the limit 'web' excludes fw1, fw2."
+    assert "excludes fw2" in refusal(apply, context(groups=GROUPS, ansible_limit="fw1"), "fw2")
     many = {"all": [f"fw{number}" for number in range(12)], "firewalls": [f"fw{number}" for number in range(12)], "web": ["web1"]}
     assert refusal(apply, context(groups=many, ansible_limit="web"), "").endswith("fw9 and 2 more.")
 
 
 def test_the_implicit_localhost_is_left_out_like_any_other(apply, context):
     groups = {"all": ["web1"], "ungrouped": ["web1"]}
-    assert "leaves out localhost" in refusal(apply, context(groups=groups, ansible_limit="all"), "")
+    assert "excludes localhost" in refusal(apply, context(groups=groups, ansible_limit="all"), "")
     assert apply(context(groups=groups, ansible_limit="localhost"), "") == "localhost"
 
 
@@ -45,7 +45,7 @@ def test_a_pattern_that_matches_nothing(apply, context):
     assert "blacklist_target is 'fwx', which matches no host" in refusal(apply, context(groups=GROUPS), "fwx")
     assert "'none', which matches no host" in refusal(apply, context(groups=GROUPS), "none")
     empty = {**GROUPS, "firewalls": []}
-    assert "the pattern 'firewalls', which matches no host" in refusal(apply, context(groups=empty), "")
+    assert "the pattern is 'firewalls', which matches no host" in refusal(apply, context(groups=empty), "")
 
 
 def test_where_none_is_needed(apply, context):

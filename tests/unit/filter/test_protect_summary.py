@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-NOBODY = "WARNING: protect_destinations is empty, and unless they have destinations already, nobody hears of attacks on"
+NOBODY = "WARNING: protect_destinations is empty, and unless they have destinations already, nobody is notified of attacks on"
 
 
 def facts(name, **changed):
@@ -27,11 +27,11 @@ def test_who_changed_and_who_failed(apply):
         "Agent changed (1): A", "Agent unchanged (1): B", "Destinations changed (1): B", "Destinations unchanged (1): A",
         "Failed before the role (1): D", "Failed (1)", "C: not_found: gone?",
     ]
-    assert apply(hosts, ["A", "B"], ["C", "D"], True)[0] == "Check mode: nothing was written, this is what would happen."
+    assert apply(hosts, ["A", "B"], ["C", "D"], True)[0] == "Check mode: nothing was written. This is what would happen:"
 
 
 def test_who_could_not_be_looked_at(apply):
-    assert "Could not be looked at (2): A, B" in apply({"A": facts("A", unseen=True), "B": facts("B", unseen=True)}, ["A", "B"], [])
+    assert "Could not be checked (2): A, B" in apply({"A": facts("A", unseen=True), "B": facts("B", unseen=True)}, ["A", "B"], [])
 
 
 def test_a_warning_where_nobody_listens(apply):

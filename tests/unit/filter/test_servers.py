@@ -23,12 +23,12 @@ def test_the_default_leaves_firewalls_and_localhost_out(apply, context):
 
 
 def test_nobody(apply, context):
-    assert refusal(apply, context(groups=GROUPS, ansible_limit="fw1"), "").endswith("the limit 'fw1' leaves out web1.")
+    assert refusal(apply, context(groups=GROUPS, ansible_limit="fw1"), "").endswith("the limit 'fw1' excludes web1.")
     assert "protect_target is 'wbe'" in refusal(apply, context(groups=GROUPS), "wbe")
     assert "matches no host" in refusal(apply, context(groups={"all": [], "ungrouped": []}), "")
     assert apply(context(groups=GROUPS, ansible_limit="fw1"), "", needed=False) == "all:!localhost:!firewalls"
 
 
 def test_where_a_name_is_asked_for(apply, context):
-    assert "Say which servers" in refusal(apply, context(groups=GROUPS), "", named=True)
+    assert "Specify which servers" in refusal(apply, context(groups=GROUPS), "", named=True)
     assert apply(context(groups=GROUPS), "web", named=True) == "web"

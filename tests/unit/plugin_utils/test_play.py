@@ -26,7 +26,7 @@ def warnings(monkeypatch):
     ("protect", "target"), ("protect", "destinations"), ("protect", "wait"),
 ])
 def test_a_name_without_its_prefix_is_an_error_that_names_the_right_one(role, name):
-    with pytest.raises(AnsibleFilterError, match=f"no extra variable {name}; it is {role}_{name} that counts"):
+    with pytest.raises(AnsibleFilterError, match=f"Unknown extra variable {name}. Did you mean {role}_{name}"):
         play.check_names({"blacklist_addresses": "x", name: "y"}, role)
 
 
@@ -36,7 +36,7 @@ def test_a_name_without_its_prefix_is_an_error_that_names_the_right_one(role, na
 ])
 def test_a_misspelt_name_is_a_warning_that_names_the_right_one(warnings, written, meant):
     play.check_names({written: 1}, "blacklist")
-    assert warnings == [f"{written} is no variable of this collection; is {meant} meant?"]
+    assert warnings == [f"{written} is not a variable of this collection. Did you mean {meant}?"]
 
 
 def test_other_names_are_none_of_our_business(warnings):
