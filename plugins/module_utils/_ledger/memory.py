@@ -28,17 +28,17 @@ class Memory:
 
     def add(self, records: Iterable[Record]) -> None:
         """Take records in the order in which they were made; a later one of the same write stands for the earlier."""
-        with self._lock:
-            for record in records:
-                if record.action not in ("block", "unblock"):
-                    continue
+        for record in records:
+            if record.action not in ("block", "unblock"):
+                continue
+            with self._lock:  # each by itself: nobody waits for many
                 known = self._records.setdefault(record.address, {})
                 self._records.move_to_end(record.address)
                 before = len(known)
                 known[record.write or str(record.id)] = record
                 self._count += len(known) - before
-            while self._count > MOST:
-                self._count -= len(self._records.popitem(last=False)[1])
+                while self._count > MOST:
+                    self._count -= len(self._records.popitem(last=False)[1])
 
     def offences(self, address: str, since: float, besides: Optional[str] = None) -> int:
         """Count the offences of an address, as the ledger does."""
@@ -52,6 +52,13 @@ class Memory:
     def _known(self, address: str) -> list[Record]:
         with self._lock:
             return sorted(self._records.get(address, {}).values(), key=lambda record: record.at)
+
+    def unblocks(self) -> list[Record]:
+        """Return the unblocks, newest first."""
+        with self._lock:
+            addresses = list(self._records)
+        found = [one for address in addresses for one in self._known(address) if one.action == "unblock"]
+        return sorted(found, key=lambda record: record.at, reverse=True)
 
     def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, float]:
         """Return when somebody took addresses off a firewall, last and since an epoch time."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, Callable, Optional
@@ -85,8 +85,13 @@ def report(ledger: Ledger, query: Query, warn: Callable[[str], None]) -> dict[st
 def exempt(ledger: Ledger, wanted: Filter, now: float) -> list[dict[str, Any]]:
     """Return the addresses, of those that are wanted, that must not be blocked, with until when and who said so; raises LedgerUnusable."""
     records, _total = ledger.find(Filter(addresses=wanted.addresses, actions=("unblock",), since=now - LONGEST_EXEMPTION))
+    return exemptions(records, now)
+
+
+def exemptions(unblocks: Iterable[Record], now: float) -> list[dict[str, Any]]:
+    """Return the addresses that must not be blocked after these unblocks, newest first, with until when and who said so."""
     latest: dict[str, Record] = {}
-    for record in records:
+    for record in unblocks:
         if record.ttl is not None:
             latest.setdefault(record.address, record.cleaned())
     return [

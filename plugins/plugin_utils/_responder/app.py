@@ -111,7 +111,8 @@ class App:
                 follower = Follower(follow, settings.reader(follow), settings.state_dir or "", self._record, self._metrics)
                 await follower.open()
                 self._followers.append(follower)
-            self._webhook = await stack.enter_async_context(Webhook(settings, self._take, self._metrics))
+            webhook = await asyncio.to_thread(Webhook, settings, self._take, self._metrics)
+            self._webhook = await stack.enter_async_context(webhook)
             self.addresses["webhook"] = self._webhook.address
             self._output.put(self._started())
             for follower in self._followers:
@@ -131,7 +132,8 @@ class App:
         settings = self.settings.monitor or MonitorSettings()
         if not settings.enabled:
             return
-        monitor = Monitor(settings, self._metrics, self.status)
+        details = dict if self._responder is None else self._responder.details
+        monitor = Monitor(settings, self._metrics, self.status, details)
         try:
             self.addresses["monitor"] = await monitor.start()
         except CannotListen as error:
@@ -248,7 +250,7 @@ class App:
             "time": time.time(),
             "address": list(self.addresses.get("webhook", ())),
             "healthy": (
-                self._inbox.healthy and self._is_written() and (responder is None or responder.is_able)
+                self._inbox.healthy and self._is_written() and (responder is None or responder.fleet.is_able)
                 and all(follower.is_alive for follower in self._followers)
             ),
             "recording": self._inbox.healthy,
@@ -273,7 +275,7 @@ async def run(args: Mapping[str, Any], emit: Callable[[dict[str, Any]], Awaitabl
         CannotListen: an address cannot be had.
         StateInUse, StateUnusable: the inbox cannot be had.
     """
-    settings = Configuration.from_args(args)
-    check(settings)
+    settings = await asyncio.to_thread(Configuration.from_args, args)
+    await asyncio.to_thread(check, settings)
     async with App(settings, emit):
         await asyncio.Event().wait()

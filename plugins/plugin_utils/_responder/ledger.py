@@ -10,11 +10,12 @@ import math
 import os
 import time
 from collections.abc import Collection, Sequence
-from typing import Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 from ...module_utils._core.errors import LedgerUnusable
 from ...module_utils._cos.record import who
 from ...module_utils._ledger.memory import Memory
+from ...module_utils._ledger.query import exempt, exemptions
 from ...module_utils._ledger.record import Filter, Record
 from ...module_utils._ledger.store import Ledger
 from .batch import BatchWriter
@@ -41,6 +42,9 @@ class LedgerWriter(BatchWriter[_Note]):
     Args:
         on_failure: called at each failure, from any thread.
         memory: what is known by heart of a shared ledger.
+
+    Attributes:
+        spooled: batches of records that wait for a shared ledger, as of a moment ago.
     """
 
     what = "Ledger"
@@ -52,6 +56,7 @@ class LedgerWriter(BatchWriter[_Note]):
         self._memory = memory
         self._on_failure = on_failure
         self._user, self._job = who(os.environ)
+        self.spooled = ledger.waiting
         super().__init__()
 
     def note(self, records: Collection[Record], then: Then = lambda: None, completes: bool = False) -> None:
@@ -83,6 +88,15 @@ class LedgerWriter(BatchWriter[_Note]):
         """Return why the address must not be blocked, None where it may be. Reads a ledger that is not shared, so it may block."""
         return (self._memory or self._ledger).exempt(address, time.time())
 
+    def exemptions(self) -> Optional[list[dict[str, Any]]]:
+        """Return the addresses that must not be blocked, as query does; None where that cannot be read. May block."""
+        try:
+            if self._memory is None:
+                return exempt(self._ledger, Filter(), time.time())
+            return exemptions(self._memory.unblocks(), time.time())
+        except LedgerUnusable:
+            return None
+
     def write(self, items: Sequence[_Note]) -> None:
         """Record all of it."""
         try:
@@ -110,7 +124,9 @@ class LedgerWriter(BatchWriter[_Note]):
         """Hand on to a shared ledger what waits for it."""
         if self._ledger.database is None:
             return math.inf
-        return DELIVERING if self._ledger.deliver() else DELIVERING / 4
+        is_delivered = self._ledger.deliver()
+        self.spooled = self._ledger.waiting
+        return DELIVERING if is_delivered else DELIVERING / 4
 
     def wrote(self, items: Sequence[_Note]) -> None:
         """Go on."""

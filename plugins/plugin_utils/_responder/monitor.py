@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import socket
@@ -33,7 +34,7 @@ else:
 
 LOG = logging.getLogger("intrusion.response")
 
-#: Returns whether the responder is well ("healthy"), and what there is to say about it.
+#: Returns whether the responder is well ("healthy"), and what there is to say about it; or what else is worth a look.
 Status = Callable[[], dict[str, Any]]
 
 #: Seconds between two messages in the log about refusals for one reason.
@@ -84,6 +85,8 @@ class Metrics:
         self._firewall = make("Gauge", "firewall_up", "Whether the firewall answered last time.", ("firewall",))
         self._lost = make("Gauge", "lost", "Verdicts and records that could not be handed on or written.", ("what",))
         self._limited = make("Gauge", "limited", "Whether the limits keep new addresses from being blocked.")
+        self._limit = make("Gauge", "limit", "How much each limit of respond.limits allows.", ("limit",))
+        self._limit_in_use = make("Gauge", "limit_in_use", "How much of each limit is in use.", ("limit",))
         self._ledger_waiting = make("Gauge", "ledger_waiting", "Batches of records that wait for a shared ledger.")
         self._ledger_shared = make("Gauge", "ledger_shared", "Whether a shared ledger answers; 0 where there is none, too.")
         self._worked = make("Gauge", "firewall_worked", "Whether this responder works the firewall.", ("firewall",))
@@ -124,6 +127,9 @@ class Metrics:
         shared = status.get("shared") or {}
         self._ledger_shared.set(bool(shared.get("connected")))
         self._ledger_waiting.set(status.get("ledger", {}).get("waiting", 0))
+        for name, limit in status.get("limits", {}).items():
+            self._limit.labels(name).set(limit["of"])
+            self._limit_in_use.labels(name).set(limit["in_use"])
         for name, state in status.get("firewalls", {}).items():
             self._firewall.labels(name).set(state == "up")
             self._worked.labels(name).set(name in shared.get("works", (name,)))
@@ -140,16 +146,21 @@ class _Nothing:
 
 
 class Monitor:
-    """Serves GET /status, /healthz (the same, but 503 when not all is well) and /metrics, to whoever asks by its own name or an address.
+    """Serves GET /healthz (503 when not all is well), /status (which says more) and /metrics, to who asks by its own name or an address.
+
+    Args:
+        status: called in the event loop.
+        details: for /status alone, called in a thread.
 
     Raises:
         CannotListen: (at the start) the address cannot be had.
     """
 
-    def __init__(self, settings: MonitorSettings, metrics: Metrics, status: Status) -> None:
+    def __init__(self, settings: MonitorSettings, metrics: Metrics, status: Status, details: Status = dict) -> None:
         self._settings = settings
         self._metrics = metrics
         self._status = status
+        self._details = details
         self._listener = Listener("The monitor", LIMITS, self._answer, metrics.refused)
         self._names = {"localhost", settings.host.lower(), socket.gethostname().lower(), *(name.lower() for name in settings.names)}
 
@@ -168,8 +179,10 @@ class Monitor:
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, headers={"Allow": "GET"})
         status = self._status()
-        if request.path in ("/healthz", "/status"):
-            return web.json_response(status, status=200 if status["healthy"] or request.path == "/status" else 503)
+        if request.path == "/healthz":
+            return web.json_response(status, status=200 if status["healthy"] else 503)
+        if request.path == "/status":
+            return web.json_response({**status, **await asyncio.to_thread(self._details)})
         if request.path == "/metrics":
             body = self._metrics.render(status)
             if body is None:

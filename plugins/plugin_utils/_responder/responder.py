@@ -13,18 +13,13 @@ import asyncio
 import itertools
 import json
 import logging
-import math
 import os
 import time
 from collections import OrderedDict
-from contextlib import suppress
-from ipaddress import IPv4Address, IPv4Network
-from typing import Any, Callable, Optional
+from ipaddress import IPv4Address
+from typing import Any, Callable
 
 from ...module_utils._core.errors import LedgerUnusable
-from ...module_utils._cos.client import CosClient
-from ...module_utils._cos.dry_run import DryRun
-from ...module_utils._cos.guard import Guard, own_addresses
 from ...module_utils._events.event import Event
 from ...module_utils._ledger.memory import Memory
 from ...module_utils._ledger.record import WINDOW, Filter
@@ -33,8 +28,9 @@ from .configuration import Respond
 from .decide.escalation import Escalation
 from .decide.limits import Limits
 from .decide.policy import entry_description
+from .firewall.fleet import Fleet
 from .firewall.reconcile import Wish
-from .firewall.worker import Outcome, Report, Worker
+from .firewall.worker import Listed, Outcome
 from .inbox import Inbox, Stored
 from .ledger import LedgerWriter
 from .monitor import Metrics
@@ -46,20 +42,12 @@ LOG = logging.getLogger("intrusion.response")
 #: Seconds for which starting waits for the first look at the firewalls' blacklists, which the limits go by.
 FIRST_LOOK = 2.0
 TICK = 0.2
-#: Outcomes that are taken in one turn of the loop: new events must not wait for old ones.
-AT_ONCE = 32
 #: Most addresses that wait until the limits allow more blocks, and how many of them are tried in one tick.
 MOST_LIMITED, RETRIED = 10_000, 100
-#: A firewall whose answer takes longer than its timeout and so many seconds more counts as down.
-PATIENCE = 5.0
+#: Exemptions that are shown.
+SHOWN = 100
 #: Seconds for which the thread that writes the ledger waits for a database.
 LEDGER_PATIENCE = 2.0
-#: Seconds for the workers to end.
-STOPPING = 5.0
-#: Seconds until the addresses of this machine are looked at again.
-OWN_PAUSE = 60.0
-#: Ends what is taken from the workers.
-END = Report("", None, None)
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -83,7 +71,6 @@ class Responder:
         self._metrics = metrics
         self._emit = emit
         self._respond = respond
-        self._relays = relays
         self._limits = Limits(respond.limits)
         spool = os.path.join(os.path.dirname(inbox.path), "spool")
         place = "none" if respond.dry_run else respond.ledger
@@ -91,26 +78,14 @@ class Responder:
         memory = Memory() if self._ledger.database is not None else None
         self._escalation = Escalation(respond.escalation, memory or self._ledger)
         self.records = LedgerWriter(self._ledger, metrics.ledger_errors.inc, memory)
-        self._names = [firewall.name or "" for firewall in respond.firewalls]
         self._numbers = itertools.count(1)
         self._waiting: OrderedDict[Pending, float] = OrderedDict()  # without a verdict, and when one is due at the latest
         self._addresses: dict[str, list[Pending]] = {}
         self._limited: OrderedDict[str, Pending] = OrderedDict()
-        self._health: dict[str, Report] = {}
-        self._addresses_of: dict[str, frozenset[IPv4Address]] = {}
-        self._own: frozenset[IPv4Address] = frozenset()
-        self._looked_at = -math.inf
-        self._workers: list[Worker] = []
-        self._look_at_own()
-        known = self._remember()
-        for firewall in respond.firewalls:
-            client = (DryRun if respond.dry_run else CosClient).from_call(firewall.call(respond.dry_run))
-            worker = Worker(
-                firewall.name or "", firewall.address, client, policy=respond.policy, guard=self.guard, escalation=self._escalation,
-                ledger=self.records, instance=inbox.instance, known=known.get(firewall.address, frozenset()), tell=self._told,
-            )  # fmt: skip
-            self._workers.append(worker)
-        shared = inbox.instance, self._workers, memory, self._limits, self._escalation, self._numbers, self._settle
+        what = self._escalation, self.records, inbox.instance, self._remember(), self._told, self._listed
+        self.fleet = Fleet(respond, relays, *what)
+        self._names = self.fleet.names
+        shared = inbox.instance, self.fleet.workers, memory, self._limits, self._escalation, self._numbers, self._settle
         self._share = self._limits.shared = Share.of(self._ledger.database, *shared)
 
     def _warn(self, message: str) -> None:
@@ -134,15 +109,6 @@ class Responder:
             self._limits.listed(hosts, hosts)
         return known
 
-    def _look_at_own(self) -> None:
-        """Protect the addresses that this machine has now; those of before stay protected where that cannot be told."""
-        self._looked_at = time.monotonic()
-        try:
-            self._own = own_addresses()
-        except OSError as error:
-            LOG.warning("The addresses of this machine cannot be told (%s), and so are not protected.", error)
-        self._spread()
-
     @property
     def waiting(self) -> int:
         """How many events have no verdict."""
@@ -151,29 +117,20 @@ class Responder:
     async def start(self) -> None:
         """Begin, and wait for a moment until every firewall was looked at."""
         self._loop = asyncio.get_running_loop()
-        self._reports: asyncio.Queue[Report] = asyncio.Queue()
-        self._listening = asyncio.ensure_future(self._listen())
         self._tick()
-        for worker in self._workers:
-            worker.start()
+        self.fleet.start()
         if self._share is not None:
             self._share.start(self._loop.call_soon_threadsafe)
         end = time.monotonic() + FIRST_LOOK
         while time.monotonic() < end:
-            if len(self._health) == len(self._workers) and not (self._share and self._share.is_alone):
+            if self.fleet.is_looked_at and not (self._share and self._share.is_alone):
                 break
             await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
         """End; what is not settled is acted on again after the next start. Takes a few seconds at most."""
         self._ticker.cancel()
-        for worker in self._workers:
-            worker.close()
-        end = time.monotonic() + STOPPING
-        for worker in self._workers:
-            await asyncio.to_thread(worker.join, max(0.01, end - time.monotonic()))
-        self._reports.put_nowait(END)
-        await self._listening
+        await self.fleet.stop()
         if self._share is not None:
             await asyncio.to_thread(self._share.close)
         await asyncio.to_thread(self.records.close)
@@ -181,28 +138,21 @@ class Responder:
 
     def use(self, respond: Respond, relays: frozenset[IPv4Address]) -> None:
         """Take other settings: policy, limits, escalation, never_block, verdict_after."""
-        self._respond, self._relays = respond, relays
+        self._respond = respond
         self._limits.settings = respond.limits
         self._escalation.settings = respond.escalation
-        self._spread()
-
-    def _spread(self) -> None:
-        firewalls = frozenset[IPv4Address]().union(*self._addresses_of.values())
-        never = self._respond.networks | {IPv4Network(address) for address in self._relays}
-        self.guard = Guard(never, firewalls, self._own)
-        for worker in self._workers:
-            worker.policy, worker.guard = self._respond.policy, self.guard
+        self.fleet.use(respond, relays)
 
     def test(self, event: Event) -> dict[str, Any]:
         """Return the verdict that an event would have, and do nothing."""
-        verdict, reason, code = self._respond.policy.decide(event, self.guard)
+        verdict, reason, code = self._respond.policy.decide(event, self.fleet.guard)
         if verdict == "block":
             verdict = "limited" if self._limits.reached else BLOCKED
         return compose(event.as_json(), event.attacker, verdict, code=code, reason=reason, dry_run=True)
 
     def act(self, event: Event, stored: Stored, replayed: bool = False) -> None:
         """Begin to act on an event. Its verdict goes out when it is known."""
-        verdict, reason, code = self._respond.policy.decide(event, self.guard)
+        verdict, reason, code = self._respond.policy.decide(event, self.fleet.guard)
         pending = Pending(stored.id, str(event.attacker), stored.event, stored.received, replayed)
         if stored.verdict is not None:
             pending.verdict = json.loads(stored.verdict)
@@ -233,9 +183,8 @@ class Responder:
         )  # fmt: skip
         if self._share is not None:
             self._share.wish(wish)
-            return
-        for worker in self._workers:
-            worker.want(wish)
+        else:
+            self.fleet.want(wish)
 
     def _limit(self, pending: Pending, reason: str) -> None:
         """Tell that an address is not blocked because of the limits, and let it wait until they allow more."""
@@ -263,67 +212,33 @@ class Responder:
 
     def status(self) -> dict[str, Any]:
         """Return the state of every firewall, how much waits, and the limits with how much of them is used."""
-        limits, waiting = self._respond.limits, self._ledger.waiting
+        spooled = self.records.spooled
         return {
-            "firewalls": {name: self._code(name) or "up" for name in self._names},
-            "writes": {name: report.writes for name, report in self._health.items()},
-            "ledger": {"healthy": self.records.healthy and not waiting, "lost": self.records.lost, "waiting": waiting},
+            **self.fleet.status(),
+            "ledger": {"healthy": self.records.healthy and not spooled, "lost": self.records.lost, "waiting": spooled},
             "shared": self._share and self._share.status(),
             "waiting": len(self._waiting),
-            "addresses_waiting": {worker.name: len(worker) for worker in self._workers},
-            "limits": {name: {"in_use": used, "of": getattr(limits, name)} for name, used in self._limits.in_use.items()},
+            "limits": self._limits.status(),
             "limited": self._limits.reached,
             "limited_events": len(self._limited),
             "dry_run": self._respond.dry_run,
         }
 
-    @property
-    def is_able(self) -> bool:
-        """Whether any firewall answers."""
-        return any(self._code(name) is None for name in self._names)
+    def details(self) -> dict[str, Any]:
+        """Return what the ledger says about exemptions, some of many; None where it cannot be read. Reads it, so it may block."""
+        exempt = self.records.exemptions()
+        return {"exempt": exempt and exempt[:SHOWN], "exempt_total": exempt and len(exempt)}
 
-    def _code(self, name: str) -> Optional[str]:
-        """Return why a firewall does not answer; one that is busy with a request for too long counts as down."""
-        number = self._names.index(name)
-        if self._workers[number].link.busy > self._respond.firewalls[number].timeout + PATIENCE:
-            return "timeout_unknown"
-        return self._health[name].code if name in self._health else "unknown"
-
-    def _told(self, report: Report) -> None:
-        """Take a report, from a thread of a worker."""
-        with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._reports.put_nowait, report)
-
-    async def _listen(self) -> None:
-        """Take what the workers tell, bit by bit: new events must not wait for old ones."""
-        taken = itertools.count(1)
-        while True:
-            report = await self._reports.get()
-            if report is END:
-                return
-            self._take(report)
-            for outcome in report.outcomes:
-                try:
-                    self._settle(report.firewall, outcome)
-                    if self._share is not None:
-                        self._share.outcome(report.firewall, outcome)
-                except Exception:  # a defect may cost an event, never all that follow
-                    LOG.exception("Unexpected failure with the verdict for %s", outcome.address)
-                if next(taken) % AT_ONCE == 0:
-                    await asyncio.sleep(0)
-
-    def _take(self, report: Report) -> None:
-        name, listed = report.firewall, report.listed
-        if report.code != "unknown":
-            self._health[name] = report
-        if listed is None:
-            return
+    def _listed(self, listed: Listed) -> None:
         self._limits.listed(listed.hosts, listed.marked, listed.gone, listed.unmarked)
         if listed.standing:
             self.records.note(listed.standing, completes=True)
-        if listed.own != self._addresses_of.get(name):
-            self._addresses_of[name] = listed.own
-            self._spread()
+
+    def _told(self, firewall: str, outcome: Outcome) -> None:
+        """Take what became of an address on a firewall that is worked here."""
+        self._settle(firewall, outcome)
+        if self._share is not None:
+            self._share.outcome(firewall, outcome)
 
     def _settle(self, firewall: str, outcome: Outcome) -> None:
         """Take what became of an address on a firewall."""
@@ -386,8 +301,7 @@ class Responder:
             self._tell(pending, pending.compose(self._names, self._respond.dry_run))
             if self._addresses[pending.address][-1] is not pending:
                 self._close(pending)  # a newer one stands for the address
-        if now - self._looked_at >= OWN_PAUSE:
-            self._look_at_own()
+        self.fleet.tick()
         if self._share is not None:
             self._share.tick()
         self._tell_limit()

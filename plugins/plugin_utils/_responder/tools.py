@@ -85,6 +85,12 @@ async def show_status(settings: Configuration, show: Print) -> int:
         show(f"limit {name}: {used['in_use']} of {used['of']}{reached}")
     if found.get("limited_events"):
         show(f"{found['limited_events']} addresses wait until the limits allow more")
+    for one in found.get("exempt") or ():
+        show(f"exempt {clean(one['host'])} until {clean(one['until'])}, by {clean(one['user'] or 'somebody')}")
+    if found.get("exempt_total", 0) is None:
+        show("exemptions: NOT KNOWN, the ledger cannot be read")
+    elif found.get("exempt_total", 0) > len(found["exempt"] or ()):
+        show(f"{found['exempt_total']} addresses are exempt in all")
     if found.get("dry_run"):
         show("DRY RUN: nothing is written")
     for verdict in found["verdicts"][:VERDICTS_SHOWN]:

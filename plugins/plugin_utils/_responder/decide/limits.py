@@ -1,31 +1,21 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many addresses the responder blocks: in any minute, and at any time."""
+"""How many addresses the responder blocks: in any minute, and at any time. A new limit is a class here, and its line in LimitSettings."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter, deque
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from typing import Any, Optional, Protocol
+from typing import Any, ClassVar, Optional, Protocol
 
 from ....module_utils._ledger.record import WINDOW
 from ..settings import setting
 
+MOST = 1_000_000
 #: A limit counts as over once this share of it is in use; else it would be reached and over in turn all the time.
 OVER = 0.9
-REACHED = {"new_per_minute": "new addresses within a minute", "total": "addresses are blocked"}
-
-
-@dataclass(frozen=True)
-class LimitSettings:
-    """The section `respond.limits`."""
-
-    new_per_minute: int = setting("integer", "New addresses in any minute at most.", 100, low=1, high=1_000_000)
-    total: int = setting(
-        "integer", "Addresses at most that bear the mark `policy.rule_name` on a firewall, or are under way.", 5000, low=1, high=1_000_000
-    )
 
 
 class Shared(Protocol):
@@ -45,42 +35,29 @@ class Shared(Protocol):
         """Take note that an address was admitted."""
 
 
-class Limits:
-    """Counts distinct addresses that are new, and stops at the limits.
+class Blocks:
+    """What is blocked, as far as that is known: what firewalls list, and what is under way.
 
-    Attributes:
-        reached: the limit that is in force.
-
-    An address that a firewall lists already, or that is under way, is not new: it costs nothing, whatever happens to it. Times are
-    those of a monotonic clock. Firewalls tell what changed since they were last listed, so nothing here goes through a whole list.
+    Firewalls tell what changed since they were last listed, so nothing here goes through a whole list.
     """
 
-    def __init__(self, settings: LimitSettings) -> None:
-        self.settings = settings
-        self._recent: deque[float] = deque()
+    def __init__(self) -> None:
         self._listed: Counter[str] = Counter()
         self._marked: Counter[str] = Counter()
         self._under_way: set[str] = set()
         self._unmarked = 0  # of those under way
-        self._refused = 0
-        self.reached: Optional[str] = None
-        self._told: Optional[str] = None
-        self.shared: Optional[Shared] = None
+
+    def __contains__(self, address: str) -> bool:
+        return address in self._under_way or address in self._listed
 
     @property
-    def _sharing(self) -> Optional[Shared]:
-        """What holds the limits over all responders, None while this one counts alone."""
-        return None if self.shared is None or self.shared.is_alone else self.shared
+    def ours(self) -> int:
+        """How many addresses bear the mark, or are under way."""
+        return len(self._marked) + self._unmarked
 
-    @property
-    def in_use(self) -> dict[str, int]:
-        """How much of each limit is used."""
-        recent = len(self._recent) if self._sharing is None else self._sharing.in_use
-        return {"new_per_minute": recent, "total": len(self._marked) + self._unmarked}
-
-    def room(self, admitted: Optional[Collection[str]]) -> int:
-        """Return how many more addresses the total allows beside these, as far as they are not listed. For any thread."""
-        return self.settings.total - len(self._marked) - sum(address not in self._marked for address in admitted or ())
+    def beside(self, addresses: Collection[str]) -> int:
+        """Return how many addresses bear the mark, or are among these. For any thread."""
+        return len(self._marked) + sum(address not in self._marked for address in addresses)
 
     def listed(self, hosts: Iterable[str], marked: Iterable[str], gone: Iterable[str] = (), unmarked: Iterable[str] = ()) -> None:
         """Take note of what changed on one firewall: new addresses, those with the responder's mark, and those without either now."""
@@ -93,28 +70,10 @@ class Limits:
                     del counter[address]
         self._unmarked = sum(address not in self._marked for address in self._under_way)
 
-    def remember(self, count: int, now: float) -> None:
-        """Count addresses that an earlier run blocked within the last minute."""
-        self._recent.extend(now for _number in range(count))
-
-    def admit(self, address: str, now: float) -> Optional[str]:
-        """Count an address that is to be blocked; return why it must not be when that would be too many."""
-        if address in self._under_way or address in self._listed:
-            return None
-        self._forget(now)
-        sharing = self._sharing
-        for name, used in self.in_use.items():
-            most = getattr(self.settings, name)
-            if used >= most or (sharing is not None and sharing.is_full):
-                self.reached = name
-                self._refused += 1
-                return f"limit reached: {most} {REACHED[name]}"
-        self._recent.append(now)
+    def add(self, address: str) -> None:
+        """Take note that an address is under way."""
         self._under_way.add(address)
         self._unmarked += address not in self._marked
-        if sharing is not None:
-            sharing.admit(address)
-        return None
 
     def settled(self, address: str) -> None:
         """Take note that nothing is under way for an address any more."""
@@ -122,22 +81,152 @@ class Limits:
             self._under_way.remove(address)
             self._unmarked -= address not in self._marked
 
+
+class Limit:
+    """One limit.
+
+    Attributes:
+        help: what the documentation says.
+        what: what there are too many of, where it is reached.
+    """
+
+    help: ClassVar[str]
+    what: ClassVar[str]
+
+    def __init__(self, blocks: Blocks) -> None:
+        self.blocks = blocks
+
+    def used(self, shared: Optional[Shared]) -> int:
+        """Return how much of it is in use, here or over all."""
+        raise NotImplementedError
+
+    def admitted(self, now: float) -> None:
+        """Count an address that is to be blocked."""
+
+    def pass_time(self, now: float) -> None:
+        """Forget what no longer counts."""
+
+
+class NewPerMinute(Limit):
+    help = "New addresses in any minute at most."
+    what = "new addresses within a minute"
+
+    def __init__(self, blocks: Blocks) -> None:
+        super().__init__(blocks)
+        self._recent: deque[float] = deque()
+
+    def used(self, shared: Optional[Shared]) -> int:
+        return len(self._recent) if shared is None else shared.in_use
+
+    def admitted(self, now: float) -> None:
+        self._recent.append(now)
+
+    def pass_time(self, now: float) -> None:
+        while self._recent and self._recent[0] <= now - WINDOW:
+            self._recent.popleft()
+
+
+class Total(Limit):
+    help = "Addresses at most that bear the mark `policy.rule_name` on a firewall, or are under way."
+    what = "addresses are blocked"
+
+    def used(self, _shared: Optional[Shared]) -> int:
+        return self.blocks.ours
+
+
+def _limit(kind: type[Limit], default: int) -> Any:
+    declared = setting("integer", kind.help, default, low=1, high=MOST)
+    return dataclasses.field(default=default, metadata={**declared.metadata, "limit": kind})  # pylint: disable=invalid-field-call
+
+
+@dataclasses.dataclass(frozen=True)
+class LimitSettings:
+    """The section `respond.limits`."""
+
+    new_per_minute: int = _limit(NewPerMinute, 100)
+    total: int = _limit(Total, 5000)
+
+
+class Limits:
+    """Counts distinct addresses that are new, and stops at the limits.
+
+    Attributes:
+        reached: the limit that is in force.
+
+    An address that a firewall lists already, or that is under way, is not new: it costs nothing, whatever happens to it. Times are
+    those of a monotonic clock.
+    """
+
+    def __init__(self, settings: LimitSettings) -> None:
+        self.settings = settings
+        self._blocks = Blocks()
+        self.listed, self.settled = self._blocks.listed, self._blocks.settled
+        self._limits: dict[str, Limit] = {
+            field.name: field.metadata["limit"](self._blocks) for field in dataclasses.fields(settings)
+        }  # fmt: skip
+        self._refused = 0
+        self.reached: Optional[str] = None
+        self._told: Optional[str] = None
+        self.shared: Optional[Shared] = None
+
+    @property
+    def _sharing(self) -> Optional[Shared]:
+        """What holds the limits over all responders, None while this one counts alone."""
+        return None if self.shared is None or self.shared.is_alone else self.shared
+
+    def status(self) -> dict[str, dict[str, int]]:
+        """Return how much of each limit is in use, and what it is."""
+        sharing = self._sharing
+        return {name: {"in_use": limit.used(sharing), "of": self._most(name)} for name, limit in self._limits.items()}
+
+    def room(self, admitted: Optional[Collection[str]]) -> int:
+        """Return how many more addresses the total allows beside these, as far as they are not listed. For any thread."""
+        return self.settings.total - self._blocks.beside(admitted or ())
+
+    def remember(self, count: int, now: float) -> None:
+        """Count addresses that an earlier run blocked within the last minute."""
+        for limit in self._limits.values():
+            for _number in range(count):
+                limit.admitted(now)
+
+    def admit(self, address: str, now: float) -> Optional[str]:
+        """Count an address that is to be blocked; return why it must not be when that would be too many."""
+        if address in self._blocks:
+            return None
+        self._pass_time(now)
+        sharing = self._sharing
+        shares = {name: limit.used(sharing) / self._most(name) for name, limit in self._limits.items()}
+        nearest = max(shares, key=shares.__getitem__)
+        if shares[nearest] >= 1 or (sharing is not None and sharing.is_full):  # what is left may be reserved by others
+            self.reached = nearest
+            self._refused += 1
+            return f"limit reached: {self._most(nearest)} {self._limits[nearest].what}"
+        for limit in self._limits.values():
+            limit.admitted(now)
+        self._blocks.add(address)
+        if sharing is not None:
+            sharing.admit(address)
+        return None
+
     def change(self, now: float) -> Optional[dict[str, Any]]:
         """Return the event that tells of a limit reached, or over again, once for each time."""
-        self._forget(now)
-        in_use = self.in_use
-        if self.reached and in_use[self.reached] < OVER * getattr(self.settings, self.reached):
+        self._pass_time(now)
+        state = self.status()
+        if self.reached and state[self.reached]["in_use"] < OVER * self._most(self.reached):
             self.reached = None
         if self.reached == self._told:
             return None
         name = self.reached or self._told or ""
-        state = "reached" if self.reached else "cleared"
-        event = {"type": "limit", "state": state, "limit": name, "value": getattr(self.settings, name), "in_use": in_use[name]}
+        told = "reached" if self.reached else "cleared"
+        event = {"type": "limit", "state": told, "limit": name, "value": self._most(name), "in_use": state[name]["in_use"]}
         if not self.reached:
             event["events_limited"], self._refused = self._refused, 0
         self._told = self.reached
         return event
 
-    def _forget(self, now: float) -> None:
-        while self._recent and self._recent[0] <= now - WINDOW:
-            self._recent.popleft()
+    def _most(self, name: str) -> int:
+        return int(getattr(self.settings, name))
+
+    def _pass_time(self, now: float) -> None:
+        for limit in self._limits.values():
+            limit.pass_time(now)

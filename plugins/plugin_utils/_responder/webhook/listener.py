@@ -282,13 +282,13 @@ class Listener:
 
     async def _open(self, connection: Connection, accepted: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        context = None if self._certificates is None else self._certificates.context()
         timeouts: dict[str, Any] = {}
-        if context is not None:
+        if self._certificates is not None:
             timeouts["ssl_handshake_timeout"] = self.limits.body_timeout
             if sys.version_info >= (3, 11):  # otherwise 30 s for a peer that does not take leave
                 timeouts["ssl_shutdown_timeout"] = self.limits.body_timeout
         try:
+            context = None if self._certificates is None else await asyncio.to_thread(self._certificates.context)
             await loop.connect_accepted_socket(lambda: connection, accepted, ssl=context, **timeouts)
         except (OSError, asyncio.CancelledError) as error:  # of TLS, too
             self.forget(connection)

@@ -49,7 +49,7 @@ class Certificates:
         self._context = self._load()
 
     def context(self) -> ssl.SSLContext:
-        """Return the context for a new connection."""
+        """Return the context for a new connection. Looks at the files, so it may block."""
         stamp = self._look()
         if stamp != self._stamp:
             self._stamp = stamp

@@ -9,6 +9,7 @@ import json
 import re
 import resource
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from ansible_collections.intrusion.response.plugins.plugin_utils._responder impo
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder import responder as responder_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import Configuration
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide import limits as limits_module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import fleet as fleet_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import link as link_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import worker as worker_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.inbox import Inbox
@@ -89,8 +91,8 @@ def dripping() -> Iterator[str]:
 def test_a_firewall_that_never_finishes_its_answer_is_down_and_does_not_hold_the_end_up(
     emulator: Handle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(responder_module, "PATIENCE", -599.7)
-    monkeypatch.setattr(responder_module, "STOPPING", 0.5)
+    monkeypatch.setattr(fleet_module, "PATIENCE", -599.7)
+    monkeypatch.setattr(fleet_module, "STOPPING", 0.5)
     monkeypatch.setattr(responder_module, "FIRST_LOOK", 0.5)
     with dripping() as url:
         slow = {"name": "slow", "api_url": url, "timeout": 600}
@@ -161,17 +163,53 @@ def test_lost_ground_is_said_and_nothing_is_acknowledged(emulator: Handle, tmp_p
         until(lambda: health(running)["recording"])
 
 
+def test_the_loop_opens_no_file(emulator: Handle, tmp_path: Path) -> None:
+    """Whatever it is asked, it waits for no disk: files, directories and databases are for other threads."""
+    opened: list[str] = []
+    watched: list[int] = []
+
+    def look(event: str, args: tuple[Any, ...]) -> None:
+        may_block = event in ("open", "os.listdir", "os.scandir", "sqlite3.connect", "socket.getaddrinfo")
+        if may_block and threading.get_ident() in watched and not str(args[0]).endswith((".py", ".pyc")):  # those are imported late
+            opened.append(f"{event} {args[0]}")
+
+    sys.addaudithook(look)
+    respond = {"firewalls": [firewall(emulator)], "ledger": "postgresql://127.0.0.1:1/nobody?user=nobody"}
+    with Running(tmp_path, respond) as running:
+        running.app._responder.records.note([Record(time.time(), "block", "ok", OTHER, "all_services", "https://192.0.2.1")])
+        until(lambda: health(running)["ledger"]["waiting"], "a record that waits for the database")
+        watched.append(running._thread.ident)
+        assert running.ask(sourceIP=HOST)["verdict"] == "blocked"
+        assert [running.get(path)[0] for path in ("/healthz", "/status", "/metrics")] == [200] * 3
+        running._loop.call_soon_threadsafe(running.app.reload, running.app.settings)
+        assert running.ask(sourceIP=OTHER)["verdict"] == "blocked"
+        watched.clear()
+    assert not opened
+
+
+def test_exemptions_are_shown(emulator: Handle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(responder_module, "SHOWN", 1)
+    ledger = Ledger(str(tmp_path / "ledger.sqlite3"), pytest.fail)
+    let_in = Record(time.time(), "unblock", "ok", HOST, "all_services", "https://192.0.2.1", ttl=7200, user="alice")
+    assert ledger.record([let_in, let_in._replace(address=OTHER), let_in._replace(address="203.0.113.7", at=let_in.at - 7201)])
+    ledger.close()
+    with Running(tmp_path, {"firewalls": [firewall(emulator)]}) as running:
+        status = json.loads(running.get("/status")[1])
+        assert [(one["host"], one["user"]) for one in status["exempt"]] == [(HOST, "alice")] and status["exempt_total"] == 2
+        assert "exempt" not in health(running)
+
+
 def test_no_address_of_this_machine_and_no_relay_is_blocked(emulator: Handle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = {IPv4Address("198.51.100.10"), IPv4Address("198.51.100.11")}
-    monkeypatch.setattr(responder_module, "own_addresses", lambda: frozenset(own))
-    monkeypatch.setattr(responder_module, "OWN_PAUSE", 0.0)
+    monkeypatch.setattr(fleet_module, "own_addresses", lambda: frozenset(own))
+    monkeypatch.setattr(fleet_module, "OWN_PAUSE", 0.0)
     with Running(tmp_path, {"firewalls": [firewall(emulator)]}, allow_from=["127.0.0.0/8", "203.0.113.60"]) as running:
         for address in ("198.51.100.10", "198.51.100.11", "203.0.113.60"):
             verdict = running.ask(sourceIP=address)
             assert (verdict["verdict"], verdict["code"]) == ("protected", "protected_address"), address
         assert running.ask(sourceIP="203.0.113.61")["verdict"] == "blocked"
         own.add(IPv4Address("198.51.100.12"))
-        until(lambda: running.app._responder.guard.reason("198.51.100.12"), "an address that this machine got later")
+        until(lambda: running.app._responder.fleet.guard.reason("198.51.100.12"), "an address that this machine got later")
 
 
 def test_nothing_is_blocked_on_a_firewall_whose_address_is_not_known(

@@ -47,7 +47,7 @@ def tell(metrics: Metrics) -> None:
 
 STATUS = {
     "waiting": 7, "limited": "total", "limited_events": 2, "dry_run": True, "firewalls": {"fw1": "up", "fw2": "unreachable"},
-    "output": {"lost": 3}, "ledger": {"lost": 0},
+    "output": {"lost": 3}, "ledger": {"lost": 0}, "limits": {"total": {"in_use": 4100, "of": 5000}},
 }  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def test_what_was_told_is_counted() -> None:
         ("latency_seconds_bucket", "0.0025"): 0, ("latency_seconds_bucket", "0.005"): 1, ("latency_seconds_bucket", "30.0"): 1,
         ("firewall_up", "fw1"): 1, ("firewall_up", "fw2"): 0, ("ledger_errors_total",): 1,
         ("lost", "output"): 3, ("lost", "ledger"): 0, ("limited",): 1, ("limited_events",): 2,
-        ("dry_run",): 1,
+        ("dry_run",): 1, ("limit", "total"): 5000, ("limit_in_use", "total"): 4100,
     }  # fmt: skip
     assert {key: found[(name + key[0], *key[1:])] for key in expected} == expected
     assert len([key for key in found if key[0] == f"{name}events_refused_total"]) == len(REASONS)

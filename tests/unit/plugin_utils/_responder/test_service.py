@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,10 @@ from typing import Any
 import pytest
 import trustme
 import yaml
+from ansible_collections.intrusion.response.plugins.module_utils._core.clock import utc_text
 from ansible_collections.intrusion.response.plugins.module_utils._core.http import VERSION
+from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Record
+from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
 
 from emulator.testing import Handle, running_emulator
 
@@ -248,6 +252,10 @@ def test_only_who_knows_the_secret_can_mark_a_test(emulator: Handle, tmp_path: P
 
 def test_the_status_is_for_people(emulator: Handle, tmp_path: Path) -> None:
     one = Service(tmp_path, emulator)
+    ledger = Ledger(str(tmp_path / "ledger.sqlite3"), pytest.fail)
+    let_in = Record(time.time(), "unblock", "ok", "203.0.113.77", "all_services", "https://192.0.2.1", ttl=7200, user="alice")
+    assert ledger.record([let_in, let_in._replace(address="203.0.113.78", user=None)])
+    ledger.close()
     with one():
         event = one.running.post(sourceIP=HOST)
         one.running.post(sourceIP="10.1.2.3")
@@ -258,6 +266,8 @@ def test_the_status_is_for_people(emulator: Handle, tmp_path: Path) -> None:
         assert "inbox: recording, 0 events without a verdict" in lines and "output: well, ledger: well" in lines
         assert any(line.startswith("firewall fw1: up, ") for line in lines) and "limit new_per_minute: 1 of 100" in lines
         assert any(f"blocked         {HOST}" in line and event in line for line in lines)
+        assert f"exempt 203.0.113.77 until {utc_text(let_in.at + 7200)}, by alice" in lines
+        assert f"exempt 203.0.113.78 until {utc_text(let_in.at + 7200)}, by somebody" in lines
         assert any("ignored" in line and "(private address)" in line for line in lines)
         emulator.fault(kind="status", status=401, service="cos", times=None)
         one.running.post(sourceIP="203.0.113.9")

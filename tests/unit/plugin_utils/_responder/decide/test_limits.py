@@ -84,3 +84,21 @@ def test_no_minute_ever_has_more(steps: list[tuple[float, int]], per_minute: int
             admitted[address] = now
         assert len(admitted) <= total
         assert sum(1 for at in admitted.values() if at > now - 60) <= per_minute
+
+
+class Others:
+    """What holds the limits over all, as a responder sees it that has nothing left."""
+
+    is_alone, is_full, in_use = False, True, 40
+
+    def admit(self, address: str) -> None:
+        raise AssertionError(address)
+
+
+def test_what_others_use_up_is_named_by_the_limit_that_is_nearest() -> None:
+    for total, name, text in ((10, "total", "10 addresses are blocked"), (1000, "new_per_minute", "100 new addresses within a minute")):
+        limits = Limits(LimitSettings(100, total))
+        limits.shared = Others()
+        limits.listed({f"a{number}" for number in range(9)}, {f"a{number}" for number in range(9)})
+        assert limits.admit("b", 0.0) == f"limit reached: {text}" and limits.reached == name
+        assert limits.status() == {"new_per_minute": {"in_use": 40, "of": 100}, "total": {"in_use": 9, "of": total}}

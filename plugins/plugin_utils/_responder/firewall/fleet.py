@@ -1,0 +1,189 @@
+# Copyright (c) 2026, intrusion.response contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All firewalls, as the event loop sees them: their workers, what these tell, and what must not be blocked on any."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, Callable, Optional
+
+from ....module_utils._cos.client import CosClient
+from ....module_utils._cos.dry_run import DryRun
+from ....module_utils._cos.guard import Guard, own_addresses
+from ..configuration import Respond
+from ..decide.escalation import Escalation
+from ..ledger import LedgerWriter
+from .reconcile import Wish
+from .worker import Listed, Outcome, Report, Worker
+
+LOG = logging.getLogger("intrusion.response")
+
+#: Outcomes that are taken in one turn of the loop: new events must not wait for old ones.
+AT_ONCE = 32
+#: A firewall whose answer takes longer than its timeout and so many seconds more counts as down.
+PATIENCE = 5.0
+#: Seconds for the workers to end.
+STOPPING = 5.0
+#: Seconds until the addresses of this machine are looked at again.
+OWN_PAUSE = 60.0
+#: Ends what is taken from the workers.
+END = Report("", None, None)
+
+
+class Fleet:
+    """Has every firewall worked.
+
+    Args:
+        respond, relays: which firewalls, and what must not be blocked.
+        escalation, ledger, instance: for the workers.
+        known: addresses that the ledger says are blocked, by the firewall's address.
+        settle: takes what became of an address on a firewall, by its name.
+        listed: takes what changed with a listing.
+
+    Attributes:
+        guard: of all firewalls; each worker has it, too.
+
+    Raises:
+        InvalidInput: a firewall's connection settings cannot work.
+    """
+
+    def __init__(
+        self,
+        respond: Respond,
+        relays: frozenset[IPv4Address],
+        escalation: Escalation,
+        ledger: LedgerWriter,
+        instance: str,
+        known: Mapping[str, frozenset[str]],
+        settle: Callable[[str, Outcome], None],
+        listed: Callable[[Listed], None],
+    ) -> None:
+        self._respond, self._relays = respond, relays
+        self._settle = settle
+        self._listed = listed
+        self._health: dict[str, Report] = {}
+        self._addresses: dict[str, frozenset[IPv4Address]] = {}
+        self._own: frozenset[IPv4Address] = frozenset()
+        self.names = [firewall.name or "" for firewall in respond.firewalls]
+        self.workers: list[Worker] = []
+        self._look_at_own()
+        for firewall in respond.firewalls:
+            client = (DryRun if respond.dry_run else CosClient).from_call(firewall.call(respond.dry_run))
+            worker = Worker(
+                firewall.name or "", firewall.address, client, policy=respond.policy, guard=self.guard, escalation=escalation,
+                ledger=ledger, instance=instance, known=known.get(firewall.address, frozenset()), tell=self._told,
+            )  # fmt: skip
+            self.workers.append(worker)
+
+    def start(self) -> None:
+        """Begin to look at the firewalls."""
+        self._loop = asyncio.get_running_loop()
+        self._reports: asyncio.Queue[Report] = asyncio.Queue()
+        self._listening = asyncio.ensure_future(self._listen())
+        for worker in self.workers:
+            worker.start()
+
+    async def stop(self) -> None:
+        """End, in a few seconds at most."""
+        for worker in self.workers:
+            worker.close()
+        end = time.monotonic() + STOPPING
+        for worker in self.workers:
+            await asyncio.to_thread(worker.join, max(0.01, end - time.monotonic()))
+        self._reports.put_nowait(END)
+        await self._listening
+
+    def use(self, respond: Respond, relays: frozenset[IPv4Address]) -> None:
+        """Take other settings: policy and never_block."""
+        self._respond, self._relays = respond, relays
+        self._spread()
+
+    def want(self, wish: Wish) -> None:
+        """Have an address blocked on every firewall."""
+        for worker in self.workers:
+            worker.want(wish)
+
+    def tick(self) -> None:
+        """Do what is to be done now and then."""
+        if time.monotonic() - self._looked_at >= OWN_PAUSE:
+            self._look_at_own()
+
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether every firewall was asked."""
+        return len(self._health) == len(self.workers)
+
+    @property
+    def is_able(self) -> bool:
+        """Whether any firewall answers."""
+        return None in map(self._code, self.names)
+
+    def status(self) -> dict[str, Any]:
+        """Return the state of every firewall, and how much is under way there."""
+        return {
+            "firewalls": {name: self._code(name) or "up" for name in self.names},
+            "writes": {name: report.writes for name, report in self._health.items()},
+            "addresses_waiting": {worker.name: len(worker) for worker in self.workers},
+        }
+
+    def _code(self, name: str) -> Optional[str]:
+        """Return why a firewall does not answer; one that is busy with a request for too long counts as down."""
+        number = self.names.index(name)
+        if self.workers[number].link.busy > self._respond.firewalls[number].timeout + PATIENCE:
+            return "timeout_unknown"
+        return self._health[name].code if name in self._health else "unknown"
+
+    def _look_at_own(self) -> None:
+        """Protect the addresses that this machine has now; those of before stay protected where that cannot be told."""
+        self._looked_at = time.monotonic()
+        try:
+            self._own = own_addresses()
+        except OSError as error:
+            LOG.warning("The addresses of this machine cannot be told (%s), and so are not protected.", error)
+        self._spread()
+
+    def _spread(self) -> None:
+        firewalls = frozenset[IPv4Address]().union(*self._addresses.values())
+        never = self._respond.networks | {IPv4Network(address) for address in self._relays}
+        self.guard = Guard(never, firewalls, self._own)
+        for worker in self.workers:
+            worker.policy, worker.guard = self._respond.policy, self.guard
+
+    def _told(self, report: Report) -> None:
+        """Take a report, from a thread of a worker."""
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._reports.put_nowait, report)
+
+    async def _listen(self) -> None:
+        """Take what the workers tell, bit by bit: new events must not wait for old ones."""
+        taken = itertools.count(1)
+        while True:
+            report = await self._reports.get()
+            if report is END:
+                return
+            self._take(report)
+            for outcome in report.outcomes:
+                try:
+                    self._settle(report.firewall, outcome)
+                except Exception:  # a defect may cost an event, never all that follow
+                    LOG.exception("Unexpected failure with the verdict for %s", outcome.address)
+                if next(taken) % AT_ONCE == 0:
+                    await asyncio.sleep(0)
+
+    def _take(self, report: Report) -> None:
+        name, listed = report.firewall, report.listed
+        if report.code != "unknown":
+            self._health[name] = report
+        if listed is None:
+            return
+        self._listed(listed)
+        if listed.own != self._addresses.get(name):
+            self._addresses[name] = listed.own
+            self._spread()
