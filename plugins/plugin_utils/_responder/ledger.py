@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import threading
 import time
 from collections.abc import Collection, Sequence
 from typing import Any, Callable, NamedTuple, Optional
@@ -24,6 +25,8 @@ LOG = logging.getLogger("intrusion.response")
 
 #: Seconds for which records wait for others, and between two looks at what waits for a shared ledger.
 PAUSE, DELIVERING = 0.05, 1.0
+#: Seconds for which what the ledger says to a wish holds for all firewalls, and of how many that is known.
+KEPT, MOST = 1.0, 20_000
 
 Then = Callable[[], None]
 
@@ -57,6 +60,8 @@ class LedgerWriter(BatchWriter[_Note]):
         self._on_failure = on_failure
         self._user, self._job = who(os.environ)
         self.spooled = ledger.waiting
+        self._asking = threading.Lock()
+        self._exempt: dict[int, tuple[Optional[str], float]] = {}
         super().__init__()
 
     def note(self, records: Collection[Record], then: Then = lambda: None, completes: bool = False) -> None:
@@ -84,9 +89,21 @@ class LedgerWriter(BatchWriter[_Note]):
             return {}
         return {record.address: record.at for record in reversed(found) if record.outcome != "failed"}
 
-    def exempt(self, address: str) -> Optional[str]:
-        """Return why the address must not be blocked, None where it may be. Reads a ledger that is not shared, so it may block."""
-        return (self._memory or self._ledger).exempt(address, time.time())
+    def exempt(self, address: str, number: int) -> Optional[str]:
+        """Return why the address must not be blocked for the sake of the wish of this number, None where it may be.
+
+        Reads a ledger that is not shared, so it may block; what the first worker reads holds for those of the other firewalls.
+        """
+        if self._memory is not None:
+            return self._memory.exempt(address, time.time())
+        with self._asking:
+            reason, asked = self._exempt.get(number, (None, -math.inf))
+            if time.monotonic() - asked >= KEPT:
+                if len(self._exempt) >= MOST:
+                    self._exempt.clear()
+                reason = self._ledger.exempt(address, time.time())
+                self._exempt[number] = reason, time.monotonic()
+        return reason
 
     def exemptions(self) -> Optional[list[dict[str, Any]]]:
         """Return the addresses that must not be blocked, as query does; None where that cannot be read. May block."""

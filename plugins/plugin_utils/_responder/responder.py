@@ -176,7 +176,7 @@ class Responder:
             self._close(other)
         if pending.verdict is None:
             self._waiting[pending] = time.monotonic() + self._respond.verdict_after
-        pending.number, pending.open = next(self._numbers), set(self._names)
+        pending.begin(next(self._numbers), self._names)
         wish = Wish(
             pending.number, pending.address, pending.id, event.reason, pending.received, self._respond.policy.entry_rule_name(event),
             entry_description(event, self._inbox.instance), event.ttl,
@@ -254,11 +254,10 @@ class Responder:
                 result = before._replace(verified=result.verified, entry=result.entry)
             elif result.answered and result.result in (BLOCKED, RENEWED) and not pending.replayed and not self._respond.dry_run:
                 self._metrics.latency.observe(max(0.0, result.answered - pending.received))
-            pending.results[firewall] = result
+            pending.take(firewall, result)
             if outcome.final:
                 pending.open.discard(firewall)
-            known = pending.known
-            if len(known) == len(self._names) and (pending in self._waiting or pending.told != known):
+            if not pending.silent and (pending.news or pending in self._waiting):
                 self._tell(pending, pending.compose(self._names, self._respond.dry_run))
             if not pending.open:
                 self._close(pending)
@@ -267,7 +266,7 @@ class Responder:
         """Let a verdict go out."""
         if pending.verdict is None:
             self._metrics.verdicts.labels(verdict["verdict"]).inc()
-        pending.verdict = verdict
+        pending.tell(verdict)
         self._waiting.pop(pending, None)
         self._emit(verdict)
         if pending.open or verdict["verdict"] == "limited":  # it is not settled by that

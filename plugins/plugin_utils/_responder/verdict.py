@@ -52,6 +52,9 @@ class Pending:
         replayed: whether the event comes from the inbox of an earlier run, which may have acted on it.
         number: of the wish that it got.
         open: the firewalls that have not settled that.
+        silent: those of which there is nothing to tell.
+        news: those of which there is something else to tell than the last verdict did.
+        told: what that said, by the name of the firewall.
         results: by the name of the firewall.
         verdict: the last one that went out.
     """
@@ -64,17 +67,30 @@ class Pending:
     verdict: Optional[dict[str, Any]] = None
     number: int = 0
     open: set[str] = field(default_factory=set)
+    silent: set[str] = field(default_factory=set)
+    news: set[str] = field(default_factory=set)
+    told: dict[str, str] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
 
-    @property
-    def told(self) -> dict[str, str]:
-        """What the last verdict said of each firewall."""
-        return {one["name"]: one["result"] for one in (self.verdict or {}).get("firewalls", ()) if one["result"] != PENDING}
+    def begin(self, number: int, names: list[str]) -> None:
+        """Wait for what the firewalls of these names make of a wish."""
+        self.number, self.open, self.silent = number, set(names), set(names)
+        self._told()
 
-    @property
-    def known(self) -> dict[str, str]:
-        """What there is to tell of each firewall."""
-        return {name: result.result for name, result in self.results.items() if result.result != PENDING}
+    def take(self, name: str, result: Result) -> None:
+        """Take what became of it on a firewall."""
+        self.results[name] = result
+        for names, belongs in ((self.silent, result.result == PENDING), (self.news, result.result != self.told.get(name, PENDING))):
+            (names.add if belongs else names.discard)(name)
+
+    def tell(self, verdict: dict[str, Any]) -> None:
+        """Take note of a verdict that goes out."""
+        self.verdict = verdict
+        self._told()
+
+    def _told(self) -> None:
+        self.told = {one["name"]: one["result"] for one in (self.verdict or {}).get("firewalls", ())}
+        self.news.clear()
 
     def compose(self, names: list[str], dry_run: bool) -> dict[str, Any]:
         """Return the verdict by what is known now, late after an earlier one; names are the firewalls' in the user's order."""

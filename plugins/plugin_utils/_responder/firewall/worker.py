@@ -282,7 +282,7 @@ class Worker:
             reason = self.guard.reason(target.address)
             if reason is None and IPv4Address(target.address) in self._view.own:  # the guard that knows them may come too late
                 reason = "it is the firewall's own address"
-            if reason := reason or self._ledger.exempt(target.address):
+            if reason := reason or self._ledger.exempt(target.address, target.number):
                 self._tell_of(target, Result(PROTECTED, "protected_address", reason))
             elif withdrawn.get(target.address, -math.inf) >= target.received:
                 self._tell_of(target, Result(WITHDRAWN, reason="it was taken off a blacklist after the event"))

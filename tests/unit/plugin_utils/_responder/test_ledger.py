@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Filter, Record
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder import batch as batch_module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder import ledger as ledger_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.ledger import LedgerWriter
 
 from .running import until
@@ -69,5 +70,21 @@ def test_trouble_that_passes_loses_nothing(tmp_path: Path, monkeypatch: pytest.M
     until(lambda: len(failures) > 2)
     blocked.unlink()
     until(lambda: ledger.find(Filter())[1] == 1)
+    thread.close()
+    ledger.close()
+
+
+def test_an_exemption_is_read_once_for_a_wish_and_anew_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger, asked = Ledger(str(tmp_path / "ledger.sqlite3"), print), []
+    exempt = ledger.exempt
+    monkeypatch.setattr(ledger, "exempt", lambda *given: asked.append(given[0]) or exempt(*given))
+    monkeypatch.setattr(ledger_module, "KEPT", 60.0)
+    thread = LedgerWriter(ledger, lambda: None)
+    assert [thread.exempt("203.0.113.5", 1) for _firewall in range(3)] == [None] * 3
+    ledger.record([record("one")._replace(action="unblock", ttl=3600)])
+    assert thread.exempt("203.0.113.5", 2) is not None and thread.exempt("203.0.113.6", 3) is None
+    assert asked == ["203.0.113.5", "203.0.113.5", "203.0.113.6"]
+    monkeypatch.setattr(ledger_module, "KEPT", 0.0)
+    assert thread.exempt("203.0.113.5", 1) is not None
     thread.close()
     ledger.close()

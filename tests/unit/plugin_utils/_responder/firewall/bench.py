@@ -44,7 +44,7 @@ class Ledger:
     def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, float]:
         return {address: at for address, at in self.unblocked.items() if address in addresses and at >= since}
 
-    def exempt(self, address: str) -> Optional[str]:
+    def exempt(self, address: str, _number: int) -> Optional[str]:
         return self.exemptions.get(address)
 
     def ttl(self, ttl: int, address: str, event: str, _wanted: int | None = None) -> int:

@@ -239,10 +239,10 @@ def test_each_knows_what_others_recorded(cluster: Cluster) -> None:
     third = cluster.add()
     cluster.until(lambda: third.memory.withdrawn(["203.0.113.5"], now) != {})
     writer = LedgerWriter(one.ledger, lambda: None, one.memory)
-    assert writer.exempt("203.0.113.9") is None
+    assert writer.exempt("203.0.113.9", 1) is None
     assert other.ledger.record([block._replace(address="203.0.113.9", action="unblock", ttl=3600, write="w3")])
-    cluster.until(lambda: writer.exempt("203.0.113.9") is not None)
-    assert writer.exempt("203.0.113.9") == other.ledger.exempt("203.0.113.9", now)
+    cluster.until(lambda: writer.exempt("203.0.113.9", 1) is not None)
+    assert writer.exempt("203.0.113.9", 1) == other.ledger.exempt("203.0.113.9", now)
     writer.close()
 
 
