@@ -6,20 +6,35 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
+import mermaidx
+
 CONFIGURATION = """\
 project = "intrusion.response"
-extensions = ["myst_parser", "sphinx_antsibull_ext", "sphinxcontrib.mermaid"]
+extensions = ["myst_parser", "sphinx_antsibull_ext"]
 html_theme = "furo"
 html_title = "intrusion.response"
 html_show_sphinx = False
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 exclude_patterns = ["html"]
+myst_enable_extensions = ["attrs_inline"]
 myst_heading_anchors = 4
-myst_fence_as_directive = ["mermaid"]
 suppress_warnings = ["ref.ref", "misc.highlighting_failure"]
 """
+#: A diagram stays readable on a narrow screen, where it scrolls.
+STYLE = """\
+p:has(> img.diagram) { overflow-x: auto; }
+img.diagram { max-width: max(100%, 44rem); height: auto; }
+@media (max-width: 30rem) { h1 { font-size: 1.8rem; } }
+"""
+DIAGRAM = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+#: Themes of Mermaid by what Furo calls the mode of the page; an image has a size of its own.
+THEMES = {"light": "neutral", "dark": "dark"}
+SIZED = {"flowchart": {"useMaxWidth": False}, "sequence": {"useMaxWidth": False}}
 #: What a reader finds at the side, in this order.
 GUIDES = ["protect", "respond", "responder", "detectors", "awx", "scale", "ledger", "connection", "failures", "performance", "limits",
           "agent-evidence"]
@@ -31,8 +46,11 @@ def write_guides(tree: Path, pages: Path) -> None:
     shutil.copytree(tree / "docs", pages / "docs")
     for name in ("LICENSE", *(f"{page}.md" for page in PROJECT if "/" not in page)):
         shutil.copy(tree / name, pages / name)
+    (pages / "static").mkdir()
+    (pages / "static" / "site.css").write_text(STYLE, encoding="utf-8")
     for page in (pages / "docs").glob("*.md"):
-        page.write_text(page.read_text(encoding="utf-8").replace("](../README.md", "](../index.md"), encoding="utf-8")
+        text = page.read_text(encoding="utf-8").replace("](../README.md", "](../index.md")
+        page.write_text(with_diagrams(text, pages, page.stem), encoding="utf-8")
     trees = {
         "Guides": ["docs/README", *(f"docs/{guide}" for guide in GUIDES)],
         "Reference": ["collection/index"],
@@ -41,8 +59,24 @@ def write_guides(tree: Path, pages: Path) -> None:
     missing = {path.stem for path in (tree / "docs").glob("*.md")} - {Path(page).name for part in trees.values() for page in part}
     if missing:
         raise ValueError(f"tests/tools/site.py names no place for {', '.join(sorted(missing))}")
-    text = (tree / "README.md").read_text(encoding="utf-8")
+    text = with_diagrams((tree / "README.md").read_text(encoding="utf-8"), pages, "README")
     for caption, members in trees.items():
         text += f"\n```{{toctree}}\n:caption: {caption}\n:hidden:\n\n" + "\n".join(members) + "\n```\n"
     (pages / "index.md").write_text(text, encoding="utf-8")
     (pages / "conf.py").write_text(CONFIGURATION, encoding="utf-8")
+
+
+def with_diagrams(text: str, pages: Path, name: str) -> str:
+    """Return a page whose diagrams are images, drawn here, so that a browser loads nothing from elsewhere."""
+    folder = pages / "diagrams"
+    folder.mkdir(exist_ok=True)
+
+    def draw(found: re.Match[str]) -> str:
+        images = []
+        for mode, theme in THEMES.items():
+            image = folder / f"{name}-{text.count('```mermaid', 0, found.start()) + 1}-{mode}.svg"
+            image.write_text(mermaidx.render(found[1], theme=theme, config=SIZED).svg(), encoding="utf-8")
+            images.append(f"![diagram](/diagrams/{image.name}){{.diagram .only-{mode}}}")
+        return "\n".join(images)
+
+    return DIAGRAM.sub(draw, text)
