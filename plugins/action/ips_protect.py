@@ -29,7 +29,7 @@ from ..modules import ips_servers
 from ..plugin_utils._in_process import prepare
 from ..plugin_utils._look import LookingAction
 from ..plugin_utils._progress import Progress
-from ..plugin_utils._protect import GROUP, MODULE, PREFIX, VARIABLES, Reader, Request, carry_out, outcome, truth
+from ..plugin_utils._protect import GROUP, MODULE, PREFIX, VARIABLES, Reader, Request, carry_out, chosen, outcome, truth
 
 prepare(ips_servers.ARGUMENT_SPEC)
 #: Strategies that keep all hosts at the same task, and run a task with run_once for one of them.
@@ -53,7 +53,8 @@ class ActionModule(LookingAction):
         """Return what is documented."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        entry = str(variables[ENTRY])
+        tags = self._templar.template(list(self._task.tags))
+        entry = chosen(str(variables[ENTRY]), tags, variables["ansible_run_tags"], variables["ansible_skip_tags"])
         if self._task.args.get("together"):
             servers = self._together(entry, variables) if self._all_take_part() else {}
             number = self._run_number(variables, variables["ansible_play_hosts_all"]) if self._is_lockstep() else None

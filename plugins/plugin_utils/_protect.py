@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Optional
 
@@ -50,7 +50,14 @@ ENTRIES = {
     "install": Entry(manage=("agent",)),
     "notify": Entry(manage=("destinations",)),
     "remove": Entry(state="absent"),
+    "remove_agent": Entry("absent", ("agent",)),
+    "remove_destinations": Entry("absent", ("destinations",)),
     "report": Entry(manage=()),
+}
+#: Which entry point is left of one that does two things when tags choose one of the things.
+TAGGED = {
+    "main": {"protect_agent": "install", "protect_destinations": "notify"},
+    "remove": {"protect_agent": "remove_agent", "protect_destinations": "remove_destinations"},
 }
 
 
@@ -94,6 +101,19 @@ class Request:
         return replace(self, wanted=replace(self.wanted, agent=replace(self.wanted.agent, installed=installed)))
 
 
+def chosen(entry: str, tags: Collection[str], run: Collection[str], skip: Collection[str]) -> str:
+    """Return what is left of an entry point when a run is limited by tags.
+
+    Args:
+        tags: of the task, among them those of both things that the entry point does.
+        run, skip: ansible_run_tags and ansible_skip_tags.
+    """
+    parts = TAGGED.get(entry, {})
+    as_a_whole = {"all", "tagged"} & set(run) or (set(tags) - set(parts)) & {*run, "always"}
+    left = [name for tag, name in parts.items() if (as_a_whole or tag in run) and tag not in skip]
+    return left[0] if len(left) == 1 else entry
+
+
 class Reader:
     """Reads requests; those of servers that differ in their names only are validated once."""
 
@@ -128,28 +148,29 @@ def read_request(values: Mapping[str, Any], entry: str, defaults: Mapping[str, A
     detection = str(given.get("detection", "auto"))
     if detection not in DETECTION:
         raise InvalidInput(f"{PREFIX}detection must be one of {', '.join(DETECTION)}; got {clean(detection, 80)!r}.")
+    setting = state == "present" and "destinations" in manage
     try:
-        destinations = destination_list(given.get("destinations")) if state == "present" and entry != "install" else []
+        destinations = destination_list(given.get("destinations")) if setting else []
     except AnsibleError as error:
         raise InvalidInput(str(error)) from None
     server: dict[str, Any] = {
-        "server_name": given.get("server_name"), "state": state, "manage": list(manage), "detection": list(DETECTION[detection]),
-        "destinations": destinations, **{name: given[name] for name in ("check_server", "verify_timeout") if name in given},
+        "server_name": given.get("server_name"), "state": state, "detection": list(DETECTION[detection]), "destinations": destinations,
+        **{name: given[name] for name in ("check_server", "verify_timeout") if name in given},
     }  # fmt: skip
     if state == "present":
         server["purge"] = given.get("purge", False)
-    elif truth("keep_destinations", given, False):
-        server["manage"] = ["agent"]
-    nothing = entry == "report" or (entry == "notify" and not destinations and not truth("purge", given, False))
-    if nothing:
-        server["manage"] = ["agent"]
+        keeping = not destinations and not truth("purge", given, False)
+    else:
+        keeping = truth("keep_destinations", given, False)
+    managed = [part for part in manage if part == "agent" or not keeping]
+    server["manage"] = managed or ["agent"]
     arguments = {**defaults, **{name: given[name] for name in CONNECTION if name in given}, "servers": [server]}
     params, secrets = validated(MODULE, ips_servers.ARGUMENT_SPEC, arguments)
     try:
         (wanted,) = fleet.Request.from_params(params).servers
     except InvalidInput as error:
         raise InvalidInput(error.message.removeprefix("servers[0]: "), hint=error.hint) from None
-    if nothing:
+    if not managed:
         wanted = replace(wanted, agent=None)
     wait = None
     if truth("wait", given, False) and wanted.agent is not None:

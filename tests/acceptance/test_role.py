@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one summary of the role, whoever fails, under every strategy, and for a second run in the same play."""
+"""The one summary of the role, whoever fails, under every strategy, and for a second run in the same play; its tags."""
 
 from __future__ import annotations
 
@@ -57,3 +57,25 @@ def test_a_second_run_forgets_the_first(fleet):
     assert starts[0].startswith("Agent unchanged (") and starts[1].startswith("WARNING: protect_destinations is empty")
     assert starts[2].startswith("Failed (")
     assert not any("Destinations" in line for line in found[1])
+
+
+def test_tags_choose_agents_or_destinations(fleet):
+    """What a run limited by tags asked for: the kinds of resource that it wrote, and whether anything was said of the other kind."""
+    onboard, offboard = "intrusion.response.onboard", "intrusion.response.offboard"
+    agents, destinations = {"app"}, {"notifications"}
+    cases = [
+        (onboard, ("--skip-tags", "protect_agent,protect_destinations"), set()),
+        (onboard, ("--tags", "protect_agent", "-e", "protect_destinations="), agents),
+        (onboard, ("--skip-tags", "protect_agent"), destinations),
+        (offboard, ("--tags", "protect_destinations"), destinations),
+        (offboard, ("--skip-tags", "protect_destinations"), agents),
+    ]
+    fleet.control("POST", "reset", {})
+    for playbook, limits, written in cases:
+        before = len(fleet.writes())
+        played = fleet.play(playbook, "-e", f"protect_target={','.join(SERVERS)}", "-e", "protect_check_server=false", *limits)
+        paths = [request["path"] for request in fleet.writes()[before:] if request["path"].startswith("/ips/")]
+        assert played.status == 0, played.output
+        assert {path.split("/")[3] for path in paths} == written and len(paths) == len(SERVERS) * len(written), played.output
+        said = {word for word in ("Agent", "Destinations", "WARNING") if f"{word} " in played.output or f"{word}:" in played.output}
+        assert said == {"Agent" if one == "app" else "Destinations" for one in written}

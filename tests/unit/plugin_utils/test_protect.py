@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._core.each import say_nothing
 from ansible_collections.intrusion.response.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.intrusion.response.plugins.plugin_utils import _protect
-from ansible_collections.intrusion.response.plugins.plugin_utils._protect import Reader, carry_out, read_request
+from ansible_collections.intrusion.response.plugins.plugin_utils._protect import Reader, carry_out, chosen, read_request
 
 LOGIN = {"username": "user", "password": "canary-password"}
 EMAIL = {"type": "email", "email_address": "secops@example.com"}
@@ -32,6 +32,9 @@ def read(entry: str = "main", **values: Any) -> _protect.Request:
         ("notify", {"destinations": ""}, None, None),
         ("remove", {"destinations": [EMAIL]}, "absent", 0),
         ("remove", {"keep_destinations": "true"}, "absent", None),
+        ("remove_agent", {}, "absent", None),
+        ("remove_destinations", {}, None, 0),
+        ("remove_destinations", {"keep_destinations": True}, None, None),
         ("report", {"destinations": [EMAIL]}, None, None),
     ],
 )
@@ -39,6 +42,30 @@ def test_what_an_entry_point_is_about(entry: str, values: dict[str, Any], agent:
     wanted = read(entry, **values).wanted
     assert (wanted.agent and wanted.agent.state) == agent
     assert (None if wanted.destinations is None else len(wanted.destinations.destinations)) == destinations
+
+
+AGENT, DESTINATIONS = "protect_agent", "protect_destinations"
+
+
+@pytest.mark.parametrize(
+    ("more", "run", "skip", "main", "remove"),
+    [
+        ([], ["all"], [], "main", "remove"),
+        ([], [AGENT], [], "install", "remove_agent"),
+        ([], [DESTINATIONS, "other"], [], "notify", "remove_destinations"),
+        ([], [AGENT, DESTINATIONS], [], "main", "remove"),
+        ([], ["all"], [AGENT], "notify", "remove_destinations"),
+        ([], ["tagged"], [DESTINATIONS, "other"], "install", "remove_agent"),
+        ([], ["all", AGENT], [], "main", "remove"),
+        (["site"], [AGENT], [], "install", "remove_agent"),
+        (["site"], [AGENT, "site"], [], "main", "remove"),
+        (["site"], ["site"], [AGENT], "notify", "remove_destinations"),
+        (["always"], [AGENT], [], "main", "remove"),
+    ],
+)
+def test_what_tags_leave_of_an_entry_point(more: list[str], run: list[str], skip: list[str], main: str, remove: str) -> None:
+    tags = [AGENT, DESTINATIONS, *more]
+    assert [chosen(entry, tags, run, skip) for entry in ("main", "remove", "install", "report")] == [main, remove, "install", "report"]
 
 
 @pytest.mark.parametrize(
