@@ -157,7 +157,6 @@ class App:
         return stuck
 
     def _started(self) -> dict[str, Any]:
-        """Return the event that tells how it runs."""
         respond = self.settings.respond
         return {
             "type": "started",
@@ -170,7 +169,6 @@ class App:
         }
 
     async def _take(self, found: Found, is_test: bool) -> dict[str, Any]:
-        """Take what the webhook found in a post."""
         events = [one for one in found if isinstance(one, Event)]
         if is_test:
             [event] = events

@@ -74,7 +74,6 @@ class Firewall:
 
     @property
     def address(self) -> str:
-        """The firewall as the ledger knows it."""
         return firewall_name(self.api_url)
 
 
@@ -109,7 +108,6 @@ class Respond:
 
     @property
     def networks(self) -> frozenset[IPv4Network]:
-        """What is never blocked."""
         return parse_networks("never_block", self.never_block)
 
 

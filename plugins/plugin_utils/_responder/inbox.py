@@ -129,7 +129,6 @@ class Inbox(BatchWriter[_Change]):
         return await asyncio.shield(done)
 
     def knows(self, event_id: str) -> bool:
-        """Return whether an event is known by heart."""
         return event_id in self._known
 
     def restore(self, stored: Stored) -> None:
@@ -217,7 +216,6 @@ class Inbox(BatchWriter[_Change]):
         return new
 
     def wrote(self, items: Sequence[_Change]) -> None:
-        """Tell the senders."""
         self._answer(items, self._new)
 
     def failed(self, items: Sequence[_Change]) -> Sequence[_Change]:

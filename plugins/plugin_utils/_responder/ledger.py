@@ -115,7 +115,6 @@ class LedgerWriter(BatchWriter[_Note]):
             return None
 
     def write(self, items: Sequence[_Note]) -> None:
-        """Record all of it."""
         try:
             records: list[Record] = []
             for note in items:
@@ -146,10 +145,8 @@ class LedgerWriter(BatchWriter[_Note]):
         return DELIVERING if is_delivered else DELIVERING / 4
 
     def wrote(self, items: Sequence[_Note]) -> None:
-        """Go on."""
         for note in items:
             note.then()
 
     def given_up(self, items: Sequence[_Note]) -> None:
-        """Go on without the records."""
         self.wrote(items)

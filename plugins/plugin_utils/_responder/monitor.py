@@ -165,11 +165,9 @@ class Monitor:
         self._names = {"localhost", settings.host.lower(), socket.gethostname().lower(), *(name.lower() for name in settings.names)}
 
     async def start(self) -> tuple[str, int]:
-        """Start to serve; return the address."""
         return await self._listener.start(self._settings.host, self._settings.port)
 
     async def stop(self) -> None:
-        """Stop to serve."""
         await self._listener.stop(0.5)
 
     async def _answer(self, request: web.BaseRequest, connection: Connection) -> web.Response:

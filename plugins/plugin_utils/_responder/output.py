@@ -55,7 +55,6 @@ class Output:
 
     @property
     def is_full(self) -> bool:
-        """Whether the next event would push out the oldest."""
         return len(self._items) >= WAITING
 
     def put(self, event: dict[str, Any], done: Callable[[], None] = lambda: None) -> None:

@@ -17,7 +17,7 @@ import os
 import time
 from collections import OrderedDict
 from ipaddress import IPv4Address
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from ...module_utils._core.errors import LedgerUnusable
 from ...module_utils._events.event import Event
@@ -82,14 +82,15 @@ class Responder:
         self._waiting: OrderedDict[Pending, float] = OrderedDict()  # without a verdict, and when one is due at the latest
         self._addresses: dict[str, list[Pending]] = {}
         self._limited: OrderedDict[str, Pending] = OrderedDict()
-        what = self._escalation, self.records, inbox.instance, self._remember(), self._told, self._listed
-        self.fleet = Fleet(respond, relays, *what)
+        known = self._remember()
+        self.fleet = Fleet(respond, relays, self._escalation, self.records, inbox.instance, known, self._told, self._listed)
         self._names = self.fleet.names
-        shared = inbox.instance, self.fleet.workers, memory, self._limits, self._escalation, self._numbers, self._settle
-        self._share = self._limits.shared = Share.of(self._ledger.database, *shared)
+        self._share: Optional[Share] = None
+        if memory is not None and self._ledger.database is not None:
+            more = memory, self._limits, self._escalation, self._numbers, self._settle
+            self._share = self._limits.shared = Share(self._ledger.database, inbox.instance, self.fleet.workers, *more)
 
     def _warn(self, message: str) -> None:
-        """Say and count what is wrong with the ledger."""
         LOG.warning("%s", message)
         self._metrics.ledger_errors.inc()
 
@@ -111,7 +112,6 @@ class Responder:
 
     @property
     def waiting(self) -> int:
-        """How many events have no verdict."""
         return len(self._waiting)
 
     async def start(self) -> None:
@@ -241,7 +241,6 @@ class Responder:
             self._share.outcome(firewall, outcome)
 
     def _settle(self, firewall: str, outcome: Outcome) -> None:
-        """Take what became of an address on a firewall."""
         if outcome.record is not None:
             self.records.note((outcome.record,))
         cases = [one for one in self._addresses.get(outcome.address, ()) if firewall in one.open and one.number <= outcome.number]
@@ -263,7 +262,6 @@ class Responder:
                 self._close(pending)
 
     def _tell(self, pending: Pending, verdict: dict[str, Any]) -> None:
-        """Let a verdict go out."""
         if pending.verdict is None:
             self._metrics.verdicts.labels(verdict["verdict"]).inc()
         pending.tell(verdict)
@@ -309,5 +307,4 @@ class Responder:
 
 
 def _kept(verdict: dict[str, Any]) -> dict[str, Any]:
-    """Return what the inbox remembers of a verdict."""
     return {name: value for name, value in verdict.items() if name != "intrusion"}

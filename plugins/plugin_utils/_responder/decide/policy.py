@@ -64,7 +64,6 @@ class Policy:
     detect_only: bool = setting("boolean", "Whether events of agents that only look on count.", True)
 
     def completed(self, _environ: Mapping[str, str]) -> Policy:
-        """Check what concerns several settings."""
         renew_below = self.ttl // 2 if self.renew_below is None else self.renew_below
         if renew_below >= self.ttl:
             raise InvalidInput(f"renew_below must be less than ttl ({self.ttl}): every event would renew the entry; got {renew_below}.")

@@ -83,7 +83,6 @@ class Fleet:
             self.workers.append(worker)
 
     def start(self) -> None:
-        """Begin to look at the firewalls."""
         self._loop = asyncio.get_running_loop()
         self._reports: asyncio.Queue[Report] = asyncio.Queue()
         self._listening = asyncio.ensure_future(self._listen())
@@ -106,23 +105,19 @@ class Fleet:
         self._spread()
 
     def want(self, wish: Wish) -> None:
-        """Have an address blocked on every firewall."""
         for worker in self.workers:
             worker.want(wish)
 
     def tick(self) -> None:
-        """Do what is to be done now and then."""
         if time.monotonic() - self._looked_at >= OWN_PAUSE:
             self._look_at_own()
 
     @property
     def is_looked_at(self) -> bool:
-        """Whether every firewall was asked."""
         return len(self._health) == len(self.workers)
 
     @property
     def is_able(self) -> bool:
-        """Whether any firewall answers."""
         return None in map(self._code, self.names)
 
     def status(self) -> dict[str, Any]:
@@ -157,7 +152,6 @@ class Fleet:
             worker.policy, worker.guard = self._respond.policy, self.guard
 
     def _told(self, report: Report) -> None:
-        """Take a report, from a thread of a worker."""
         with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._reports.put_nowait, report)
 

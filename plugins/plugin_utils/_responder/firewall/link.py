@@ -125,7 +125,6 @@ class Link:
 
     @property
     def busy(self) -> float:
-        """Seconds for which a request is under way."""
         return time.monotonic() - min(self.asking or math.inf, self.sending or math.inf, time.monotonic())
 
     def ask(self, policy: Policy) -> None:
@@ -135,7 +134,6 @@ class Link:
         self._lister.start()
 
     def join(self, timeout: float) -> None:
-        """Wait for a listing that is under way."""
         if self.asking is not None:
             self._lister.join(timeout)
 

@@ -107,7 +107,6 @@ class Follower:
         self._tail = await asyncio.to_thread(self._begin)
 
     def start(self) -> None:
-        """Begin to read."""
         self._thread.start()
 
     async def stop(self) -> None:
@@ -117,7 +116,6 @@ class Follower:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it follows."""
         return self._thread.is_alive()
 
     def status(self) -> dict[str, Any]:

@@ -122,7 +122,6 @@ class Tail:
                         known.offset = 0 if from_start else _end_of_last_line(stream)
 
     def close(self) -> None:
-        """Let go of the files."""
         for one in self._opened.values():
             one.stream.close()
         self._opened.clear()

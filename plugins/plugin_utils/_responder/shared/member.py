@@ -99,13 +99,12 @@ class Member:
         self._thread = threading.Thread(target=self._run, name="shared ledger", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
         self._thread.start()
 
     def close(self) -> None:
         """Hand over what waits, let go of all firewalls and end, in a second at most."""
         self._closed = True
-        self._nudge()
+        self.nudge()
         if self._thread.is_alive():
             self._thread.join(1.0)
 
@@ -115,25 +114,19 @@ class Member:
         return time.monotonic() - self._alive_at < GONE
 
     def want(self, target: Target) -> None:
-        """Hand a target over."""
         self._targets.append(target)
-        self._nudge()
+        self.nudge()
 
     def answer(self, answer: Answer) -> None:
-        """Tell what became of one."""
         self._answers.append(answer)
-        self._nudge()
+        self.nudge()
 
     def admit(self, address: str) -> None:
-        """Tell that an address was admitted."""
         self._admitted.append(address)
-        self._nudge()
+        self.nudge()
 
-    def ask(self) -> None:
-        """Look again at once, since more is needed."""
-        self._nudge()
-
-    def _nudge(self) -> None:
+    def nudge(self) -> None:
+        """Have it look again at once."""
         with suppress(BlockingIOError, OSError):
             os.write(self._ring, b".")
 

@@ -10,7 +10,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Optional, Protocol
+from typing import Any, Optional
 
 from ....module_utils._cos.blacklist import Entry
 from ....module_utils._ledger.memory import Memory
@@ -20,7 +20,7 @@ from ....module_utils._ledger.shared import Answer, Target
 from ..decide.escalation import Escalation
 from ..decide.limits import Limits
 from ..firewall.reconcile import Wish
-from ..firewall.worker import Outcome
+from ..firewall.worker import Outcome, Worker
 from ..verdict import Result
 from .member import Member, Need, News
 
@@ -36,22 +36,6 @@ class _Case:
 
     wish: Wish
     here: bool
-
-
-class Works(Protocol):
-    """The worker of a firewall; its length is how much is under way there."""
-
-    name: str
-    address: str
-
-    def want(self, wish: Wish) -> None:
-        """Take a wish."""
-
-    def look(self) -> None:
-        """Go by a new listing only."""
-
-    def __len__(self) -> int:
-        """Return how much is under way."""
 
 
 class Share:
@@ -71,7 +55,7 @@ class Share:
         self,
         store: PostgresqlStore,
         instance: str,
-        workers: Sequence[Works],
+        workers: Sequence[Worker],
         memory: Memory,
         limits: Limits,
         escalation: Escalation,
@@ -98,13 +82,6 @@ class Share:
             store, list(self._workers), memory, lambda: max(escalation.settings.memory, LONGEST_EXEMPTION), self._need, self._is_idle,
             self._told,
         )  # fmt: skip
-
-    @classmethod
-    def of(
-        cls, store: Optional[PostgresqlStore], instance: str, workers: Sequence[Works], memory: Optional[Memory], *more: Any
-    ) -> Optional[Share]:
-        """Make one where there is something to share."""
-        return None if store is None or memory is None else cls(store, instance, workers, memory, *more)
 
     def start(self, call: Callable[[Callable[[], None]], Any]) -> None:
         """Begin to share; call has a function called in the event loop, from any thread."""
@@ -137,7 +114,7 @@ class Share:
         if self.is_alone or self._granted > 0 or self._is_short:
             return False
         self._deferred.append(then)
-        self._member.ask()
+        self._member.nudge()
         return True
 
     @property

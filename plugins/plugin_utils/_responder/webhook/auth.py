@@ -79,13 +79,11 @@ class Access:
 
     @property
     def relays(self) -> frozenset[IPv4Address]:
-        """Single addresses that may connect."""
         networks = (network for network in self.allow_from if isinstance(network, IPv4Network))
         return frozenset(network.network_address for network in networks if network.prefixlen == 32)
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys of signatures."""
         return self.hmac_secrets or self.path_secrets or ("",)
 
 
@@ -115,7 +113,6 @@ class Credentials:
         self._paths = [_digest(f"{PATH}/{secret}") for secret in access.path_secrets] or [_digest(PATH)]
 
     def check_path(self, path: str) -> None:
-        """Refuse a path without a right secret."""
         if not _is_one_of(_digest(path), self._paths):
             raise Refused("path", 404, close=True)
 
@@ -131,7 +128,6 @@ class Credentials:
         return signature
 
     def check_signature(self, signature: Signature, body: bytes, purpose: str = "") -> None:
-        """Refuse a wrong signature."""
         right = (_hmac(key, purpose + signature.timestamp, body) for key in self._access.keys)
         if not _is_one_of(signature.digest.encode(errors="replace"), [digest.encode() for digest in right]):
             raise Refused("signature", 401, f"the {'mark of the test' if purpose else 'signature'} is wrong", close=True)

@@ -110,7 +110,6 @@ class Rates:
         self.use(limits)
 
     def use(self, limits: WebhookLimits) -> None:
-        """Take other limits."""
         self._limits = limits
         self._all = Bucket(limits.rate, limits.burst or 1)
 

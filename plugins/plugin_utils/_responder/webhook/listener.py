@@ -97,13 +97,11 @@ class Connection(RequestHandler):
         super().connection_lost(exc)
 
     def in_time(self) -> None:
-        """Note that the headers of a request are there."""
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
     def abort(self) -> None:
-        """Cut the connection, or its opening."""
         if self.opening is not None:
             self.opening.cancel()
         if self.wire is not None:
@@ -161,7 +159,6 @@ class Listener:
         self._accepting: Optional[asyncio.Task[None]] = None
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
-        """Start to accept; return the address."""
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -220,7 +217,6 @@ class Listener:
                 self.connections.move_to_end(connection)
 
     def forget(self, connection: Connection) -> None:
-        """Leave out a connection that has ended."""
         if connection in self.connections:
             del self.connections[connection]
             self._held[connection.peer] -= 1

@@ -28,7 +28,6 @@ class Tls:
     client_ca_file: Optional[str] = setting("path", "Senders must present a certificate of one of these authorities.", fixed=True)
 
     def completed(self, _environ: Mapping[str, str]) -> Tls:
-        """Require the certificate."""
         if not self.cert_file:
             raise InvalidInput("cert_file is required for TLS.")
         warn_if_open(f"tls.{'key_file' if self.key_file else 'cert_file'}", self.key_file or self.cert_file)
