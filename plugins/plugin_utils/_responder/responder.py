@@ -29,8 +29,7 @@ from .decide.escalation import Escalation
 from .decide.limits import Limits
 from .decide.policy import entry_description
 from .firewall.fleet import Fleet
-from .firewall.reconcile import Wish
-from .firewall.worker import Listed, Outcome
+from .firewall.messages import Listed, Outcome, Wish
 from .inbox import Inbox, Stored
 from .ledger import LedgerWriter
 from .monitor import Metrics

@@ -20,8 +20,8 @@ from ....module_utils._cos.guard import Guard, own_addresses
 from ..configuration import Respond
 from ..decide.escalation import Escalation
 from ..ledger import LedgerWriter
-from .reconcile import Wish
-from .worker import Listed, Outcome, Report, Worker
+from .messages import Listed, Outcome, Report, Wish
+from .worker import Worker
 
 LOG = logging.getLogger("intrusion.response")
 

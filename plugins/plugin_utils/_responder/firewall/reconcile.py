@@ -14,7 +14,7 @@ import math
 import time
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
-from typing import NamedTuple, Optional, Union
+from typing import Optional, Union
 
 from ....module_utils._core.errors import IntrusionResponseError, NotAttempted, NotListedAfterWrite, Rejected, StoredDifferently
 from ....module_utils._core.options import LONGEST_TTL
@@ -22,29 +22,12 @@ from ....module_utils._cos.blacklist import Entry, Listing
 from ....module_utils._cos.change import Change
 from ....module_utils._cos.wanted import TTL_TOLERANCE, Wanted
 from ..decide.policy import Policy
+from .messages import Wish
 
 #: Seconds until a target is tried again that could not be written, doubled each time.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 #: Oldest listing, in seconds, by which an address is believed to be blocked, and after which a write may go out.
 BELIEVED, BEFORE_WRITING = 1.0, 2.0
-
-
-class Wish(NamedTuple):
-    """What the event loop asks for: an address to block for the sake of an event.
-
-    Attributes:
-        number: grows with every wish, so that what is answered is clear.
-        received: epoch time of the event.
-    """
-
-    number: int
-    address: str
-    event: str
-    event_rule: Optional[str]
-    received: float
-    rule_name: str
-    description: str
-    ttl: Optional[int] = None
 
 
 @dataclass(eq=False)
@@ -127,6 +110,10 @@ class View:
     begun: float = -math.inf
     at: float = -math.inf
     gap: float = 0.0
+
+    def forget(self) -> None:
+        """Rely on the listing no longer."""
+        self.begun = self.at = -math.inf
 
     def is_fresh(self, age: float) -> bool:
         """Whether the listing is not older than so many seconds, or than listings can be that take long."""

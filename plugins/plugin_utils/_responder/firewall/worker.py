@@ -17,9 +17,10 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from enum import Enum
 from ipaddress import IPv4Address
 from queue import Empty, SimpleQueue
-from typing import Any, Callable, NamedTuple, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from ....module_utils._core.errors import IntrusionResponseError, NotAttempted, RateLimited, Rejected, Unreachable
 from ....module_utils._cos.blacklist import Entry
@@ -34,7 +35,8 @@ from ..decide.policy import Policy, event_in
 from ..ledger import LedgerWriter
 from ..verdict import ALREADY_BLOCKED, BLOCKED, FAILED, PENDING, PROTECTED, RENEWED, WITHDRAWN, Result
 from .link import Health, Link
-from .reconcile import LIST, SEND, Target, View, Wish, next_step
+from .messages import Listed, Outcome, Report, Wish
+from .reconcile import LIST, SEND, Target, View, next_step
 
 LOG = logging.getLogger("intrusion.response")
 
@@ -48,49 +50,12 @@ FIRST_PAUSE, LONGEST_PAUSE, HOPELESS_PAUSE = 0.25, 1.0, 10.0
 LATE = 1.0
 
 
-class Outcome(NamedTuple):
-    """What became of an address.
+class State(Enum):
+    """What a worker does; docs/design.md shows what leads from one to the other."""
 
-    Attributes:
-        number: of the latest wish that this is about; it is about all earlier ones for this address, too.
-        lead: the event that the entry is about, None for the first of those that wait; the others found it done.
-        final: whether nothing will follow.
-    """
-
-    address: str
-    number: int
-    result: Result
-    lead: Optional[str] = None
-    final: bool = True
-    record: Optional[Record] = None
-
-
-class Listed(NamedTuple):
-    """What changed with a listing.
-
-    Attributes:
-        hosts, marked: addresses that are listed now, and those with our mark among them.
-        gone, unmarked: those without either now.
-        own: addresses of the firewall itself.
-        standing: with the first listing, records of the blocks that this responder wrote before.
-    """
-
-    hosts: frozenset[str]
-    marked: frozenset[str]
-    gone: frozenset[str]
-    unmarked: frozenset[str]
-    own: frozenset[IPv4Address]
-    standing: tuple[Record, ...]
-
-
-class Report(NamedTuple):
-    """What a worker tells the event loop: why the firewall does not answer or take writes, if so, and what came of what was wanted."""
-
-    firewall: str
-    code: Optional[str]
-    writes: Optional[str]
-    outcomes: tuple[Outcome, ...] = ()
-    listed: Optional[Listed] = None
+    LOOKS = "writes nothing before it sees a listing"
+    WORKS = "writes what is wanted, and verifies it by a listing now and then"
+    RESTS = "leaves a firewall in trouble alone for a while"
 
 
 class Worker:
@@ -166,6 +131,13 @@ class Worker:
         self._thread.join(timeout)
         self.link.join(timeout)
 
+    @property
+    def state(self) -> State:
+        """What it does now."""
+        if time.monotonic() < self._not_before:
+            return State.RESTS
+        return State.WORKS if self._view.at > -math.inf else State.LOOKS
+
     def __len__(self) -> int:
         return len(self.targets) + self._came.qsize()
 
@@ -205,18 +177,19 @@ class Worker:
         return self._view.at + gap
 
     def _step(self) -> None:
-        self._view.policy, now = self.policy, time.monotonic()
+        self._view.policy = self.policy
         if self.link.closed:
             return
         if self._view.begun < self._listed_from:
-            self._view.begun = self._view.at = -math.inf
-        if now < self._not_before:
+            self._view.forget()
+        state = self.state
+        if state is State.RESTS:
             self._give_up()
             return
-        if self._listing_due() <= now:
+        if self._listing_due() <= time.monotonic():
             self.link.ask(self.policy)
         self._next = math.inf
-        if self._view.at > -math.inf:
+        if state is State.WORKS:
             self._go_on(list(self._unsent.values()))
 
     def _take(self, wish: Wish) -> None:
@@ -313,7 +286,7 @@ class Worker:
         if trouble is not None:
             self._stumble(trouble)
         elif self.link.lost:
-            self._view.begun = self._view.at = -math.inf  # see first whether it answers at all
+            self._view.forget()  # see first whether it answers at all
         else:
             self._pause = FIRST_PAUSE
 
@@ -353,7 +326,7 @@ class Worker:
         self._give_up()
 
     def _hold(self, most: float) -> None:
-        self._view.begun = self._view.at = -math.inf
+        self._view.forget()
         self._not_before = time.monotonic() + self._pause
         self._pause = min(most, 2 * self._pause)
 

@@ -19,8 +19,8 @@ from ....module_utils._ledger.record import LONGEST_EXEMPTION
 from ....module_utils._ledger.shared import Answer, Target
 from ..decide.escalation import Escalation
 from ..decide.limits import Limits
-from ..firewall.reconcile import Wish
-from ..firewall.worker import Outcome, Worker
+from ..firewall.messages import Outcome, Wish
+from ..firewall.worker import Worker
 from ..verdict import Result
 from .member import Member, Need, News
 

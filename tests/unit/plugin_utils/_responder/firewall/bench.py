@@ -19,8 +19,8 @@ from ansible_collections.intrusion.response.plugins.module_utils._events.dates i
 from ansible_collections.intrusion.response.plugins.module_utils._events.formats import clc_ips
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import Firewall
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.policy import Policy, entry_description
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.reconcile import Wish
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.worker import Outcome, Report, Worker
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.messages import Outcome, Report, Wish
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.worker import Worker
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.settings import read
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.verdict import Result
 

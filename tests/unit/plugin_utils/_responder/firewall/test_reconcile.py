@@ -10,12 +10,12 @@ import time
 
 import pytest
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.policy import Policy
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.messages import Wish
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.reconcile import (
     LIST,
     SEND,
     Target,
     View,
-    Wish,
     change_for,
     next_step,
 )

@@ -19,8 +19,7 @@ from ansible_collections.intrusion.response.plugins.module_utils._ledger.record 
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.escalation import Escalation, EscalationSettings
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.limits import Limits, LimitSettings
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.reconcile import Wish
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.worker import Outcome
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.messages import Outcome, Wish
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.ledger import LedgerWriter
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.shared import member as member_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.shared.share import Share
