@@ -29,7 +29,7 @@ from typing import Any, Optional, Union
 from urllib.parse import urlsplit
 
 with suppress(ImportError):
-    from urllib3.exceptions import DecodeError, EmptyPoolError, HTTPError, SSLError
+    from urllib3.exceptions import DecodeError, EmptyPoolError, HTTPError
     from urllib3.exceptions import TimeoutError as NoAnswer
 
 from .errors import (
@@ -44,7 +44,7 @@ from .errors import (
     Unreachable,
 )
 from .redact import Redactor
-from .wire import ANSWER_TOO_LONG, LONGEST, Deadline, environment_proxy, open_pool
+from .wire import Connections, Deadline, environment_proxy
 
 VERSION = "1.0.0"
 USER_AGENT = f"intrusion.response/{VERSION}"
@@ -197,12 +197,9 @@ class Transport:
         context = tls_context(endpoint.validate_certs, endpoint.ca_path) if endpoint.uses_tls else None
         self._proxy = environment_proxy(endpoint.url) if endpoint.use_proxy else None
         try:
-            self._pool = open_pool(endpoint.url, context, self._proxy, connections)
+            self._connections = Connections(endpoint.url, context, self._proxy, connections)
         except ValueError:
             raise InvalidInput(f"{endpoint.option} must be a URL such as {EXAMPLE}; got something else.") from None
-        # A proxy that forwards is told the whole address, everybody else the path.
-        forwarded = self._pool.proxy is not None and not endpoint.uses_tls
-        self._root = endpoint.url if forwarded else urlsplit(endpoint.url).path
 
     def __enter__(self) -> Transport:
         return self
@@ -212,7 +209,7 @@ class Transport:
 
     def close(self) -> None:
         """Close the kept connections."""
-        self._pool.close()
+        self._connections.close()
 
     def send(
         self,
@@ -301,13 +298,12 @@ class Transport:
         place = self._place(method, target)
         deadline = Deadline(max(0.001, min(self.endpoint.timeout, end - time.monotonic())))
         try:
-            with deadline.in_force():
-                reply = self._exchange(method, target, body, {**self._headers, **(headers or {})}, deadline)
+            reply = Reply(*self._connections.exchange(method, target, body, {**self._headers, **(headers or {})}, deadline))
         except Unreachable as error:
             raise Unreachable(f"{place}: {'the proxy: ' if self._proxy else ''}{error.message}") from None
         except BadResponse as error:
             raise BadResponse(f"{place}: {error.message}") from None
-        except SSLError as error:
+        except ssl.SSLError as error:
             raise self._tls_failure(place, error, deadline) from None
         except (HTTPError, OSError) as error:
             raise self._failure(place, error, deadline) from None
@@ -325,38 +321,9 @@ class Transport:
             )
         return reply
 
-    def _exchange(self, method: str, target: str, body: Optional[bytes], headers: Mapping[str, str], deadline: Deadline) -> Reply:
-        response = self._pool.request(
-            method,
-            f"{self._root}{target}",
-            body=body,
-            headers=headers,
-            timeout=deadline.seconds,
-            pool_timeout=deadline.seconds,
-            retries=False,
-            redirect=False,
-            assert_same_host=False,
-            preload_content=False,
-            enforce_content_length=True,
-        )
-        parts = []
-        size = 0
-        try:
-            while part := response.read(65536, decode_content=True):
-                parts.append(part)
-                size += len(part)
-                if size > LONGEST:
-                    raise BadResponse(ANSWER_TOO_LONG)
-            return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, b"".join(parts))
-        except BaseException:
-            response.close()
-            raise
-        finally:
-            response.release_conn()
-
     def _failure(self, place: str, error: Exception, deadline: Deadline) -> IntrusionResponseError:
         """Tell a connection that was never made from one that was lost: only then is it certain that nothing was sent."""
-        late = isinstance(error, (NoAnswer, EmptyPoolError)) or isinstance(error.args[-1] if error.args else None, socket.timeout)
+        late = isinstance(error, (NoAnswer, EmptyPoolError, socket.timeout))
         if deadline.connecting and self._proxy is not None:
             return Unreachable(f"{place}: the proxy refused, or did not answer.")
         if deadline.connecting:

@@ -18,21 +18,24 @@ import ssl
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Optional
+from urllib.parse import urlsplit
 from urllib.request import getproxies_environment
 
 try:
     # What an import makes is no garbage, and beside Ansible's heap a full collection on the way takes as long as the import.
     _threshold = gc.get_threshold()
     gc.set_threshold(0)
-    from http.client import HTTPResponse
+    from http.client import HTTPConnection as PlainConnection
+    from http.client import HTTPException, HTTPResponse, IncompleteRead
 
-    from urllib3 import HTTPConnectionPool, PoolManager, ProxyManager, disable_warnings
+    from urllib3 import HTTPResponse as Unpacked
+    from urllib3 import PoolManager, ProxyManager, disable_warnings
     from urllib3 import __version__ as urllib3_version  # type: ignore[attr-defined]
-    from urllib3.connection import HTTPConnection
-    from urllib3.exceptions import HTTPError, InsecureRequestWarning
+    from urllib3.connection import CertificateError, HTTPConnection  # type: ignore[attr-defined]
+    from urllib3.exceptions import HTTPError, InsecureRequestWarning, ProtocolError
     from urllib3.util import make_headers
 except ImportError:
     REQUESTS_IMPORT_ERROR: Optional[str] = traceback.format_exc()
@@ -127,17 +130,25 @@ class _Timed:
 
     response_class = _Response
     sock: Optional[socket.socket]
+    _pieces: Optional[list[bytes]] = None
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
         _under_way.deadline.connecting = False
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        if self.sock is not None:
-            _under_way.deadline.connecting = False
-        super().request(*args, **kwargs)  # type: ignore[misc]
+    def endheaders(self, *args: Any, **kwargs: Any) -> None:
+        """Send head and body in one piece."""
+        self._pieces: Optional[list[bytes]] = []
+        try:
+            super().endheaders(*args, **kwargs)  # type: ignore[misc]
+        finally:
+            pieces, self._pieces = self._pieces, None
+        self.send(b"".join(pieces))
 
     def send(self, data: Any) -> None:
+        if self._pieces is not None:
+            self._pieces.append(data)
+            return
         if self.sock is not None:
             self.sock.settimeout(_under_way.deadline.left())
         super().send(data)  # type: ignore[misc]
@@ -203,19 +214,84 @@ def environment_proxy(url: str) -> Optional[str]:
     return None if should_bypass_proxies(url, no_proxy=None) else select_proxy(url, proxies) or None
 
 
-def open_pool(url: str, context: Optional[ssl.SSLContext], proxy: Optional[str], connections: int) -> HTTPConnectionPool:
-    """Return what opens and keeps connections to one service.
+class Connections:
+    """What opens and keeps connections to one service: urllib3 does both, and http.client speaks on them, which costs half.
 
     Args:
         url: address of the service.
         context: TLS settings, None for a service without TLS.
         proxy: URL of a proxy (http, which may be left out, https, socks4, socks4a, socks5, socks5h), with credentials where it needs them.
-        connections: to keep, and at most at a time.
+        most: connections to keep, and at most at a time.
 
     Raises:
         InvalidInput: the proxy cannot be used.
         ValueError: the address cannot be used.
     """
+
+    def __init__(self, url: str, context: Optional[ssl.SSLContext], proxy: Optional[str], most: int) -> None:
+        self._pool = _pool(url, context, proxy, most)
+        # A proxy that forwards is told the whole address, everybody else the path.
+        is_forwarded = self._pool.proxy is not None and context is None
+        self._tunnels = self._pool.proxy is not None and context is not None
+        self._root = url if is_forwarded else urlsplit(url).path
+        self._headers = dict(self._pool.proxy_headers) if is_forwarded else {}
+
+    def close(self) -> None:
+        """Close what is kept."""
+        self._pool.close()
+
+    def exchange(
+        self, method: str, target: str, body: Optional[bytes], headers: Mapping[str, str], deadline: Deadline
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Send one request; return the status of the answer, its headers by their names in lower case, and its body, unpacked.
+
+        Raises:
+            BadResponse, Unreachable: as they say.
+            HTTPError, OSError: anything else that went wrong; of TLS, ssl.SSLError.
+            ValueError: the request cannot be sent.
+        """
+        with deadline.in_force():
+            connection: Any = self._pool._get_conn(deadline.left())
+            try:
+                if connection.sock is not None:
+                    deadline.connecting = False
+                else:
+                    if self._tunnels:
+                        self._pool._prepare_proxy(connection)
+                    self._pool._validate_conn(connection)
+                PlainConnection.request(connection, method, f"{self._root}{target}", body, {**headers, **self._headers})
+                with PlainConnection.getresponse(connection) as response:
+                    return response.status, *_read(response)
+            except BaseException as error:
+                connection.close()
+                connection = None
+                if isinstance(error, HTTPException):
+                    raise ProtocolError(str(error)) from None
+                if isinstance(error, CertificateError):  # of urllib3 1, which is no ssl.SSLError
+                    raise ssl.SSLError(str(error)) from None
+                raise
+            finally:
+                self._pool._put_conn(connection)
+
+
+def _read(response: HTTPResponse) -> tuple[dict[str, str], bytes]:
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    body = b"".join(iter(lambda: response.read(65536), b""))
+    if response.length:
+        raise IncompleteRead(body, response.length)
+    if headers.get("content-encoding", "identity") == "identity":
+        return headers, body
+    unpacked = Unpacked(io.BytesIO(body), headers, preload_content=False)
+    parts, size = [], 0
+    while part := unpacked.read(65536, decode_content=True):
+        parts.append(part)
+        size += len(part)
+        if size > LONGEST:
+            raise BadResponse(ANSWER_TOO_LONG)
+    return headers, b"".join(parts)
+
+
+def _pool(url: str, context: Optional[ssl.SSLContext], proxy: Optional[str], connections: int) -> Any:
     settings: dict[str, Any] = {"maxsize": connections, "block": True}
     if context is not None:
         if urllib3_version.startswith("1."):

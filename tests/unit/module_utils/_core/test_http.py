@@ -187,7 +187,7 @@ def test_an_answer_cut_short_is_not_an_answer(server: Recorder) -> None:
 
 
 def test_what_is_unpacked_is_measured(server: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "LONGEST", 1024 * 1024)
+    monkeypatch.setattr(wire, "LONGEST", 1024 * 1024)
     server.answers = [(200, {"Content-Encoding": "gzip"}, gzip.compress(b"x" * 1024 * 1024 * 8))]
     with pytest.raises(BadResponse, match="MiB"):
         transport(server, retries=0).send("GET", "/")
@@ -199,7 +199,7 @@ def test_what_is_unpacked_is_measured(server: Recorder, monkeypatch: pytest.Monk
 
 
 def test_an_endless_answer_is_cut_off(server: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "LONGEST", 1024)
+    monkeypatch.setattr(wire, "LONGEST", 1024)
     server.answers = [(200, {}, b"x" * 2048)]
     with pytest.raises(BadResponse):
         transport(server, retries=0).send("GET", "/")
