@@ -28,6 +28,8 @@ PRIVATE = (
 )
 #: The same as first and last number, which is much cheaper to ask.
 _RANGES = tuple((int(network.network_address), int(network.broadcast_address), name) for network, name in PRIVATE)
+#: What no stranger has, whatever networks are ours.
+NOBODY = ("loopback", "reserved", "multicast")
 OURS = "the attacker's address is one of our own"
 
 PLAIN = re.compile(r"(0|[1-9][0-9]{0,2})(?:\.(0|[1-9][0-9]{0,2})){3}")
@@ -52,7 +54,7 @@ class Home:
     """Our own addresses.
 
     Args:
-        networks: ours; None for the private and reserved ones.
+        networks: ours, beside what belongs to nobody; None for the private ones.
         more: ours, too, such as what is never blocked.
         strangers: networks that are not ours although they are among those, such as `policy.private`.
     """
@@ -60,8 +62,8 @@ class Home:
     def __init__(
         self, networks: Optional[Iterable[Network]] = None, more: Iterable[Network] = (), strangers: Iterable[Network] = ()
     ) -> None:  # fmt: skip
-        ours = [network for network, _name in PRIVATE] if networks is None else list(networks)
-        self._ours = Ranges((*ours, *more))
+        ours = [network for network, name in PRIVATE if networks is None or name in NOBODY]
+        self._ours = Ranges((*ours, *(networks or ()), *more))
         self._strangers = Ranges(strangers)
 
     def has(self, address: str) -> bool:

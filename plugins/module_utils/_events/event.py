@@ -41,6 +41,7 @@ IGNORED = {
     "other_type": "a record of another type than an attack",
     "minor": "too low a level for an attack",
     "simulated": "a simulation",
+    "detect_only": "an attack that the detector, in detect mode, only looked on at",
     "no_source": "no source address",
     "no_ban": "no ban of the detector's own",
     "taken_back": "the end of an earlier response",

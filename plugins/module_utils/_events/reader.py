@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional, Protocol, Union
 
-from .body import InvalidEvent, decoded, objects
+from .body import MOST_OBJECTS, InvalidEvent, decoded, objects
 from .dates import written
 from .ends import Home
-from .event import Found, Seen
+from .event import Event, Found, Ignored, Seen
 from .formats import clc_ips, crowdsec, deep_security_cef, deep_security_json, suricata_eve, wazuh
 from .formats.custom import Custom
 
@@ -20,6 +20,8 @@ AUTO, CUSTOM = "auto", "custom"
 KNOWN = (clc_ips, deep_security_cef, deep_security_json, suricata_eve, wazuh, crowdsec)
 NAMES = (clc_ips.NAME, AUTO, *(known.NAME for known in KNOWN[1:]), CUSTOM)
 
+#: What becomes of an event of an agent that only looked on, unless such count.
+DETECT_ONLY = Ignored("detect_only")
 #: An object, or a line of text.
 Given = Union[str, Mapping[str, Any]]
 
@@ -41,10 +43,14 @@ class Reader:
         name: one of NAMES.
         home: our own addresses; None for the private ones.
         custom: the format of the user's own, for CUSTOM.
+        detect_only: whether events of agents that only look on count.
     """
 
-    def __init__(self, name: str = clc_ips.NAME, home: Optional[Home] = None, custom: Optional[Custom] = None) -> None:
+    def __init__(
+        self, name: str = clc_ips.NAME, home: Optional[Home] = None, custom: Optional[Custom] = None, detect_only: bool = False
+    ) -> None:  # fmt: skip
         self._home = home or Home()
+        self._detect_only = detect_only
         self._format: Optional[_Format] = custom if name == CUSTOM else None
         if name not in (AUTO, CUSTOM):
             self._format = next(known for known in KNOWN if name == known.NAME)
@@ -64,6 +70,8 @@ class Reader:
                 found += self._one(one, seen)
             except InvalidEvent as error:
                 raise InvalidEvent(f"Event {number}: {error}" if number > 1 else str(error)) from None
+            if len(found) > MOST_OBJECTS:
+                raise InvalidEvent(f"The body has more than {MOST_OBJECTS} events.")
         if not found:
             raise InvalidEvent("There is no event in the body.")
         return found
@@ -72,7 +80,8 @@ class Reader:
         """Yield the objects or lines of a post; raises InvalidEvent."""
         text = decoded(body)
         if self._takes_lines and text.lstrip()[:1] not in ("{", "["):
-            return (line for line in text.splitlines() if line.strip())
+            # other ends of lines, such as U+2028, may stand in what an attacker wrote
+            return (line for line in text.split("\n") if line.strip())
         return objects(text)
 
     def line(self, line: bytes, at: float) -> Found:
@@ -88,6 +97,8 @@ class Reader:
 
     def recognises(self, given: Given) -> bool:
         """Tell whether an object or a line has the marks of the format, or of exactly one that is known."""
+        if isinstance(given, str) and not self._takes_lines:
+            return False
         return self._format.recognises(given) if self._format else len(_fitting(given)) == 1
 
     def _one(self, given: Given, seen: Seen) -> Found:
@@ -97,7 +108,8 @@ class Reader:
             if len(fitting) != 1:
                 raise InvalidEvent("It has the marks of several formats." if fitting else "It fits no format that is known.")
             chosen = fitting[0]
-        return chosen.read(given, seen)
+        found = chosen.read(given, seen)
+        return found if self._detect_only else [DETECT_ONLY if isinstance(one, Event) and one.detect_only else one for one in found]
 
 
 def _fitting(given: Given) -> list[_Format]:

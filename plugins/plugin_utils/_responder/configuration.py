@@ -123,6 +123,7 @@ class Configuration(Access):
     limits: WebhookLimits = setting("section", "What the webhook takes at most.", section=WebhookLimits)
     format: str = setting("word", "The format of events; `auto` recognises it by the content.", clc_ips.NAME, choices=NAMES)
     custom: Optional[Mapping[str, Any]] = setting("object", "A format of your own, for `format: custom`, see `detectors.md`.")
+    detect_only: bool = setting("boolean", "Whether events of agents that only look on, in detect mode, count.", False)
     follow: tuple[Follow, ...] = setting("sections", "Files whose lines are events, too.", (), section=Follow, fixed=True)
     state_dir: Optional[str] = setting(
         "path", f"Directory of the inbox, one running source each (else `responder` in `{STATE_DIR_ENV}`).", fixed=True,
@@ -160,8 +161,8 @@ class Configuration(Access):
         """Return what reads the events of the webhook, or of a file."""
         home = Home() if self.respond is None else self.respond.policy.home(self.respond.networks)
         if follow is not None and follow.format is not None:
-            return Reader(follow.format, home, custom_format(follow.format, follow.custom))
-        return Reader(self.format, home, custom_format(self.format, self.custom))
+            return Reader(follow.format, home, custom_format(follow.format, follow.custom), self.detect_only)
+        return Reader(self.format, home, custom_format(self.format, self.custom), self.detect_only)
 
     def refuse_to_be_open(self) -> None:
         """Raise InvalidInput when everybody could post events, or read the secret on the way."""

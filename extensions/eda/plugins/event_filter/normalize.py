@@ -50,6 +50,10 @@ options:
         with C(path), C(table) and C(otherwise) for a table of values; C(only) has the values, by path, that make an object an event.
       - Nothing is evaluated. docs/detectors.md lists the fields.
     type: dict
+  detect_only:
+    description: Whether events of agents that only look on, in detect mode, count. Without, they pass unchanged.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -104,8 +108,9 @@ def _reader(arguments: str) -> Any:
     networks = {
         option: None if given[option] is None else [ip_network(text) for text in given[option]] for option in ("home_networks", "private")
     }
-    home = ends.Home(networks["home_networks"], (), networks["private"] or ())
-    return reading.Reader(name, home, None if given["custom"] is None else custom_format.Custom(given["custom"]))
+    home = ends.Home(networks["home_networks"] or None, (), networks["private"] or ())
+    custom = None if given["custom"] is None else custom_format.Custom(given["custom"])
+    return reading.Reader(name, home, custom, given["detect_only"])
 
 
 def main(
@@ -114,9 +119,11 @@ def main(
     home_networks: Optional[list[str]] = None,
     private: Optional[list[str]] = None,
     custom: Optional[dict[str, Any]] = None,
+    detect_only: bool = False,
 ) -> dict[str, Any]:
     """Return the event with what the detector said as `intrusion`; unchanged where there is none. Raises ValueError for arguments."""
-    reader = _reader(json.dumps({"format": format, "home_networks": home_networks, "private": private, "custom": custom}))
+    arguments = {"format": format, "home_networks": home_networks, "private": private, "custom": custom, "detect_only": detect_only}
+    reader = _reader(json.dumps(arguments))
     if not isinstance(event, dict) or normal.is_normal(event.get("intrusion")):
         return event
     if "intrusion" in event:

@@ -71,6 +71,10 @@ options:
   custom:
     description: A format of your own, for O(format=custom); docs/detectors.md has its fields.
     type: dict
+  detect_only:
+    description: Whether events of agents that only look on, in detect mode, count.
+    type: bool
+    default: false
   follow:
     description: Files whose lines are events, too, each with C(path), C(format), C(custom), C(rotated) and C(from_start).
     type: list

@@ -23,7 +23,9 @@ SEVERITY = "high"
 #: Decisions that come from elsewhere, by the hundred thousand: blocklists, not what was seen here.
 ELSEWHERE = frozenset(("capi", "lists"))
 #: A duration as Go writes it, such as 3h59m12.264032632s; one that begins with a minus is over.
+#: As Go writes it; less than a second is in units of its own.
 DURATION = re.compile(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})(?:\.[0-9]{1,9})?s)?")
+MOMENT = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,9})?(?:ms|us|\u00b5s|\u03bcs|ns)")
 TAKEN = frozenset(("scenario", "source", "decisions", "start_at", "stop_at", "machine_id", "simulated"))
 
 
@@ -37,10 +39,14 @@ def recognises(post: Mapping[str, Any]) -> bool:
 def read(post: Mapping[str, Any], seen: Seen) -> Found:
     """Return an event for each banned address, or why there is none; raises InvalidEvent where a field has a wrong type."""
     post = checked(post)
+    if not recognises(post):
+        raise InvalidEvent("It is no alert of CrowdSec.")
     decisions = post.get("decisions") or []
     if not isinstance(decisions, list) or not all(isinstance(one, Mapping) for one in decisions):
         raise InvalidEvent("decisions is no list of objects.")
-    if post.get("simulated") is True or (decisions and all(one.get("simulated") is True for one in decisions)):
+    if any(not isinstance(one.get("simulated"), (bool, type(None))) for one in (post, *decisions)):
+        raise InvalidEvent("simulated is neither true nor false.")
+    if post.get("simulated") or (decisions and all(one.get("simulated") for one in decisions)):
         return [Ignored("simulated")]
     bans: dict[str, Optional[int]] = {}
     for one in decisions:
@@ -71,7 +77,7 @@ def _is_ban(decision: Mapping[str, Any]) -> bool:
     return (
         fields.word(decision, "type") == "ban"
         and fields.word(decision, "scope") == "ip"
-        and decision.get("simulated") is not True
+        and not decision.get("simulated")
         and (fields.word(decision, "origin") or "").partition(":")[0] not in ELSEWHERE
     )
 
@@ -80,7 +86,7 @@ def _seconds(duration: Optional[str]) -> Optional[int]:
     """Return whole seconds, 0 for one that is over, None where nothing readable is said."""
     if duration is None:
         return None
-    if duration.startswith("-"):
+    if duration.startswith("-") or MOMENT.fullmatch(duration):
         return 0
     found = DURATION.fullmatch(duration)
     if found is None or not any(found.groups()):

@@ -24,6 +24,15 @@ VENDOR, PRODUCT = "Trend Micro", re.compile(r"Deep Security|Workload Security|Se
 #: Signature ids of intrusion prevention; others are other modules.
 ATTACKS = range(1_000_000, 2_000_000)
 
+_ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T\S{1,40} "
+_BSD = r"[A-Z][a-z]{2} [ 0-9][0-9] (?:[0-9]{4} )?[0-9]{2}:[0-9]{2}:[0-9]{2}\S{0,10} "
+#: All that may stand before: headers of RFC 5424 or RFC 3164 (perhaps with a tag), behind the time of a server that wrote it down. Anywhere
+#: else, CEF is what somebody quotes, such as the name of a user who would like to have others blocked.
+START = re.compile(
+    rf"[ \t\ufeff]*(?:{_ISO})?(?:<[0-9]{{1,3}}>)?"
+    rf"(?:1 {_ISO}\S+ \S+ \S+ \S+ (?:-|(?:\[(?:[^\]\\]|\\.)*\])+) |(?:{_ISO}|{_BSD})(?:\S+ )?(?:[^\s:]{{1,64}}: )?)?\ufeff?(?=CEF: ?[0-9])"
+)
+OF_VENDOR = re.compile(rf"CEF: ?[0-9]{{1,3}}\|{VENDOR}\|")
 _HEADER_FIELD = r"\|([^|\\]*(?:\\.[^|\\]*)*)"
 HEADER = re.compile(rf"CEF: ?[0-9]{{1,3}}{_HEADER_FIELD * 6}\|", re.DOTALL)
 #: The beginning of a line: what stands before the CEF of a syslog server that writes its dates in ISO 8601 (RFC 5424).
@@ -41,15 +50,15 @@ Given = Union[str, Mapping[str, Any]]
 
 def recognises(given: Given) -> bool:
     """Tell whether a line, or one that an object carries, is CEF of Deep Security."""
-    line = _line(given)
-    return line is not None and f"|{VENDOR}|" in line
+    line, begin = _line(given)
+    return OF_VENDOR.match(line, begin) is not None
 
 
 def read(given: Given, seen: Seen) -> Found:
     """Return the event of a line, or why it is none; raises InvalidEvent for what is no CEF, or holds a key twice."""
-    line = _line(given)
-    header = None if line is None else HEADER.search(line, line.index("CEF:"))
-    if line is None or header is None:
+    line, begin = _line(given)
+    header = HEADER.match(line, begin)
+    if header is None:
         raise InvalidEvent("It is no line of CEF.")
     vendor, product, _version, signature, name, severity = (ESCAPED.sub(r"\1", part) for part in header.groups())
     if vendor != VENDOR or not PRODUCT.match(product):
@@ -85,14 +94,18 @@ def read(given: Given, seen: Seen) -> Found:
     )]  # fmt: skip
 
 
-def _line(given: Given) -> Optional[str]:
-    """Return the line with CEF in it, None where there is none."""
+def _line(given: Given) -> tuple[str, int]:
+    """Return the line with CEF in it, and where that begins; an empty one where there is none."""
     carriers: tuple[Any, ...] = (given,)
     if not isinstance(given, str):
         event = given.get("event")
         inside = event.get("original") if isinstance(event, Mapping) else None
         carriers = (*(given.get(name) for name in CARRIERS), inside, given.get("event.original"))
-    return next((encodable(carried) for carried in carriers if isinstance(carried, str) and "CEF:" in carried), None)
+    for carried in carriers:
+        start = START.match(carried) if isinstance(carried, str) else None
+        if start is not None:
+            return encodable(carried), start.end()
+    return "", 0
 
 
 def _extension(text: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import Any, Optional, Union
 
 from .. import fields
 from ..body import InvalidEvent, checked, identity, objects
+from ..ends import OURS
 from ..event import Event, Found, Ignored, Seen
 from . import clc_ips
 
@@ -24,9 +25,10 @@ TYPES = frozenset((
     "SystemEvent", "PacketLog", ATTACK, "AntiMalwareEvent", "WebReputationEvent", "IntegrityEvent", "LogInspectionEvent",
     "AppControlEvent",
 ))  # fmt: skip
+#: 0x80 is added to the number of what the agent only looked on.
+LOOKED_ON = range(0x80, 0x100)
 ACTIONS = {0: "unknown", 1: "deny", 2: "reset", 3: "insert", 4: "delete", 5: "replace", 6: "log only"}
-#: Added to the number of what the agent only looked on.
-DETECT_ONLY = 0x80
+ACTIONS.update({0x80 + number: action for number, action in list(ACTIONS.items())})
 DIRECTIONS = {0: "incoming", 1: "outgoing"}
 FLOWS = {0: "connection", 1: "reverse"}
 SEVERITIES = {1: "low", 2: "medium", 3: "high", 4: "critical"}
@@ -37,7 +39,7 @@ SAME = {
     "PacketSize": "packetSize", "SourcePort": "sourcePort", "DestinationPort": "destinationPort", "DriverTime": "driverTime",
     "LogDate": "startTime", "Tags": "tags",
 }  # fmt: skip
-ENUMERATIONS = {"Action": ("action", {}), "Direction": ("direction", DIRECTIONS), "Flow": ("flow", FLOWS),
+ENUMERATIONS = {"Action": ("action", ACTIONS), "Direction": ("direction", DIRECTIONS), "Flow": ("flow", FLOWS),
                 "Severity": ("severity", SEVERITIES), "Protocol": ("protocol", {}), "Origin": ("eventOrigin", {})}  # fmt: skip
 TAKEN = frozenset((*SAME, *ENUMERATIONS, *(f"{name}String" for name in ENUMERATIONS), "EventType"))
 
@@ -65,14 +67,20 @@ def _is_envelope(post: Mapping[str, Any]) -> bool:
 
 def _one(post: Mapping[str, Any], seen: Seen) -> Union[Event, Ignored]:
     post = checked(post)
-    if fields.text(post, "EventType") != ATTACK:
+    if fields.text(post, "EventType") is None:
+        raise InvalidEvent("EventType is missing.")
+    if post["EventType"] != ATTACK:
         return Ignored("other_type")
     wire = {name: post[theirs] for theirs, name in SAME.items() if theirs in post}
     for theirs, (name, names) in ENUMERATIONS.items():
         wire[name] = fields.text(post, f"{theirs}String") or _named(post, theirs, names)
-    wire["action"] = fields.text(post, "ActionString") or _action(post)
+    looked_on = post.get("Action") in LOOKED_ON
+    values = clc_ips.values_of(wire)
+    values["detect_only"] |= looked_on
+    if seen.home.is_ours(values["attacker"]):
+        values["attacker"], values["attacker_reason"] = None, OURS
     other = {name: value for name, value in post.items() if name not in TAKEN}
-    return Event(identity(post), seen.at, NAME, DETECTOR, other=other, **clc_ips.values_of(wire))
+    return Event(identity(post), seen.at, NAME, DETECTOR, other=other, **values)
 
 
 def _named(post: Mapping[str, Any], name: str, names: Mapping[int, str]) -> Optional[str]:
@@ -82,11 +90,3 @@ def _named(post: Mapping[str, Any], name: str, names: Mapping[int, str]) -> Opti
         return names.get(value)
     return fields.text(post, name)
 
-
-def _action(post: Mapping[str, Any]) -> Optional[str]:
-    value = post.get("Action")
-    if not isinstance(value, int) or isinstance(value, bool):
-        return fields.text(post, "Action")
-    if value & DETECT_ONLY:
-        return f"detect only: {ACTIONS.get(value ^ DETECT_ONLY, 'unknown')}"
-    return ACTIONS.get(value)

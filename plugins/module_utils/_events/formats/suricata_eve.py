@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from .. import fields
-from ..body import checked, identity
+from ..body import InvalidEvent, checked, identity
 from ..ends import Attacker, Ends, Home, one_of, the_strange_one
 from ..event import Event, Found, Ignored, Seen
 
@@ -45,7 +45,9 @@ def dismisses(line: str) -> bool:
 
 def read(post: Mapping[str, Any], seen: Seen) -> Found:
     """Return the event of a record, or why it is none; raises InvalidEvent where a field has a wrong type."""
-    if post.get("event_type") not in ATTACKS or not post.get("alert"):
+    if fields.text(post, "event_type") is None:
+        raise InvalidEvent("event_type is missing.")
+    if post["event_type"] not in ATTACKS or not post.get("alert"):
         return list(OTHER)
     post = checked(post)
     detector = fields.text(post, "host") or DETECTOR
@@ -82,6 +84,8 @@ def _attacker(alert: Mapping[str, Any], ends: Ends, client: Optional[str], home:
     source, target = (fields.text(fields.part(alert, name), "ip") for name in ("source", "target"))
     if source or target:
         if source is None:
+            if target not in ends:
+                return None, "the target of the alert is neither end"
             source = ends.destination if target == ends.source else ends.source
         return one_of(Ends(source, target), "source", home)
     return one_of(ends, client, home) if client else the_strange_one(ends, home)

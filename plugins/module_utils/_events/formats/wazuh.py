@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from .. import fields
-from ..body import checked, identity
+from ..body import InvalidEvent, checked, identity
 from ..ends import named
 from ..event import Event, Found, Ignored, Seen
 from . import suricata_eve
@@ -44,10 +44,12 @@ def read(post: Mapping[str, Any], seen: Seen) -> Found:
         return [Ignored("taken_back")]
     rule, data = fields.part(alert, "rule"), fields.part(alert, "data")
     level = fields.number(rule, "level", LEVELS)
+    if level is None:
+        raise InvalidEvent("rule.level is missing, or none of 0 to 16.")
     is_suricata = isinstance(data.get("alert"), Mapping) and "event_type" in data
     if is_suricata and data["event_type"] not in suricata_eve.ATTACKS:
         return [Ignored("other_type")]
-    if level is None or (level < FIRST_ATTACK and not is_response and not is_suricata):
+    if level < FIRST_ATTACK and not is_response and not is_suricata:
         return [Ignored("minor")]
     agent = fields.part(alert, "agent")
     common: dict[str, Any] = {

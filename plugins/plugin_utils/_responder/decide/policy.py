@@ -61,7 +61,6 @@ class Policy:
     renew_below: int = setting("integer", "An entry with fewer seconds left is renewed.", low=1, high=LONGEST_TTL, shown="half the ttl")
     rule_name: str = setting("text", "The mark that entries bear, followed by the rule's name.", "IPS", objection=_mark)
     close_established: bool = setting("boolean", "Whether open connections of the address are closed, too.", True)
-    detect_only: bool = setting("boolean", "Whether events of agents that only look on count.", True)
 
     def completed(self, _environ: Mapping[str, str]) -> Policy:
         renew_below = self.ttl // 2 if self.renew_below is None else self.renew_below
@@ -86,8 +85,6 @@ class Policy:
         ):
             if allowed and value not in allowed and (value or is_needed):
                 return f"{name} {value}" if value else f"no {name} given"
-        if event.detect_only and not self.detect_only:
-            return "detect only"
         names = [name for name in (event.reason, event.rule_id) if name] or [""]
         rules, excluded = self._patterns
         if rules and not _matches(names, rules):

@@ -18,6 +18,7 @@ import lzma
 import os
 import stat
 import time
+import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
@@ -39,7 +40,7 @@ REMEMBERED = 100
 
 #: Readers of what rotation compresses, by the end of the name, and what goes wrong while it is incomplete or damaged.
 COMPRESSED: Mapping[str, Callable[[str], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-INCOMPLETE = (EOFError, ValueError, OSError, lzma.LZMAError)
+INCOMPLETE = (EOFError, ValueError, OSError, lzma.LZMAError, zlib.error)
 
 
 class LineTooLong(Exception):
@@ -56,6 +57,7 @@ class Known:
         changed: when it was written to, at the last look, in nanoseconds.
         head: how many bytes of its beginning the fingerprint covers.
         fingerprint: SHA-256 of these.
+        skipping: whether the rest of a line that is too long is to be skipped.
         done: whether this run saw that nobody writes to it any more, and read all of it.
     """
 
@@ -64,6 +66,7 @@ class Known:
     changed: int = 0
     head: int = 0
     fingerprint: str = ""
+    skipping: bool = False
     done: bool = False
 
     def begins(self, beginning: bytes) -> bool:
@@ -82,7 +85,6 @@ class _Opened:
     compressed: bool = False
     #: What was read behind the last complete line.
     rest: bytes = b""
-    skipping: bool = False
     active: float = 0.0
 
 
@@ -104,7 +106,7 @@ class Tail:
         self._opened: dict[str, _Opened] = {}
         self._current: Optional[str] = None
         self._looked = -LOOK
-        self._said: Optional[str] = None
+        self._said: frozenset[str] = frozenset()
         if state is None:
             self._begin(from_start)
         else:
@@ -114,12 +116,12 @@ class Tail:
     def _begin(self, from_start: bool) -> None:
         """Take what is there as read, but for the file itself where that shall be read."""
         for key, (name, about) in self._files().items():
-            known = self._known[key] = Known(about.st_size, about.st_size, about.st_mtime_ns)
+            known = self._known[key] = Known(0 if from_start and name == self.path else about.st_size, about.st_size, about.st_mtime_ns)
             if name == self.path or _opener(name) is None:
                 with suppress(OSError), open(name, "rb") as stream:
                     known.learn(stream.read(HEAD))
-                    if name == self.path:
-                        known.offset = 0 if from_start else _end_of_last_line(stream)
+                    if name == self.path and not from_start:
+                        known.offset = _end_of_last_line(stream)
 
     def close(self) -> None:
         for one in self._opened.values():
@@ -136,13 +138,19 @@ class Tail:
 
         Raises:
             LineTooLong: what is behind it comes next time.
+            OSError: a file cannot be read now.
         """
         now = time.monotonic()
         if now - self._looked >= LOOK or _key(self.path) != self._current:
             self._looked = now
             self._look()
         for key in list(self._opened):
-            lines = self._lines(key, now)
+            try:
+                lines = self._lines(key, now)
+            except OSError:  # the next look opens it anew
+                with suppress(OSError):
+                    self._opened.pop(key).stream.close()
+                raise
             if lines:
                 return lines
         return []
@@ -167,7 +175,7 @@ class Tail:
         """Find out which files are new, which have grown, and which are gone."""
         files = self._files()
         self._current = _key(self.path)
-        self._say(None if self._current in files else f"{self.path} is not there yet, or is no file.")
+        troubles = [] if self._current in files else [f"{self.path} is not there yet, or is no file."]
         for key in [key for key in self._known if key not in files and key not in self._opened]:
             self._forget(self._known.pop(key))
         for key, (name, about) in files.items():
@@ -178,7 +186,11 @@ class Tail:
                 elif key not in self._known:
                     self._meet_compressed(key, name, opener)
             except OSError as error:
-                self._say(f"{name} cannot be read: {error.strerror or type(error).__name__}.")
+                troubles.append(f"{name} cannot be read: {error.strerror or type(error).__name__}.")
+        for trouble in troubles:
+            if trouble not in self._said:  # once, as long as it stays like that
+                LOG.warning("%s", trouble)
+        self._said = frozenset(troubles)
 
     def _meet(self, key: str, name: str, about: os.stat_result) -> None:
         known = self._known.get(key)
@@ -206,19 +218,24 @@ class Tail:
         """Go on in what was compressed, where it was not read to its end before."""
         try:
             stream = opener(name)
-            beginning = stream.read(HEAD)
         except INCOMPLETE:
             return
-        if any(known.begins(beginning) and known.size for known in self._known.values()):
+        try:
+            beginning = stream.read(HEAD)
+            if any(known.begins(beginning) and known.size for known in self._known.values()):
+                stream.close()
+                return  # what it is made of is still there
+            known = self._same(beginning) or Known()
+            stream.seek(0 if known.done else known.offset)
+        except INCOMPLETE:
             stream.close()
-            return  # what it is made of is still there
-        known = self._known[key] = self._same(beginning) or Known()
+            return  # as soon as it is longer, it is looked at again
+        self._known[key] = known
         if known.done:
             stream.close()
             return
         known.learn(beginning)
         self._opened[key] = _Opened(stream, compressed=True, active=time.monotonic())
-        stream.seek(known.offset)
 
     def _same(self, beginning: bytes) -> Optional[Known]:
         """Return a copy of what is known of a file that begins like this: it was renamed, compressed or copied."""
@@ -229,12 +246,6 @@ class Tail:
 
     def _forget(self, known: Known) -> None:
         self._gone = [*self._gone, known][-REMEMBERED:]
-
-    def _say(self, message: Optional[str]) -> None:
-        """Say something once as long as it stays like that."""
-        if message is not None and message != self._said:
-            LOG.warning("%s", message)
-        self._said = message
 
     # What is in them
 
@@ -247,6 +258,8 @@ class Tail:
             try:
                 data = one.stream.read(CHUNK)
             except INCOMPLETE as error:
+                if not one.compressed:
+                    raise
                 LOG.warning("A rotated file of %s is damaged: %s.", self.path, type(error).__name__)
                 break
             if not data:
@@ -258,7 +271,7 @@ class Tail:
         is_over = one.compressed or (key != self._current and now - one.active >= QUIET)
         if not is_over:
             return []
-        lines = [one.rest] if one.rest and not one.skipping else []
+        lines = [one.rest] if one.rest and not known.skipping else []
         known.offset += len(one.rest)
         known.size, known.done = known.offset, True
         one.stream.close()
@@ -273,7 +286,7 @@ class Tail:
         if was_cut:
             self._forget(known)
             known = self._known[key] = Known()
-            one.rest, one.skipping = b"", False
+            one.rest = b""
             one.stream.seek(0)
             self._looked = -LOOK
         known.size, known.changed = about.st_size, about.st_mtime_ns
@@ -288,16 +301,16 @@ class Tail:
                 return []
             known.offset += len(one.rest)
             one.rest = b""
-            if one.skipping:
+            if known.skipping:
                 return []
-            one.skipping = True
+            known.skipping = True
             raise LineTooLong
         lines = (one.rest + before).split(b"\n")
         known.offset += len(one.rest) + len(before) + 1
         known.size = max(known.size, known.offset)
         one.rest = after
-        if one.skipping:
-            one.skipping = False
+        if known.skipping:
+            known.skipping = False
             lines = lines[1:]
         return lines
 

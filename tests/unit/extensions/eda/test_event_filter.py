@@ -136,8 +136,16 @@ def test_every_format_is_recognised(event, format, attacker):
 
 
 def test_what_is_no_attack_passes_unchanged():
-    for event in ({"body": {**EVE, "event_type": "flow"}}, {"payload": [{**SSH, "decisions": []}]}, {"body": json.dumps(EVE) + "x"}):
+    for event in (
+        {"body": {**EVE, "event_type": "flow"}}, {"payload": {**POST, "action": "Detect Only: Reset"}},
+        {"payload": [{**SSH, "decisions": []}]}, {"body": json.dumps(EVE) + "x"},
+    ):  # fmt: skip
         assert filtered(event) is event
+    after = filtered({"payload": {**POST, "action": "Detect Only: Reset"}}, detect_only=True)
+    assert after["intrusion"]["detect_only"] and after["intrusion"]["attacker"]
+    for name in ("suricata_eve", "wazuh", "crowdsec", "clc_ips", "deep_security_json", "deep_security_cef"):
+        event = {"payload": ["text", CEF], "body": ["text"]}
+        assert filtered(event, format=name) is event
 
 
 def test_several_events_in_one_message():
@@ -148,6 +156,8 @@ def test_several_events_in_one_message():
 
 def test_our_own_networks_and_a_format_of_the_users_own():
     assert filtered({"body": {**EVE, "src_ip": "198.51.100.7"}}, home_networks=["198.51.100.0/24"])["intrusion"]["attacker"] is None
+    assert filtered({"body": {**EVE, "src_ip": "10.0.0.9"}}, home_networks=[])["intrusion"]["attacker"] is None
+    assert filtered({"body": {**EVE, "src_ip": "127.0.0.1"}}, home_networks=["198.51.100.0/24"])["intrusion"]["attacker"] is None
     assert filtered({"body": {**EVE, "src_ip": "10.66.0.9"}}, private=["10.66.0.0/16"])["intrusion"]["attacker"] == "10.66.0.9"
     custom = {"attacker": "src_ip", "reason": "eventid", "only": {"eventid": "attack"}}
     after = filtered({"body": {"src_ip": "203.0.113.5", "eventid": "attack"}}, format="custom", custom=custom)

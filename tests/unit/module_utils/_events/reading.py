@@ -24,8 +24,15 @@ def home(networks: Optional[Iterable[str]] = None, strangers: Iterable[str] = ()
     return Home(None if networks is None else [ip_network(one) for one in networks], (), [ip_network(one) for one in strangers])
 
 
-def found(format: str, given: Union[str, Mapping[str, Any]], ours: Optional[Home] = None, custom: Optional[Custom] = None) -> list[Any]:
-    return Reader(format, ours, custom).one(given, RECEIVED)
+def found(
+    format: str,
+    given: Union[str, Mapping[str, Any]],
+    ours: Optional[Home] = None,
+    custom: Optional[Custom] = None,
+    detect_only: bool = True,
+) -> list[Any]:
+    """Return what is read, with the events of agents that only look on unless these are not wanted."""
+    return Reader(format, ours, custom, detect_only).one(given, RECEIVED)
 
 
 def told(format: str, given: Union[str, Mapping[str, Any]], ours: Optional[Home] = None, custom: Optional[Custom] = None) -> Any:

@@ -133,15 +133,50 @@ def test_hostile_extensions_are_read_in_one_go(extension):
 def test_lines_in_one_post():
     body = "\n".join((DETECT, "", FIREWALL, line("src=203.0.113.5 dst=10.0.0.80 in=1"))).encode()
     for name in ("deep_security_cef", "auto"):
-        assert [getattr(one, "kind", None) or one.attacker for one in Reader(name).body(body, RECEIVED)] == [
-            "198.51.100.228", "other_type", "203.0.113.5",
-        ]  # fmt: skip
+        for counts, first in ((True, "198.51.100.228"), (False, "detect_only")):
+            read = Reader(name, detect_only=counts).body(body, RECEIVED)
+            assert [getattr(one, "kind", None) or one.attacker for one in read] == [first, "other_type", "203.0.113.5"]
         with pytest.raises(InvalidEvent, match="Event 2"):
             Reader(name).body(DETECT.encode() + b"\nx\n" + DETECT.encode(), RECEIVED)
     with pytest.raises(InvalidEvent):
         Reader("suricata_eve").body(body, RECEIVED)
     with pytest.raises(InvalidEvent):
         Reader("deep_security_cef").body(json.dumps({"message": 5}).encode(), RECEIVED)
+
+
+SPOOF = line("src=203.0.113.53 dst=10.0.0.80 in=1 act=Reset")
+
+
+@pytest.mark.parametrize("header", [
+    "", "<134>", "\ufeff", "Oct  2 16:41:16 ", "<134>Oct  2 16:41:16 dsm ", "<134>Oct 12 2021 16:41:16 dsm ",
+    "2026-11-26T11:30:00+00:00 Sep 27 00:13:42 dsm ", "2026-11-26T11:30:00.123456+00:00 dsm ", "Sep 27 00:13:42 relay deepsecurity: ",
+    "<14>1 2021-11-03T11:30:04.120+01:00 relay ds 123 - - ", '<14>1 2021-11-03T11:30:04Z relay ds - ID47 [a@1 b="c \\" d\\]"][x] \ufeff',
+    "2026-11-26T11:30:00+00:00 1 2021-11-03T11:30:04Z relay ds - - - ",
+])
+def test_cef_stands_behind_a_header_of_syslog(header):
+    assert told("deep_security_cef", header + SPOOF) == told("auto", {"message": header + SPOOF}) == "203.0.113.53"
+
+
+@pytest.mark.parametrize("quoting", [
+    "Sep 27 00:13:42 web sshd[7]: Invalid user ", "Sep 27 00:13:42 web sshd[7]: Invalid user - ", "GET ", "a b c d - ", "x: ",
+    "<134>Sep 27 00:13:42 web sshd[7]: Failed password for a - ", '198.51.100.7 - - [27/Sep/2026:00:13:42 +0000] "GET / HTTP/1.1" 200 0 "',
+    "CEF:0|Other|Thing|1|1000001|a|5|request=",
+])
+def test_cef_that_a_line_quotes_blocks_nobody(quoting):
+    for given_ in (quoting + SPOOF, {"message": quoting + SPOOF}, {"full_log": quoting + SPOOF}):
+        for name in ("deep_security_cef", "auto"):
+            try:
+                assert told(name, given_) == "foreign"
+            except InvalidEvent:
+                continue
+
+
+def test_only_an_end_of_line_ends_a_line():
+    hostile = line("src=203.0.113.5 dst=10.0.0.80 in=1 act=Reset msg=a")
+    spoof = SPOOF.replace("=", r"\=")  # as whoever writes such lines spells what others wrote
+    for end in ("\u2028", "\x85", "\x0b", "\x0c", "\x1c", "\r"):
+        read = Reader("deep_security_cef").body(f"{hostile}{end}{spoof}\r\n{hostile}\r\n".encode(), RECEIVED)
+        assert [one.attacker for one in read] == ["203.0.113.5", "203.0.113.5"]
 
 
 KEYS = st.sampled_from(["src", "dst", "dvc", "dvchost", "in", "out", "act", "spt", "msg", "proto"])

@@ -55,6 +55,7 @@ NO_MAC = {"Interface": "", "SourceMAC": "", "DestinationMAC": ""}
     ({**NUMBERS, **NO_MAC, "Flow": -1}, "unclear which side is the server"),
     (event(SourceIP="2001:db8::5"), "the source address is not one plain IPv4 address"),
     (event(SourceIP="10.0.0.80"), "source and destination are the same address"),
+    (event(SourceIP="10.0.0.81"), "the attacker's address is one of our own"),
     (event(EventType="PacketLog"), "other_type"), (event(EventType="AntiMalwareEvent"), "other_type"), (event(EventType="SystemEvent"),
                                                                                                         "other_type"),
 ])
@@ -82,8 +83,11 @@ def test_the_normal_form():
                                                                                                                               False)):
         [one] = found("deep_security_json", {**NUMBERS, "Action": number})
         assert (one.action, one.detect_only) == (action, only)
-    [only] = found("deep_security_json", event(Action=0x82, ActionString="Detect Only: Reset"))
-    assert (only.action, only.detect_only) == ("reset", True)
+    for text in ("Detect Only: Reset", "Reset", "IDS:Reset"):
+        [only] = found("deep_security_json", event(Action=0x82, ActionString=text))
+        assert (only.action, only.detect_only) == ("reset", True)
+    [only] = found("deep_security_json", event(Action=0x85, ActionString=""))
+    assert (only.action, only.detect_only) == ("replace", True)
     assert [found("deep_security_json", {**NUMBERS, "Severity": level})[0].severity for level in (1, 2, 3, 4, 0, "High")] == [
         "low", "medium", "high", "critical", None, "high",
     ]  # fmt: skip
@@ -101,14 +105,12 @@ def test_an_envelope_may_hold_many_and_subscribes_to_nothing():
 
 @given(spoiled(EVENT))
 def test_whatever_comes_does_no_harm(post):
-    # as with the IPS itself, whether it may be blocked is for the policy to say
     for reader in (Reader("deep_security_json"), Reader("auto")):
         for given_ in (post, envelope([post])):
             try:
                 [one] = reader.one(given_, 0.0)
             except InvalidEvent:
                 continue
-            if getattr(one, "attacker", None) is None:
-                harmless(reader, given_)
-            else:
+            harmless(reader, given_)
+            if getattr(one, "attacker", None) is not None:
                 assert one.attacker in (str(post.get("SourceIP")).strip(), str(post.get("DestinationIP")).strip())

@@ -69,6 +69,7 @@ SOURCE = {"source": {"ip": "198.51.100.66", "port": 443}, "target": {"ip": "10.0
     (alert(src_ip="10.0.0.9", dest_ip="198.51.100.66", alert=rule(**SOURCE)), "198.51.100.66"),
     (alert(src_ip="198.51.100.66", dest_ip="10.0.0.9", alert=rule(target={"ip": "10.0.0.9"})), "198.51.100.66"),
     (alert(src_ip="10.0.0.9", dest_ip="198.51.100.66", alert=rule(target={"ip": "10.0.0.9"})), "198.51.100.66"),
+    (alert(alert=rule(target={"ip": "10.0.0.99"})), "the target of the alert is neither end"),
     (alert(alert=rule(source={"ip": "10.0.0.9"})), "the attacker's address is one of our own"),
     # as recorded in a home network: both ends private
     (alert(src_ip="192.168.86.85", dest_ip="192.168.156.70"), "the attacker's address is one of our own"),

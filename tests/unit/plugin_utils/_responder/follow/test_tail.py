@@ -260,11 +260,97 @@ def test_a_line_that_is_too_long_is_skipped(file: File) -> None:
     assert file.take() == [7]
 
 
+def test_the_rest_of_a_line_that_is_too_long_is_no_line_after_a_restart(file: File) -> None:
+    assert file.tail is not None
+    with file.path.open("a", encoding="utf-8") as stream:
+        stream.write("x" * (10 * LONGEST_LINE))
+    with pytest.raises(LineTooLong):
+        file.take()
+    assert file.take() == []
+    file.restart()
+    with file.path.open("a", encoding="utf-8") as stream:
+        stream.write('{"line": 6}\n{"line": 7}\n')
+    assert file.take() == [7]
+
+
+def test_permission_that_is_lost_and_restored(file: File, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def refuse(*_arguments: Any, **_more: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    file.write(2)
+    assert file.take() == [1, 2]
+    rename(file)
+    file.write(3)
+    with monkeypatch.context() as without:
+        without.setattr(module, "open", refuse, raising=False)
+        file.restart()
+        assert file.take() == file.take() == []
+    assert caplog.text.count(f"{file.path} cannot be read: Permission denied.") == 1
+    assert file.take() == [3, 4, 5]
+
+
+@pytest.mark.parametrize("from_start", [False, True])
+def test_a_file_that_may_not_be_read_yet(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, from_start: bool) -> None:
+    def refuse(*_arguments: Any, **_more: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    file = File(tmp_path, clock, from_start)
+    file.write(3)
+    with monkeypatch.context() as without:
+        without.setattr(module, "open", refuse, raising=False)
+        file.start()
+        assert file.take() == []
+    file.write(1)
+    assert file.take() == ([1, 2, 3, 4] if from_start else [4])
+
+
+def test_a_file_that_a_directory_replaces_for_a_while(file: File) -> None:
+    file.write(2)
+    assert file.take() == [1, 2]
+    file.write(1)
+    rename(file)
+    file.path.mkdir()
+    assert file.take() == [3]
+    file.quiet()
+    assert file.take() == []
+    file.path.rmdir()
+    file.write(1)
+    assert file.take() == [4]
+
+
+def test_a_link_to_the_file(tmp_path: Path, clock: Clock) -> None:
+    file = File(tmp_path, clock)
+    for number in (1, 2):
+        target = tmp_path / f"real-{number}"
+        file.write(2, target)
+        file.path.unlink(missing_ok=True)
+        file.path.symlink_to(target)
+        if number == 1:
+            file.start()
+        file.write(1, target)
+        file.take()
+    assert file.read == [3, 4, 5, 6]
+
+
+def test_a_file_that_fails_while_it_is_read_is_opened_anew(file: File) -> None:
+    assert file.tail is not None
+    file.write(2)
+    file.take()
+    file.write(1)
+    [one] = file.tail._opened.values()
+    os.close(one.stream.fileno())  # what a server of files makes of it that was away
+    with pytest.raises(OSError, match="descriptor"):
+        file.take()
+    assert file.take() == [3]
+
+
 def test_damaged_and_foreign_files_do_no_harm(file: File, tmp_path: Path) -> None:
     file.write(3)
     file.take()
     file.name(".gz").write_bytes(b"no gzip")
-    file.name(".2.gz").write_bytes(gzip.compress(b'{"line": 1}\n' * 5000)[:50])
+    whole = gzip.compress("".join(f'{{"line": 1, "x": {number * 7919 % 10007}}}\n' for number in range(5000)).encode())
+    file.name(".2.gz").write_bytes(whole[:50])
+    file.name(".3.gz").write_bytes(whole[:10_000] + b"\xff" * 1000 + whole[11_000:])
     file.name(".d").mkdir()
     os.mkfifo(file.name(".f"))
     file.name(".l").symlink_to(tmp_path / "nowhere")
@@ -272,6 +358,15 @@ def test_damaged_and_foreign_files_do_no_harm(file: File, tmp_path: Path) -> Non
     assert 4 in file.take() and 5 in file.read
     file.write(1)
     assert file.take() == [6]
+    # what was read of is not whole yet under its new name
+    file.write(400)
+    file.take()
+    packed = gzip.compress(file.path.read_bytes())
+    file.path.unlink()
+    for size in (len(packed) // 2, len(packed)):
+        file.name(".4.gz").write_bytes(packed[:size])
+        assert file.take() == []
+    assert sorted(set(file.read)) == file.all()
 
 
 @pytest.mark.parametrize("seed", range(6))
