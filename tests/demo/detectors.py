@@ -41,7 +41,7 @@ def follow(place: Path) -> list[dict[str, Any]]:
 class SuricataStory(Story):
     """The steps, in order."""
 
-    by_hand = ()
+    by_hand = False
 
     def run(self) -> None:
         """Play all steps; Misbehaviour from the first that goes wrong."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_network
 from typing import Any, Optional
@@ -18,11 +18,11 @@ from ...module_utils._core.errors import InvalidInput
 from ...module_utils._core.text import clean
 from ...module_utils._ledger.record import Record, Standing, firewall_name
 from .charts import Bar, Timeline, bars, remaining_life, timeline
+from .story import Story, stories, who, why
 
 #: How the responder describes an entry, see decide/policy.py: "IPS event <id>.<responder> on <host>: <rule>".
 DETECTED = re.compile(r"(\S[^.:]{0,40}?) event [0-9a-f]{32}\.\w+ on (.+?): (.*)")
 BY_HAND = "by hand"
-NO_RULE = "no rule named"
 #: Rows at most of a table on the past. What is blocked now is always complete.
 MOST_ROWS = 10_000
 TOP = 8
@@ -113,49 +113,6 @@ class Blocked:
             return 0
 
 
-@dataclass
-class Story:
-    """What the ledger tells of one address, or of one rule."""
-
-    name: str
-    events: set[str] = field(default_factory=set)
-    addresses: set[str] = field(default_factory=set)
-    firewalls: set[str] = field(default_factory=set)
-    people: Counter[str] = field(default_factory=Counter)
-    rules: Counter[str] = field(default_factory=Counter)
-    blocks: int = 0
-    renewals: int = 0
-    undone: int = 0
-    failed: int = 0
-    first: float = 0.0
-    last: float = 0.0
-    blocked: bool = False
-
-    def add(self, record: Record, rule: str, who: str) -> None:
-        """Take one more record."""
-        self.first = min(self.first or record.at, record.at)
-        self.last = max(self.last, record.at)
-        self.people[who] += 1
-        self.addresses.add(record.address)
-        self.firewalls.add(record.firewall)
-        if record.event:
-            self.events.add(record.event)
-        if record.outcome == "failed":
-            self.failed += 1
-        elif record.action == "block":
-            self.blocks += 1
-            self.rules[rule] += 1
-        elif record.action == "unblock":
-            self.undone += record.ttl is None  # else it says how long the address is exempt, beside what was written
-        else:
-            self.renewals += 1
-
-    @property
-    def order(self) -> int:
-        """Where the name comes among all, where it is an address."""
-        return int(ip_network(self.name).network_address)
-
-
 @dataclass(frozen=True)
 class Server:
     """Where the events of one server go; `problem` where that is not known."""
@@ -230,11 +187,11 @@ def build(
     records = sorted((record.cleaned() for record in past.records), key=lambda record: record.at)
     blocks = [record for record in records if record.action == "block" and record.outcome != "failed"]
     blocked = _blocked(firewalls, past.standing)
-    addresses = _stories(records, lambda record: record.address)
+    addresses = stories(records, lambda record: record.address)
     listed = {one.address for one in blocked}
     for story in addresses:
         story.blocked = story.name in listed
-    rules = _stories((record for record in records if record.action != "unblock"), _rule)
+    rules = stories((record for record in records if record.action != "unblock"), why)
     span = (past.since, now)
     return Report(
         now=now,
@@ -247,7 +204,7 @@ def build(
         firewalls=[Firewall(clean(one.name), _url(one.url), one.entries, clean(one.problem)) for one in firewalls],
         by_firewall=bars(Counter({clean(one.name): len(one.entries) for one in firewalls if one.entries is not None}), len(firewalls)),
         timelines=[
-            timeline("rule", span, [(record.at, _rule(record)) for record in blocks]),
+            timeline("rule", span, [(record.at, why(record)) for record in blocks]),
             timeline("detector", span, [(record.at, _detector(record)) for record in blocks]),
             timeline("firewall", span, [(record.at, names.get(record.firewall, record.firewall)) for record in blocks]),
         ],
@@ -282,7 +239,7 @@ def _blocked(firewalls: Sequence[Firewall], standing: Iterable[Standing]) -> lis
             row.firewalls.append(clean(firewall.name))
             row.ends = ends if row.ends is None or ends is None else max(row.ends, ends)
             if began is not None and row.began is None:
-                row.began, row.by = began.at, _who(began)
+                row.began, row.by = began.at, who(began)
                 row.rule = began.event_rule or row.rule
     return sorted(found.values(), key=lambda row: (row.ends is None, row.ends or 0, row.order))
 
@@ -291,15 +248,6 @@ def _why(rule: str, description: str) -> tuple[str, str]:
     """Return rule and detail of an entry."""
     found = DETECTED.fullmatch(description)
     return (found[3], f"{found[1]}, on {found[2]}") if found else (rule, description)
-
-
-def _stories(records: Iterable[Record], of: Any) -> list[Story]:
-    """Return what became of each, those with most events and blocks first."""
-    found: dict[str, Story] = {}
-    for record in records:
-        name = of(record)
-        found.setdefault(name, Story(name)).add(record, _rule(record), _who(record))
-    return sorted(found.values(), key=lambda one: (-len(one.events), -one.blocks, -one.last, one.name))
 
 
 def _limits(limits: Mapping[str, Mapping[str, int]], blocks: Sequence[Record]) -> list[Limit]:
@@ -333,15 +281,6 @@ def _server(result: Mapping[str, Any]) -> Server:
     if result.get("code") or result.get("destinations") is None:
         return Server(name, [], clean(result.get("reason") or result.get("msg") or "It was not read."))
     return Server(name, destination_lines(result["destinations"]))
-
-
-def _rule(record: Record) -> str:
-    return record.event_rule or record.rule_name or NO_RULE
-
-
-def _who(record: Record) -> str:
-    """Return who did it: the responder, or the user of a module."""
-    return record.origin if record.origin == "responder" else record.user or record.origin or "unknown"
 
 
 def _detector(record: Record) -> str:

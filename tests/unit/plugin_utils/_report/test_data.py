@@ -108,7 +108,7 @@ def test_the_story_of_an_address():
     assert (story.first, story.last) == (NOW - 900, NOW - 600)
     assert story.people == {"responder": 6, "bob": 1} and story.firewalls == {FW1, FW2}
     assert (found.blocks, found.undone, found.failed) == (3, 1, 1)
-    assert [(one.name, one.blocks) for one in found.rules] == [(data.NO_RULE, 2), ("SQL", 1)]
+    assert [(one.name, one.blocks) for one in found.rules] == [("no rule named", 2), ("SQL", 1)]
 
 
 def test_timelines_count_every_block_once():
