@@ -214,7 +214,7 @@ def _carry_out(group: Mapping[str, Request], reading: bool, check_mode: bool, pr
     wanted = tuple(request.wanted for request in group.values())
     try:
         with IpsClient.for_accounts(call) as client:
-            rows = fleet.look(client, wanted) if reading else fleet.work(client, fleet.Request(wanted), check_mode=check_mode)
+            rows = fleet.look(client, wanted, agents=True) if reading else fleet.work(client, fleet.Request(wanted), check_mode=check_mode)
     except IntrusionResponseError as error:
         return {host: outcome(request.wanted.server_name, error) for host, request in group.items()}
     results = {}

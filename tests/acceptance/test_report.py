@@ -117,9 +117,13 @@ def sample(size: int) -> Any:
         data.Firewall("fw3", "https://192.0.2.3", None, "no connection"),
     ]
     email = [{"type": "email", "email_address": "a@example.com"}]
-    servers = [{"server_name": f"VA1ACMEWEB{number:02}", "code": None, "destinations": email[: number % 2]} for number in range(1, 9)]
+    agents = ("install_accepted", "registered", "uninstall_accepted", "unknown")
+    servers = [
+        {"server_name": f"VA1ACMEWEB{number:02}", "code": None, "destinations": email[: number % 2], "agent": {"state": agents[number % 4]}}
+        for number in range(1, 9)
+    ]
     past = data.Past("/var/lib/ledger.sqlite3", NOW - 30 * 86400, records, record.standing(records, NOW))
-    return data.build(firewalls, servers, past, {"total": {"in_use": 4100, "of": 5000}}, NOW)
+    return data.build(firewalls, servers, past, {"new_per_minute": {"in_use": 3, "of": 400}, "total": {"in_use": 4100, "of": 5000}}, NOW)
 
 
 @pytest.fixture(scope="module")
@@ -142,11 +146,18 @@ def test_the_numbers_of_the_page_are_those_of_the_data(browser: Any, written: Pa
         assert opened.text("#blocked-now") == f"{ENTRIES:,}" and opened.text("#entries") == f"{ENTRIES + 100:,}"
         assert opened.text("#blocks") == f"{ENTRIES:,}" and opened.text("#firewalls-read") == "2 of 3"
         assert opened.text("#servers-heard") == "4 of 8" and opened.text("#silent").startswith("4 of 8 servers send nowhere")
+        agents, events = opened.page.eval_on_selector_all(".coverage", "(all) => all.map((one) => one.getAttribute('aria-label'))")
+        assert agents == "Agents: 4 installation accepted, or registered, 2 removal accepted, 2 not known"
+        assert events == "Events: 4 go somewhere, 4 go nowhere, 0 could not be read"
+        busiest = opened.page.locator("[aria-labelledby=limits] .column title").all_text_contents()
+        most = max(int(re.search(r": ([\d,]+)", text)[1].replace(",", "")) for text in busiest)
+        assert most == report.limits[-1].used and f"{most} of 400" in opened.text("[aria-labelledby=limits]")
+        assert opened.page.locator("[aria-labelledby=limits] .limit").count() == 1
         assert opened.text("section[aria-labelledby=blocked] .where") == f"1\u201320 of {ENTRIES:,}"
         assert [row.address for row in report.blocked[:20]] == opened.column("blocked", 0)
         opened.page.click("section[aria-labelledby=blocked] [data-all]")
         assert [row.address for row in report.blocked] == opened.column("blocked", 0)
-        columns = opened.page.eval_on_selector_all(".timeline:not([hidden]) .column title", "(all) => all.map((one) => one.textContent)")
+        columns = opened.page.locator(".timeline[data-by]:not([hidden]) .column title").all_text_contents()
         assert sum(int(re.search(r": ([\d,]+)", text)[1].replace(",", "")) for text in columns) == ENTRIES
         assert opened.complaints == [] and opened.requests == [written.as_uri()]
 
@@ -172,7 +183,7 @@ def test_tables_sort_and_search_and_charts_change(browser: Any, written: Path, r
         opened.page.fill(f"{table} input", "no such thing")
         assert opened.text(f"{table} tbody") == "Nothing matches."
         opened.page.click("button[data-tab=firewall]")
-        assert opened.text(".timeline:not([hidden]) .legend") == f"fw1 {ENTRIES:,}"
+        assert opened.text(".timeline[data-by]:not([hidden]) .legend") == f"fw1 {ENTRIES:,}"
         assert opened.complaints == [] and opened.requests == [written.as_uri()]
 
 
@@ -224,6 +235,8 @@ def test_the_playbook_writes_what_it_has_read(tmp_path: Path) -> None:
         }
         listed = fleet.control("GET", "state")["firewalls"]["fw1"]["entries"]
         assert numbers == {"entries": str(len(listed)), "blocks": "4", "undone": "2", "firewalls-read": "1", "servers-heard": "1"}
+        agents = [re.sub("<[^>]+>", "", cell) for cell in re.findall(r'data-label="Agent">(.*?)</td>', text)]
+        assert agents == ["installation accepted", "not known", "not known"]  # this machine asked for one, and nothing tells of the others
         assert "<b>2 of 3</b> servers send nowhere" in text and f"https://127.0.0.1:{port}/" in text
         assert "&lt;b&gt;port scan&lt;/b&gt;" in text and "<b>port scan" not in text
         for bad, says in ((tmp_path, "must be a file"), (tmp_path / "none" / "page.html", "must be a file")):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Protocol
 
@@ -127,13 +127,13 @@ class Outcome:
 
     def result(self) -> dict[str, Any]:
         """Return the module's return values."""
-        agent = {
-            "server_name": self.server_name,
-            "account_alias": self.account_alias,
-            "state": self.plan.after["state"],
-            "evidence": self.evidence,
-        }
+        agent = shown(self.server_name, self.account_alias, self.plan.after["state"], self.evidence)
         return {"changed": self.plan.changed, "agent": agent, "diff": self.plan.diff}
+
+
+def shown(server_name: str, account_alias: Optional[str], state: str, evidence: str) -> dict[str, Any]:
+    """Return an agent as it is returned."""
+    return {"server_name": server_name, "account_alias": account_alias, "state": state, "evidence": evidence}
 
 
 def plan_agent(wanted: Wanted, evidence: Evidence) -> Plan[str]:
@@ -187,6 +187,18 @@ def gather(service: Service, wanted: Wanted) -> Evidence:
         elif _registered(service, wanted):
             return Evidence("api", True)
     return weigh(present, seen, None) or Evidence("none")
+
+
+def known(service: Service, server_name: str, destinations: Optional[Sequence[object]]) -> Evidence:
+    """Return what can be told of an agent without a look at its host, and without a request.
+
+    Args:
+        destinations: of the server, None where they could not be read. That there are none proves nothing.
+    """
+    receipt = _receipt(service, Wanted(server_name), None)
+    if receipt is not None:
+        return Evidence("receipt", receipt.present)
+    return Evidence("api", True) if destinations else Evidence("none")
 
 
 def _registered(service: Service, wanted: Wanted) -> bool:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Callable, Optional, Protocol
 
@@ -104,10 +104,11 @@ class Row:
     Attributes:
         service: the client, as the view of the server's account.
         warnings: what is said of this server.
-        agent: what was done about the agent, or is predicted.
+        known: what is known of the agent, where there is only reading to do.
+        agent: what was done about it, or is predicted.
         destinations: the same about the destinations.
         written: what has to be read back, when there is something.
-        found: what was read, where that is all there is to do.
+        found: the destinations that were read, where that is all there is to do.
         failure: why it ended early.
         doubtful: what the request that failed may have changed, "agent" or "destinations".
     """
@@ -115,6 +116,7 @@ class Row:
     wanted: Wanted
     service: Any
     warnings: list[str]
+    known: Optional[agent.Evidence] = None
     agent: Optional[agent.Outcome] = None
     destinations: Optional[notification.Outcome] = None
     written: Optional[notification.Written] = None
@@ -169,7 +171,7 @@ class Row:
         return {
             "server_name": self.wanted.server_name,
             "account_alias": shown["account_alias"] or acted_on or self.wanted.account_alias,
-            "agent": self.agent.result()["agent"] if self.agent else None,
+            "agent": self._shown_agent(shown["account_alias"] or self.wanted.account_alias),
             "agent_changed": self.agent_changed,
             "destinations": shown["destinations"],
             "destinations_changed": self.destinations_changed,
@@ -177,6 +179,11 @@ class Row:
             **_end(self.failure),
             "changed": self.changed,
         }
+
+    def _shown_agent(self, account_alias: Optional[str]) -> Optional[dict[str, Any]]:
+        if self.known is not None:
+            return agent.shown(self.wanted.server_name, account_alias, self.known.word, self.known.source)
+        return self.agent.result()["agent"] if self.agent else None
 
     def diff(self, side: str) -> dict[str, Any]:
         """Return one side, "before" or "after", of what changes."""
@@ -220,20 +227,25 @@ def work(service: Service, request: Request, *, check_mode: bool) -> list[Row]:
 
 def read(service: Service, servers: Sequence[Wanted]) -> dict[str, Any]:
     """Return the destinations of servers as module return values, those of failures included."""
-    rows = look(service, servers)
+    rows = look(service, servers, agents=False)
     left_out = {"agent", "agent_changed", "destinations_changed"}
     return _together(rows, [{name: value for name, value in row.result().items() if name not in left_out} for row in rows])
 
 
-def look(service: Service, servers: Sequence[Wanted]) -> list[Row]:
-    """Read the destinations of servers, and return the course of each."""
+def look(service: Service, servers: Sequence[Wanted], *, agents: bool) -> list[Row]:
+    """Read the destinations of servers, tell what is known of their agents where that is wanted, and return the course of each."""
     rows = [_row(service, wanted) for wanted in servers]
 
     def run(row: Row) -> None:
+        name = row.wanted.server_name
         try:
-            row.found = notification.read(row.service, row.wanted.server_name)
+            row.found = notification.read(row.service, name)
         except IntrusionResponseError as error:
             row.fail(error, "destinations")
+        if not agents:
+            return
+        with suppress(IntrusionResponseError):  # of a login that failed, which the destinations have told
+            row.known = agent.known(row.service, name, (row.found or NOTHING_KNOWN)["destinations"])
 
     service.each(run, rows, READING)
     return rows

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Optional
 
@@ -56,13 +56,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Blocks over time, stacked by one of their properties.
+    """Numbers over time: blocks, stacked by one of their properties, or the greatest of a number.
 
     Attributes:
-        by: the property.
+        by: the property, or what the number is.
         series: names and totals, the greatest first and all others last.
         top: the number at the upper end.
         first, last: when the chart begins and ends.
+        line: a limit, as its place from the top in percent of the chart.
     """
 
     by: str
@@ -72,6 +73,7 @@ class Timeline:
     first: str
     last: str
     step: str
+    line: Optional[float] = None
 
 
 def bars(counts: Counter[str], most: int) -> list[Bar]:
@@ -100,19 +102,46 @@ def remaining_life(seconds: Sequence[Optional[float]]) -> list[Bar]:
 
 def timeline(by: str, span: tuple[float, float], blocks: Sequence[tuple[float, str]]) -> Timeline:
     """Return the chart of blocks, each with its time and what it counts for, over a span of seconds since the epoch."""
-    step = next((one for one in STEPS if (span[1] - span[0]) / one <= COLUMNS - 1), (span[1] - span[0]) / (COLUMNS - 1))
-    first = span[0] // step
-    number = int(span[1] // step - first) + 1
     totals = Counter(name for _at, name in blocks)
     names = [one.name for one in bars(totals, SERIES)]
+    step, first, number = _steps(span)
     counts: list[Counter[str]] = [Counter() for _column in range(number)]
     for at, name in blocks:
-        counts[min(max(int(at // step - first), 0), number - 1)][name if name in names else OTHERS] += 1
-    top = _round_up(max((sum(column.values()) for column in counts), default=0))
+        counts[_place(at, step, first, number)][name if name in names else OTHERS] += 1
+    series = [(name, sum(column[name] for column in counts)) for name in names]
+    top = _round_up(max(sum(column.values()) for column in counts))
+    return _timeline(by, series, counts, top, step, first)
+
+
+def peaks(by: str, span: tuple[float, float], values: Sequence[tuple[float, int]], limit: Optional[int]) -> Timeline:
+    """Return the chart of the greatest value of each step of time, beside the limit where that is known."""
+    step, first, number = _steps(span)
+    counts: list[Counter[str]] = [Counter() for _column in range(number)]
+    for at, value in values:
+        column = counts[_place(at, step, first, number)]
+        column[by] = max(column[by], value)
+    most = max(column[by] for column in counts)
+    top = _round_up(max(most, limit or 0))
+    chart = _timeline(by, [(by, most)], counts, top, step, first)
+    return chart if limit is None else replace(chart, line=round(100 - 100 * limit / top, 3))
+
+
+def _steps(span: tuple[float, float]) -> tuple[float, float, int]:
+    """Return the width of a column in seconds, the number of the first one since the epoch, and how many there are."""
+    step = next((one for one in STEPS if (span[1] - span[0]) / one <= COLUMNS - 1), (span[1] - span[0]) / (COLUMNS - 1))
+    first = span[0] // step
+    return step, first, int(span[1] // step - first) + 1
+
+
+def _place(at: float, step: float, first: float, number: int) -> int:
+    return min(max(int(at // step - first), 0), number - 1)
+
+
+def _timeline(by: str, series: list[tuple[str, int]], counts: list[Counter[str]], top: int, step: float, first: float) -> Timeline:
+    names, number = [name for name, _value in series], len(counts)
     columns = [
         _column(column, names, top, (first + index) * step, step, 100 * index / number, 100 / number) for index, column in enumerate(counts)
     ]
-    series = [(name, sum(column[name] for column in counts)) for name in names]
     return Timeline(by, series, columns, top, columns[0].label, columns[-1].label, _step_name(step))
 
 

@@ -17,7 +17,7 @@ from ...filter.destination_lines import destination_lines
 from ...module_utils._core.errors import InvalidInput
 from ...module_utils._core.text import clean
 from ...module_utils._ledger.record import Record, Standing, firewall_name
-from .charts import Bar, Timeline, bars, remaining_life, timeline
+from .charts import Bar, Timeline, bars, peaks, remaining_life, timeline
 from .story import Story, stories, who, why
 
 #: How the responder describes an entry, see decide/policy.py: "IPS event <id>.<responder> on <host>: <rule>".
@@ -113,13 +113,24 @@ class Blocked:
             return 0
 
 
+#: What the page says of an agent, by its state as the role protect returns it, and how that counts: True where one should be there.
+AGENTS = {
+    "install_accepted": ("installation accepted", True),
+    "registered": ("registered: has destinations", True),
+    "uninstall_accepted": ("removal accepted", False),
+}
+UNKNOWN_AGENT = ("not known", None)
+
+
 @dataclass(frozen=True)
 class Server:
-    """Where the events of one server go; `problem` where that is not known."""
+    """Where the events of one server go, and what is known of its agent; `problem` where the destinations are not known."""
 
     name: str
     destinations: list[str]
     problem: str = ""
+    agent: str = UNKNOWN_AGENT[0]
+    has_agent: Optional[bool] = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +153,7 @@ class Report:
     addresses_left_out: int
     servers: list[Server]
     limits: list[Limit]
+    busiest: Optional[Timeline]
     exempt: list[Mapping[str, Any]]
     blocks: int
     undone: int
@@ -168,6 +180,12 @@ class Report:
         return [one for one in self.servers if one.problem]
 
     @property
+    def agents(self) -> tuple[int, int, int]:
+        """How many servers should have an agent, should have none, and are not known."""
+        counts = Counter(one.has_agent for one in self.servers)
+        return counts[True], counts[False], counts[None]
+
+    @property
     def heard(self) -> list[Server]:
         """Servers whose events go somewhere."""
         return [one for one in self.servers if one.destinations]
@@ -191,6 +209,7 @@ def build(
     listed = {one.address for one in blocked}
     for story in addresses:
         story.blocked = story.name in listed
+    minutes = _minutes([record for record in blocks if record.origin == "responder"])
     rules = stories((record for record in records if record.action != "unblock"), why)
     span = (past.since, now)
     return Report(
@@ -213,7 +232,8 @@ def build(
         addresses=addresses[:MOST_ROWS],
         addresses_left_out=max(0, len(addresses) - MOST_ROWS),
         servers=[_server(one) for one in servers],
-        limits=_limits(limits, blocks),
+        limits=_limits(limits, max((count for _at, count in minutes), default=0)),
+        busiest=peaks("busiest minute", span, minutes, limits.get("new_per_minute", {}).get("of")) if minutes else None,
         exempt=[{name: clean(value) for name, value in one.items()} for one in past.exempt],
         blocks=len(blocks),
         undone=sum(record.action == "unblock" and record.outcome == "ok" and record.ttl is None for record in records),
@@ -250,20 +270,18 @@ def _why(rule: str, description: str) -> tuple[str, str]:
     return (found[3], f"{found[1]}, on {found[2]}") if found else (rule, description)
 
 
-def _limits(limits: Mapping[str, Mapping[str, int]], blocks: Sequence[Record]) -> list[Limit]:
+def _limits(limits: Mapping[str, Mapping[str, int]], busiest: int) -> list[Limit]:
     """Return the limits now, and the most that any minute of the period saw."""
     words = {"new_per_minute": "New addresses in a minute", "total": "Addresses blocked by the responder"}
     found = [Limit(words.get(name, clean(name)), int(values["in_use"]), int(values["of"]), "now") for name, values in limits.items()]
-    busiest = _most_in_a_minute([record for record in blocks if record.origin == "responder"])
-    allowed = limits.get("new_per_minute", {}).get("of")
     if busiest:
-        found.append(Limit(words["new_per_minute"], busiest, allowed, "most in this period"))
+        found.append(Limit(words["new_per_minute"], busiest, limits.get("new_per_minute", {}).get("of"), "most in this period"))
     return found
 
 
-def _most_in_a_minute(blocks: Sequence[Record]) -> int:
-    """Return how many addresses were blocked within any minute at most; blocks are in the order of time."""
-    most, first = 0, 0
+def _minutes(blocks: Sequence[Record]) -> list[tuple[float, int]]:
+    """Return when each block was, and how many addresses were blocked in the minute before it; blocks are in the order of time."""
+    found, first = [], 0
     inside: Counter[str] = Counter()
     for record in blocks:
         inside[record.address] += 1
@@ -272,15 +290,15 @@ def _most_in_a_minute(blocks: Sequence[Record]) -> int:
             if not inside[blocks[first].address]:
                 del inside[blocks[first].address]
             first += 1
-        most = max(most, len(inside))
-    return most
+        found.append((record.at, len(inside)))
+    return found
 
 
 def _server(result: Mapping[str, Any]) -> Server:
-    name = clean(result.get("server_name"))
+    name, agent = clean(result.get("server_name")), AGENTS.get((result.get("agent") or {}).get("state", ""), UNKNOWN_AGENT)
     if result.get("code") or result.get("destinations") is None:
-        return Server(name, [], clean(result.get("reason") or result.get("msg") or "It was not read."))
-    return Server(name, destination_lines(result["destinations"]))
+        return Server(name, [], clean(result.get("reason") or result.get("msg") or "It was not read."), *agent)
+    return Server(name, destination_lines(result["destinations"]), "", *agent)
 
 
 def _detector(record: Record) -> str:

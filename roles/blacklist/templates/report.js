@@ -77,7 +77,7 @@
 
   for (const section of document.querySelectorAll(".table")) if (section.querySelector("tbody")) table(section);
 
-  const tabs = document.querySelector(".tabs"), charts = [...document.querySelectorAll(".timeline")];
+  const tabs = document.querySelector(".tabs"), charts = [...document.querySelectorAll(".timeline[data-by]")];
   function choose(by) {
     for (const chart of charts) chart.hidden = chart.dataset.by !== by;
     for (const button of tabs.children) button.setAttribute("aria-pressed", String(button.dataset.tab === by));

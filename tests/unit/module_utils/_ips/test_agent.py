@@ -27,6 +27,7 @@ from ansible_collections.intrusion.response.plugins.module_utils._ips.agent impo
     Wanted,
     ensure,
     gather,
+    known,
     plan_agent,
     weigh,
 )
@@ -92,6 +93,16 @@ def test_order_of_evidence(state: StateDir, tmp_path: Path) -> None:
     assert gather(service, Wanted("SERVER", agent_path=str(tmp_path))) == Evidence("receipt", False), "it will go from there"
     assert gather(service, Wanted("SERVER", agent_path=str(tmp_path), detection=())) == Evidence("host", True)
     assert gather(service, Wanted("SERVER", agent_path=str(tmp_path), installed=False)) == Evidence("host", False)
+
+
+def test_what_is_known_without_a_request(state: StateDir) -> None:
+    service, email = Service(state), [{"type": "email"}]
+    assert [known(service, "SERVER", found) for found in (email, [], None)] == [Evidence("api", True), Evidence("none"), Evidence("none")]
+    ensure(service, Wanted("SERVER"), check_mode=False)
+    assert known(service, "server", None) == Evidence("receipt", True)
+    ensure(service, Wanted("SERVER", "absent"), check_mode=False)
+    assert known(service, "SERVER", email) == Evidence("receipt", False)
+    assert service.requests == ["destinations", "install", "uninstall"], "the first of them to decide on the installation"
 
 
 def test_no_destinations_prove_nothing(state: StateDir) -> None:

@@ -163,6 +163,25 @@ def test_limits_now_and_at_their_worst():
     assert [(one.used, one.of) for one in build(records=records).limits] == [(6, None)]
 
 
+def test_the_busiest_minute_over_time_beside_the_limit():
+    records = [write("block", f"203.0.113.{number}", NOW - 7200 + number) for number in range(8)] + [write("block", "203.0.113.99")]
+    known = build(records=records, limits={"new_per_minute": {"in_use": 0, "of": 10}}).busiest
+    assert [column.value for column in known.columns if column.value] == [8, 1]
+    assert known.line == 100 - 100 * 10 / known.top and build(records=records).busiest.line is None
+    assert build(records=[write("block", "203.0.113.9", origin="cos_blacklist_entry")]).busiest is None
+
+
+def test_agents_are_told_as_far_as_they_are_known():
+    states = ["install_accepted", "registered", "uninstall_accepted", "unknown", "unheard of"]
+    servers = [{"server_name": state, "code": None, "destinations": [], "agent": {"state": state}} for state in states]
+    servers.append({"server_name": "no login", "code": "auth_failed", "reason": "x", "destinations": None, "agent": None})
+    found = build(servers=servers)
+    assert found.agents == (2, 1, 3)
+    assert [one.agent for one in found.servers] == [
+        "installation accepted", "registered: has destinations", "removal accepted", "not known", "not known", "not known",
+    ]  # fmt: skip
+
+
 def test_rows_on_the_past_have_a_bound_and_say_so(monkeypatch):
     monkeypatch.setattr(data, "MOST_ROWS", 3)
     found = build(records=[write("block", f"203.0.113.{number}") for number in range(5)])
