@@ -260,7 +260,7 @@ def growth(stage: Stage, sizes: Sizes) -> Case:
 CASES: dict[str, Callable[[Stage, Sizes], Case]] = {
     "fleet": fleet, "fleet_1000": fleet_1000,
     "bulk": bulk, "ad_hoc": ad_hoc, "logins": logins, "growth": growth, "events": events.events, "load": events.load,
-    "burst": events.burst, "kills": failures.kills, "outage": failures.outage, "verdicts": crowds.verdicts, "long_list": crowds.long_list,
+    "burst": events.burst, "kills": failures.kills, "outage": failures.outage, "long_list": crowds.long_list,
     "many_firewalls": crowds.many_firewalls,
     "formats": detectors.formats, "batches": detectors.batches, "follow": detectors.follow,
     **({"shared_ledger": sharing.shared_ledger, "responders": sharing.responders} if programs() else {}),  # they need a database server

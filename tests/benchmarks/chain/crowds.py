@@ -1,20 +1,17 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long verdicts take, what a long blacklist costs, and many firewalls at a time."""
+"""What a long blacklist costs, and many firewalls at a time."""
 
 from __future__ import annotations
 
 import functools
-import time
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..case import Case, Side, Sizes, Target
-from ..stage import FIREWALL, Misbehaviour, Run, Stage, addresses, expect
-from .events import WARM
-from .scene import PATIENCE, Scene, latencies, percentile, runs, summary
-from .server import Server
+from ..stage import FIREWALL, Run, Stage, addresses, expect
+from .events import WARM, until_told
+from .scene import Scene, latencies, percentile, runs, summary
 
 LONG = "long"
 
@@ -22,39 +19,6 @@ LONG = "long"
 def crowd(sizes: Sizes) -> dict[str, list[str]]:
     """Return more firewalls, whose blacklists are empty."""
     return {f"fw{number}": [] for number in range(2, sizes.traffic.firewalls + 1)}
-
-
-def until_told(server: Server, sent: Iterable[Mapping[str, Any]]) -> list[float]:
-    """Wait for the verdicts of events; return the seconds from each event's last byte to the line with its verdict."""
-    begun = time.monotonic()
-    wanted = {event["id"]: event["sent"] for event in sent}
-    while not wanted.keys() <= server.verdicts.keys():
-        if time.monotonic() - begun > PATIENCE:
-            raise Misbehaviour("an event has no verdict")
-        time.sleep(0.05)
-    return [server.verdicts[event] - sent_at for event, sent_at in wanted.items()]
-
-
-def verdicts(stage: Stage, sizes: Sizes) -> Case:
-    """New attackers at one firewall: from the event's last byte to the line with its verdict."""
-    scene, traffic = Scene(stage), sizes.traffic
-    facts: dict[str, Any] = {"new attackers a second": traffic.verdict_rate, "milliseconds": []}
-
-    def ours() -> dict[str, Run]:
-        scene.fresh()
-        with scene.service(watch=True) as server:
-            scene.send(addresses(traffic.warm, WARM), traffic.rate)
-            sent = scene.send(addresses(int(traffic.verdict_rate * traffic.seconds)), traffic.verdict_rate)
-            told = until_told(server, sent)
-            values = latencies(sent, scene.answers(), FIREWALL)
-            expect("blocks", len(values), len(sent))
-            facts["milliseconds"].append({"to the verdict": summary(told), "to the firewall's answer": summary(values)})
-            return runs(server, **{"verdict p99": percentile(told, 99), "block p99": percentile(values, 99)})
-
-    def judge(case: Case) -> list[Target]:
-        return [Target("verdict p99", 0.1, case.seconds("verdict p99", "ours"), unit="s")]
-
-    return Case(f"verdicts, {traffic.verdict_rate:g} new attackers/s", {"ours": ours}, judge, facts=facts)
 
 
 def long_list(stage: Stage, sizes: Sizes) -> Case:

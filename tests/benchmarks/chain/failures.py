@@ -111,7 +111,11 @@ def outage(stage: Stage, sizes: Sizes) -> Case:
 
     def judge(case: Case) -> list[Target]:
         ratio = case.ratio("p95 at the other firewall", "ours", "undisturbed")
-        return [*zeros(counts), Target("p95 at the other firewall: ours / undisturbed", 1.5, ratio)]
+        return [
+            *zeros(counts),
+            Target("p95 at the other firewall: ours / undisturbed", 1.5, ratio),
+            Target("due blocks after the return", 2, case.seconds("due blocks after the return", "ours"), unit="s"),
+        ]
 
     sides: dict[str, Side] = {name: functools.partial(turn, name) for name in ("ours", "undisturbed")}
     return Case(f"one of 2 firewalls away for {traffic.outage:g} s", sides, judge, facts=facts, most_rounds=2)
