@@ -64,9 +64,9 @@ class Connection(asyncio.Protocol):
         self.event = event
         self._timer = asyncio.get_running_loop().call_later(TIMEOUT, self.transport.abort)
         event.outcome["tries"] += 1
-        self.transport.write(event.request)
-        if event.outcome["sent"] is None:
+        if event.outcome["sent"] is None:  # before it is written: it may be acted on before this process goes on
             event.outcome["sent"] = time.monotonic()
+        self.transport.write(event.request)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
