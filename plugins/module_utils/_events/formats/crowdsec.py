@@ -50,11 +50,12 @@ def read(post: Mapping[str, Any], seen: Seen) -> Found:
         return [Ignored("simulated")]
     bans: dict[str, Optional[int]] = {}
     for one in decisions:
-        value = fields.text(one, "value")
-        if value and value not in bans and _is_ban(one):
+        value = (fields.text(one, "value") or "").strip(" \t")
+        if value and _is_ban(one):
             ttl = _seconds(fields.text(one, "duration"))
             if ttl != 0:
-                bans[value] = ttl
+                known = bans.get(value)
+                bans[value] = ttl if known is None or ttl is None else max(ttl, known)  # the last one to end counts
     if not bans:
         return [Ignored("no_ban")]
     source = fields.part(post, "source")

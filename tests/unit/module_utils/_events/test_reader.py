@@ -58,6 +58,14 @@ def test_what_is_of_another_format_is_refused_and_not_ignored():
                 Reader(name).one(given, RECEIVED)
 
 
+def test_what_an_attacker_writes_into_a_log_does_not_hide_the_alert_about_it():
+    request = f'203.0.113.7 - - "GET / HTTP/1.1" 200 0 "{test_deep_security_cef.SPOOF}"'
+    assert told("auto", {**ONE_OF_EACH["wazuh"], "full_log": request}) == "203.0.113.7"
+    for given in ({"message": request}, {"event": {"original": request}}):
+        with pytest.raises(InvalidEvent):
+            told("auto", given)
+
+
 def test_a_post_is_bounded_in_events_however_they_are_wrapped():
     wrapped = json.dumps(test_deep_security_json.envelope([test_deep_security_json.EVENT] * (MOST_OBJECTS // 2 + 1)))
     reader = Reader("deep_security_json")

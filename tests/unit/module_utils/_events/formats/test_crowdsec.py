@@ -81,6 +81,10 @@ def test_each_banned_address_is_an_event_of_its_own():
     several = found("crowdsec", alert({}, {}, {"value": "203.0.113.9", "duration": "1h"}, {"type": "captcha", "value": "203.0.113.10"}))
     assert [(one.attacker, one.ttl) for one in several] == [("203.0.113.172", 14389), ("203.0.113.9", 3600)]
     assert several[0].id != several[1].id
+    for durations in (("1h", "24h"), ("24h", "1h"), ("-2h", "24h"), ("24h", "0s"), ("12ms", "24h")):
+        [one] = found("crowdsec", alert(*({"value": value, "duration": duration} for value, duration in zip(
+            ("203.0.113.9", " 203.0.113.9 "), durations))))  # fmt: skip
+        assert (one.attacker, one.ttl) == ("203.0.113.9", 86400)
     read = Reader("crowdsec").body(b'[{"scenario":"a","source":{},"decisions":[]},{"scenario":"b","source":{},"machine_id":"x"}]', RECEIVED)
     assert [one.kind for one in read] == ["no_ban", "no_ban"]
 
