@@ -9,8 +9,8 @@ from __future__ import annotations
 NAME = "intrusion_response"
 #: Advisory locks, so that one of all does it: bringing the tables up to date, and removing what is too old.
 MIGRATING, RETAINING, ADMITTING = 0x49524C01, 0x49524C02, 0x49524C03
-#: The first half of two-part advisory locks: a firewall that is worked, and a responder that lives.
-LEASES, MEMBERS = 0x49524C04, 0x49524C05
+#: The first half of the two-part advisory locks of responders that live. A firewall that is worked has a lock of one part.
+MEMBERS = 0x49524C05
 #: The channel that wakes responders.
 CHANNEL = "intrusion_response"
 

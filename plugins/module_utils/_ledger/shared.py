@@ -9,10 +9,10 @@ holds, so that a member that dies, or is cut off, lets go of them by itself. One
 
 from __future__ import annotations
 
+import hashlib
 import math
 import select
 import time
-import zlib
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any, Callable, NamedTuple, Optional
@@ -21,7 +21,7 @@ from . import sql
 from .postgresql import PostgresqlStore, named
 from .record import WINDOW, Record
 from .row import StoreTrouble
-from .schema import ADMITTING, CHANNEL, LEASES, MEMBERS
+from .schema import ADMITTING, CHANNEL, MEMBERS
 
 #: Seconds between two looks at who lives, and between two looks back at what was committed late.
 HOUSEKEEPING, LOOKING_BACK = 0.4, 3.0
@@ -98,7 +98,7 @@ class Session:
     def __init__(self, store: PostgresqlStore, member: str, firewalls: Sequence[str]) -> None:
         self.member = member
         self._store = store
-        self._firewalls = {zlib.crc32(firewall.encode()) - 2**31: firewall for firewall in firewalls}
+        self._firewalls = {_lease_key(firewall): firewall for firewall in firewalls}
         self._owned: set[str] = set()
         self.leaving: set[str] = set()
         self._members = 1
@@ -231,16 +231,16 @@ class Session:
     def _lease(self) -> int:
         """Take firewalls that nobody works, hand on those that are more than a fair part, cut off who hangs; return the members."""
         rows = self._execute(
-            "SELECT classid::bigint, objid::bigint, pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2"
-            " AND classid IN (%s, %s) AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-            (LEASES, MEMBERS),
+            "SELECT objsubid, classid::bigint << 32 | objid::bigint, pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            " AND (objsubid = 1 OR classid = %s) AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            (MEMBERS,),
         )
-        members = {pid for kind, _key, pid in rows if kind == MEMBERS}
-        holders = {_signed(key): pid for kind, key, pid in rows if kind == LEASES}
+        members = {pid for parts, _key, pid in rows if parts == 2}
+        holders = {key: pid for parts, key, pid in rows if parts == 1}
         fair = -(-len(self._firewalls) // max(1, len(members)))
         for key, firewall in self._firewalls.items():
             if key not in holders and len(self._owned) < fair:
-                ((got,),) = self._execute("SELECT pg_try_advisory_lock(%s, %s)", (LEASES, key))
+                ((got,),) = self._execute("SELECT pg_try_advisory_lock(%s)", (key,))
                 if got:
                     self._owned.add(firewall)
                     self._targets_seen = _Mark()
@@ -254,7 +254,7 @@ class Session:
     def release(self, firewall: str) -> None:
         """Let another have a firewall."""
         key = next(key for key, name in self._firewalls.items() if name == firewall)
-        self._execute("SELECT pg_advisory_unlock(%s, %s)", (LEASES, key))
+        self._execute("SELECT pg_advisory_unlock(%s)", (key,))
         self._owned.discard(firewall)
         self.leaving.discard(firewall)
 
@@ -306,5 +306,6 @@ class _Mark:
         self._latest = max(latest, self._latest or latest)
 
 
-def _signed(number: int) -> int:
-    return number - 2**32 if number >= 2**31 else number
+def _lease_key(firewall: str) -> int:
+    """Return the number of the lock that stands for a firewall: of 64 bits, so that no two names share one."""
+    return int.from_bytes(hashlib.sha256(firewall.encode()).digest()[:8], "big", signed=True)

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Optional
@@ -149,6 +151,26 @@ def test_each_firewall_is_worked_by_one_whoever_took_the_event(cluster: Cluster)
     one.finish(mine, one.workers[mine].wishes[0])
     cluster.until(lambda: cluster.administer("SELECT count(*) FROM targets WHERE NOT settled") == [(0,)])
     assert other.events(mine) == [] and other.heard == []
+
+
+def test_firewalls_whose_names_look_alike_to_a_checksum_are_all_worked(cluster: Cluster) -> None:
+    alike = ("https://fw-74c3fcb686.example.com", "https://fw-d362eac706.example.com")
+    assert zlib.crc32(alike[0].encode()) == zlib.crc32(alike[1].encode())
+    database = Ledger.from_option(cluster.url, pytest.fail).database
+    assert database is not None
+    sessions = [session_module.Session(database, "one", alike)]
+    try:
+        assert sessions[0].turn((), ()).owned == {*alike}
+        sessions.append(session_module.Session(database, "other", alike))
+        assert sessions[1].turn((), ()).owned == frozenset()
+        sessions[0].release(alike[0])
+        sessions[1]._kept_house_at = -math.inf
+        assert sessions[1].turn((), ()).owned == {alike[0]}
+        assert sessions[0].turn((), ()).owned == {alike[1]}
+    finally:
+        for session in sessions:
+            session.close()
+        database.close()
 
 
 def test_what_a_dead_one_left_is_worked_by_another(cluster: Cluster) -> None:
