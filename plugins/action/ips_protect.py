@@ -1,11 +1,11 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role protect: asks for all servers of a play together, and tells each host what became of it.
+"""The role protect: sends the requests for all servers of a play together, and reports each host's outcome.
 
-A task for a host costs Ansible as much as dozens of requests. So one task for one of the hosts asks for all of them, and one
-task for each host returns the host's part, without a request. A host that must be looked at, or of which that one task cannot be
-sure that it takes part, is asked for in its own task.
+A task for a host costs Ansible as much time as dozens of requests. So one task, for one of the hosts, sends the requests for all of them,
+and one task for each host returns the host's part without a request. If a host must be checked, or the first task cannot be sure that
+it takes part, its own task sends its requests.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LOCKSTEP = {"linear", "debug", "mitogen_linear"}
 #: The variables with which a task begins, but not the passwords, whose templates may be slow.
 CONNECTED_BY = tuple(name for names in constants.MAGIC_VARIABLE_MAPPING.values() for name in names if "pass" not in name)
 LOCAL = ("local", "ansible.builtin.local")
-#: Where the role says which of its entry points this is, and keeps what was done for all.
+#: The role's variables with the name of its entry point, and with what was done for all hosts.
 ENTRY = "__protect_entry"
 REGISTERED = "__protect_together"
 
@@ -50,7 +50,7 @@ class ActionModule(LookingAction):
     _VALID_ARGS = frozenset({"together"})
 
     def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
-        """Return what is documented."""
+        """Return the documented result."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         tags = self._templar.template(list(self._task.tags))
@@ -69,14 +69,14 @@ class ActionModule(LookingAction):
         return {**result, **shown, **told, "play": self._task.play._uuid, "run": run, "failed": failed}
 
     def _fails(self, variables: Mapping[str, Any]) -> bool:
-        """Whether a host fails on which something went wrong; what cannot be read leaves it at that."""
+        """Whether a failure makes the host fail in Ansible; true if the variable cannot be read."""
         try:
             return truth("fail", {"fail": _filled(variables.get("protect_fail"), self._templar)}, True)
         except Exception:
             return True
 
     def _together(self, entry: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the part of each host that certainly takes part in this task, and need not be looked at."""
+        """Return the part of each host that certainly takes part in this task and need not be checked."""
         requests: dict[str, Request] = {}
         reader = Reader(entry)
         hosts, everyone = variables["ansible_play_batch"], variables["ansible_play_hosts_all"]
@@ -87,14 +87,14 @@ class ActionModule(LookingAction):
             try:
                 request = self._request(reader, own)
                 connection = self._connection_of(own)
-            except Exception:  # noqa: S112  whatever a template raises; in the host's own task it will be said
+            except Exception:  # noqa: S112  whatever a template raises; the host's own task will report it
                 continue
             if not self._to_be_looked_at(request, own, connection):
                 requests[name] = request
         return self._carry_out(entry, requests)
 
     def _connection_of(self, variables: dict[str, Any]) -> str:
-        """Return a host's connection plugin; raises whatever its own task, which has that connection, would fail with at once."""
+        """Return a host's connection plugin; raises whatever makes its own task, which uses that connection, fail at once."""
         templar = Templar(self._loader, variables=variables)
         given = {name: _filled(variables[name], templar) for name in CONNECTED_BY if name in variables}
         connection = str(given.get("ansible_connection") or self._task.connection or "ssh")
@@ -107,11 +107,11 @@ class ActionModule(LookingAction):
         return str(self._task.play.strategy).rpartition(".")[2] in LOCKSTEP
 
     def _run_number(self, variables: Mapping[str, Any], hosts: Iterable[str]) -> int:
-        """Return a number that none of the hosts has had in this play."""
+        """Return a run number that none of the hosts has had in this play."""
         return 1 + max(result_of(variables["hostvars"], host, self._task.play._uuid).get("run", 0) for host in hosts)
 
     def _all_take_part(self) -> bool:
-        """Whether every host of the play that is left comes to this task, at this time and under the same conditions."""
+        """Whether every remaining host of the play runs this task, at the same time and under the same conditions."""
         task = self._task
         if not self._is_lockstep() or isinstance(task, Handler) or task.when or any(task.environment or ()):
             return False
@@ -132,7 +132,7 @@ class ActionModule(LookingAction):
         return True
 
     def _alone(self, entry: str, variables: dict[str, Any]) -> dict[str, Any]:
-        """Look at the host where that is wanted, ask the service, and wait."""
+        """Check the host if requested, send its requests, and wait."""
         name = variables["inventory_hostname"]
         for environment in self._task.environment or ():
             os.environ.update({key: str(value) for key, value in (self._templar.template(environment) or {}).items()})
@@ -165,8 +165,8 @@ class ActionModule(LookingAction):
         now, _reason = self.look(request.paths, variables, wanted, *request.wait)
         if now != wanted:
             verb = "installation" if wanted == "present" else "removal"
-            still = {"present": "there", "absent": "missing"}.get(now, "out of sight")
-            reason = f"The service accepted the {verb} of the agent, but it was still {still} after {request.wait[0]} s."
+            still = {"present": "was still there", "absent": "was still missing"}.get(now, "could not be checked")
+            reason = f"The service accepted the {verb} of the agent, but it {still} after {request.wait[0]} s."
             return {**part, "unseen": unseen, "code": "host", "reason": reason}
         agent = {**part["agent"], "state": "installed" if now == "present" else "not_installed", "evidence": "host"}
         rest = self._carry_out(entry, {host: request.of("destinations")})[host]
@@ -174,7 +174,7 @@ class ActionModule(LookingAction):
         return {**rest, **changed, "unseen": unseen, "warnings": part["warnings"] + rest["warnings"], "diff": _both(part, rest)}
 
     def _request(self, reader: Reader, variables: dict[str, Any]) -> Request:
-        """Return what a host's variables ask for; raises InvalidInput, and whatever a template raises."""
+        """Return the request in a host's variables; raises InvalidInput, and whatever a template raises."""
         templar = Templar(self._loader, variables=variables)
         given = {name.removeprefix(PREFIX): _filled(variables[name], templar) for name in VARIABLES if name in variables}
         given["server_name"] = given.get("server_name") or variables["inventory_hostname"]
@@ -184,7 +184,7 @@ class ActionModule(LookingAction):
         return reader.read(given, {**_filled(defaults.get(GROUP) or {}, templar), **_filled(defaults.get(MODULE) or {}, templar)})
 
     def _to_be_looked_at(self, request: Request, variables: Mapping[str, Any], connection: str) -> bool:
-        """Whether the host is to tell of its agent. A connection that is local for this play only leads to the controller."""
+        """Whether to check the host for the agent. A connection that is local only for this play leads to the controller."""
         if request.wanted.agent is None or request.detection not in ("auto", "host"):
             return False
         if request.detection == "host" or connection not in LOCAL:
@@ -197,12 +197,12 @@ class ActionModule(LookingAction):
 
 
 def _filled(value: Any, templar: Templar) -> Any:
-    """Return a variable with its templates filled in, of which most have none."""
+    """Return a variable with its templates rendered, if it has any."""
     return value if _is_plain(value) else templar.template(value)
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a value is the same when it has been through the templating: no braces, and nothing that is vaulted."""
+    """Whether templating leaves a value unchanged: it has no braces, and nothing vaulted."""
     if isinstance(value, Mapping):
         return all(_is_plain(member) for member in value.values())
     if isinstance(value, list):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the report: what the roles have read of firewalls and servers in this run, and what the ledger holds, as one page."""
+"""Writes the report page from what the roles have read from firewalls and servers in this run, and from the ledger."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ARGUMENT_SPEC = {
     "status": {"type": "dict", "default": {}},
     **connection_spec(LEDGER),
 }
-#: Where the role blacklist keeps the address of a firewall, and what it has read there.
+#: The variables in which the role blacklist keeps the URL of a firewall, and what it read there.
 ADDRESS = "__blacklist_firewall"
 READ = "blacklist_result"
 
@@ -45,7 +45,7 @@ class ActionModule(ActionBase):
     _VALID_ARGS = frozenset(ARGUMENT_SPEC)
 
     def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
-        """Return what is documented."""
+        """Return the documented result."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         warnings: list[str] = []
@@ -64,7 +64,7 @@ class ActionModule(ActionBase):
 
 
 def _past(ledger: Ledger, since: float, now: float) -> Past:
-    """Return what the ledger holds; one that cannot be read is a part of the report."""
+    """Return the content of the ledger; if it cannot be read, the report says so."""
     place = ledger.place or "none"
     try:
         if not ledger.is_there():
@@ -76,20 +76,20 @@ def _past(ledger: Ledger, since: float, now: float) -> Past:
 
 
 def _firewalls(variables: Mapping[str, Any]) -> Iterator[Firewall]:
-    """Yield what was read of the firewalls of the play; localhost may stand for none."""
+    """Yield what was read from the firewalls of the play; localhost may not represent any."""
     for host in variables["ansible_play_hosts_all"]:
         kept = told(variables["hostvars"], host)
         url, read = kept.get(ADDRESS), kept.get(READ) or {}
         if url == "":
             continue
         if url is None or read.get("failed") or "entries" not in read:
-            yield Firewall(host, url or "", None, clean(read.get("msg") or "Its address cannot be told."))
+            yield Firewall(host, url or "", None, clean(read.get("msg") or "Its address is unknown."))
         else:
             yield Firewall(host, url, read["entries"])
 
 
 def _servers(variables: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield what was read of the servers, in the order of the inventory."""
+    """Yield what was read about the servers, in the order of the inventory."""
     for host in variables["hostvars"]:
         result = told(variables["hostvars"], host).get("protect_result")
         if result and not result.get("skipped"):
@@ -97,7 +97,7 @@ def _servers(variables: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def write(path: str, page: str) -> None:
-    """Put the page where it belongs, whole or not at all; raises InvalidInput where that cannot be."""
+    """Write the page, completely or not at all; raises InvalidInput if that fails."""
     path = os.path.realpath(path)
     try:
         try:

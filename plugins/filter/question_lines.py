@@ -22,7 +22,7 @@ options:
 """
 
 EXAMPLES = r"""
-# Which time does the listing show? The time that is left: expires_at and renew_below mean what they say. (ttl_in_list: remaining)
+# Which time does the listing show? The remaining time: expires_at and renew_below work as documented. (ttl_in_list: remaining)
 - name: Show how the firewall behaves
   ansible.builtin.debug:
     msg: "{{ found | intrusion.response.question_lines }}"

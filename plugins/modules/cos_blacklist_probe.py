@@ -113,7 +113,7 @@ questions:
     means:
       description: What the answer means for the settings of this collection.
       type: str
-      sample: "The time that is left: expires_at and renew_below mean what they say."
+      sample: "The remaining time: expires_at and renew_below work as documented."
 protected:
   description: Why the address is protected, if O(allow_protected) overrode that. Otherwise null.
   returned: success

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The base of the collection's action plugins: run a module's function in the controller's process where that is the same thing.
+"""The base of the collection's action plugins: runs a module's function in the controller's process if that makes no difference.
 
-An API module that runs on the controller needs no Python interpreter of its own, which is what most of its time goes into. Where
-a task asks for another user, machine, interpreter or environment, the ordinary module runs.
+An API module that runs on the controller needs no Python interpreter of its own, whose start takes most of its time. If
+a task requires another user, machine, interpreter or environment, the ordinary module runs.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ from ._progress import Progress
 
 
 def prepare(argument_spec: Mapping[str, Mapping[str, Any]]) -> None:
-    """Do in the parent of all workers, which is where the strategy loads a plugin, what every fork would otherwise do.
+    """Do in the parent of all workers, where the strategy loads a plugin, what every fork would otherwise have to do.
 
     Args:
-        argument_spec: of the module whose function is going to run.
+        argument_spec: of the module whose function will run.
     """
     if "ca_path" in argument_spec:
         _function, names = argument_spec["ca_path"]["fallback"]
-        with suppress(InvalidInput):  # which the task itself will report
+        with suppress(InvalidInput):  # the task itself will report it
             tls_context(True, next((os.environ[name] for name in names if os.environ.get(name)), None))
-    # The first template that uses one makes Ansible load all of its own filters or tests; better here than in each worker.
+    # The first template that uses a filter or test makes Ansible load all of its own; better here than in each worker.
     filter_loader.get("ansible.builtin.bool")
     test_loader.get("ansible.builtin.changed")
-    # The workers' collectors would otherwise walk over, and so copy, the memory that they share with the parent.
+    # Otherwise, the workers' garbage collectors would touch, and so copy, the memory that they share with the parent.
     gc.freeze()
 
 
 class InProcessAction(ActionBase):
-    """Runs one module; a subclass names it."""
+    """Runs one module, which a subclass sets."""
 
     _supports_check_mode = True
     _supports_async = True
@@ -58,7 +58,7 @@ class InProcessAction(ActionBase):
     module: ClassVar[ModuleType]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Prepare the parent of all workers, which is where the strategy loads the plugin, so that every fork finds it done."""
+        """Prepare the parent of all workers, where the strategy loads the plugin, so that no fork has to do it."""
         super().__init_subclass__(**kwargs)
         if hasattr(cls, "module"):
             prepare(cls.module.ARGUMENT_SPEC)
@@ -75,7 +75,7 @@ class InProcessAction(ActionBase):
                 self.module.run,
                 self.module.ARGUMENT_SPEC,
                 getattr(self.module, "CONSTRAINTS", {}),
-                # A module gets its arguments as JSON; going through it here too makes the types the same.
+                # A module gets its arguments as JSON; converting them here as well makes the types the same.
                 json.loads(json.dumps(arguments, default=str)),
                 check_mode=self._task.check_mode,
                 diff_mode=self._task.diff,
@@ -90,13 +90,13 @@ class InProcessAction(ActionBase):
         return merged
 
     def known(self, _arguments: dict[str, Any], _task_vars: dict[str, Any]) -> Known:
-        """Return what the module should know of the inventory."""
+        """Return what the module should know about the inventory."""
         return NOTHING
 
     def _run_as_process(self, arguments: dict[str, Any], known: Known, task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Run the ordinary module, where the task wants it to run."""
+        """Run the ordinary module where the task wants it to run."""
         given = arguments.get("never_block") or []
-        if known.addresses and isinstance(given, (str, list)):  # the validation has a word for anything else
+        if known.addresses and isinstance(given, (str, list)):  # validation refuses anything else
             given = given.split(",") if isinstance(given, str) else given
             arguments = {**arguments, "never_block": [*given, *known.addresses]}
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
@@ -105,11 +105,11 @@ class InProcessAction(ActionBase):
             self._remove_tmp_path(self._connection._shell.tmpdir)  # type: ignore[no-untyped-call]
         shown = done.get("invocation", {}).get("module_args", {}).get("never_block")
         if isinstance(shown, list) and known.addresses:
-            del shown[-len(known.addresses) :]  # nobody gave these
+            del shown[-len(known.addresses) :]  # the user did not give these
         return done
 
     def _belongs_here(self, task_vars: dict[str, Any]) -> bool:
-        """Whether the module would run on the controller, as this user, in this environment and with an interpreter like this."""
+        """Whether the module would run on the controller, as this user, in this environment and with this interpreter."""
         variables = (task_vars.get("ansible_delegated_vars") or {}).get(self._task.delegate_to) or task_vars
         interpreter = self._templar.template(variables.get("ansible_python_interpreter"))
         return (
@@ -123,10 +123,10 @@ class InProcessAction(ActionBase):
 
 
 class GuardedAction(InProcessAction):
-    """Lets the guard know by which addresses the inventory knows its hosts, where the task blocks something."""
+    """Tells the guard the addresses of the inventory's hosts, if the task blocks something."""
 
     def known(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> Known:
-        """Return them; without a word about hosts that do not tell where the guard is overridden anyway."""
+        """Return the addresses; without a warning about unknown ones if the guard is overridden anyway."""
         if not blocks(arguments):
             return NOTHING
         found = known_addresses(task_vars, self._loader, str(getattr(self._task.play, "_uuid", "")))
@@ -135,7 +135,7 @@ class GuardedAction(InProcessAction):
 
 
 def blocks(arguments: dict[str, Any]) -> bool:
-    """Whether a task may put something on a blacklist, going by arguments that nobody has validated yet."""
+    """Whether a task may put something on a blacklist, judging by arguments that are not validated yet."""
     state = arguments.get("state") or "present"
     entries = arguments.get("entries") or []
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):

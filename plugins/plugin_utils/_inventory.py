@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The addresses by which an inventory knows its hosts, found once a play rather than once a task."""
+"""The addresses of an inventory's hosts, determined once per play rather than once per task."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from ..module_utils._core.text import clean
 from ..module_utils._cos.guard import parse_address
 
-#: Where Ansible's connections take the address of a host from, apart from its name.
+#: Where Ansible's connections get the address of a host from, apart from its name.
 VARIABLES = ("ansible_host", "ansible_ssh_host", "ansible_winrm_host", "ansible_psrp_host")
 NAMED = 5
 LARGEST_FILE = 100_000_000
 
 
 class Known(NamedTuple):
-    """What an inventory knows.
+    """What is known about the inventory.
 
     Attributes:
         addresses: IPv4 addresses, each with the name of a host.
@@ -45,12 +45,12 @@ class Known(NamedTuple):
 
     @property
     def warning(self) -> str:
-        """What to tell the user of those unknown, who gets it once a run: Ansible shows equal warnings once."""
+        """The warning about unknown hosts; Ansible shows equal warnings once per run."""
         names = ", ".join(clean(name, 100) for name in self.unknown[:NAMED])
         more = f" and {len(self.unknown) - NAMED} more" if len(self.unknown) > NAMED else ""
         return (
-            f"The inventory does not tell the address of {names}{more}, because a template or a vaulted value cannot be read. "
-            "What is not known is not protected from being blocked."
+            f"The inventory addresses of {names}{more} are unknown, because a template or a vaulted value cannot be read. "
+            "Unknown addresses are not protected from being blocked."
         )
 
 
@@ -60,12 +60,12 @@ NOTHING = Known({}, [])
 def known_addresses(task_vars: Mapping[str, Any], loader: DataLoader, play: str) -> Known:
     """Return find_addresses(), computed once for the same play and hosts.
 
-    Ansible runs each task in a process of its own. What they share is a directory that it makes for one run, and removes.
+    Ansible runs each task in its own process. They share only a directory that Ansible creates for one run and then removes.
 
     Args:
         task_vars: of a task, with groups and hostvars.
         loader: for the lookups of templates.
-        play: what tells one play of this run from the others.
+        play: identifies the play in this run.
     """
     try:
         path = Path(constants.DEFAULT_LOCAL_TMP, f"intrusion.response-{_digest(task_vars, play)}.json")  # type: ignore[attr-defined]
@@ -73,7 +73,7 @@ def known_addresses(task_vars: Mapping[str, Any], loader: DataLoader, play: str)
         if known is not None:
             return known
         with open(path.with_suffix(".lock"), "ab", opener=functools.partial(os.open, mode=0o600)) as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # the other workers would only find the same
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the other workers would only find the same addresses
             known = _load(path) or find_addresses(task_vars, loader)
             _save(path, known)
             return known
@@ -82,19 +82,19 @@ def known_addresses(task_vars: Mapping[str, Any], loader: DataLoader, play: str)
 
 
 def find_addresses(task_vars: Mapping[str, Any], loader: DataLoader) -> Known:
-    """Return the IPv4 addresses of an inventory's hosts, from their names and VARIABLES, and the hosts that do not tell."""
+    """Return the IPv4 addresses of an inventory's hosts, from their names and VARIABLES, and the hosts whose addresses are unknown."""
     known = Known({}, [])
     hostvars = task_vars["hostvars"]
     templar = Templar(loader)
     for host in task_vars["groups"]["all"]:
         texts = [host]
         try:
-            raw = hostvars.raw_get(host)  # much cheaper than hostvars[host], which templates anew for each value
+            raw = hostvars.raw_get(host)  # much cheaper than hostvars[host], which templates each value again
             for name in VARIABLES:
                 if raw.get(name) is not None:
                     texts.append(_text_of(raw[name], {**raw, "hostvars": hostvars}, templar))
         except Exception as error:  # whatever a template may raise
-            if type(error).__name__ != "AnsibleValueOmittedError":  # {{ address | default(omit) }} is no address, and no failure
+            if type(error).__name__ != "AnsibleValueOmittedError":  # {{ address | default(omit) }} is neither an address nor a failure
                 known.unknown.append(str(host))
         for address in filter(None, map(parse_address, texts)):
             known.addresses.setdefault(str(address), str(host))
@@ -102,7 +102,7 @@ def find_addresses(task_vars: Mapping[str, Any], loader: DataLoader) -> Known:
 
 
 def _text_of(value: Any, variables: dict[str, Any], templar: Templar) -> str:
-    """Return the text of a variable: rendered where it is a template, decrypted where it is vaulted."""
+    """Return the text of a variable, rendered if it is a template, and decrypted if it is vaulted."""
     if isinstance(value, str):
         if "{" not in value:
             return str(value)
@@ -115,7 +115,7 @@ def _text_of(value: Any, variables: dict[str, Any], templar: Templar) -> str:
 
 
 def _as_it_is(value: Any) -> Any:
-    """Return what a variable puts into a simple template, or raise TemplateError for what Ansible would have to work on first."""
+    """Return the value of a variable in a simple template, or raise TemplateError if Ansible must process it first."""
     if not isinstance(value, (str, int)) or "{" in str(value):
         raise TemplateError("not plain")
     return value
@@ -127,9 +127,9 @@ SIMPLE_ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, fi
 
 @functools.lru_cache(1000)
 def _simple_template(text: str) -> Optional[Template]:
-    """Compile what only strings variables together ({{ net }}.7), so that thousands of hosts can use it; None for all else.
+    """Compile a template that only concatenates variables ({{ net }}.7), so that thousands of hosts can use it; None for any other.
 
-    Ansible's Templar compiles a template anew for each host, which takes many times as long as rendering it.
+    Ansible's Templar compiles a template again for each host, which takes many times as long as rendering it.
     """
     try:
         simple = all(isinstance(node, SIMPLE) for node in SIMPLE_ENVIRONMENT.parse(text).find_all(nodes.Node))
@@ -139,7 +139,7 @@ def _simple_template(text: str) -> Optional[Template]:
 
 
 def _digest(task_vars: Mapping[str, Any], play: str) -> str:
-    """Return what changes when hosts come, go, or get another address of their own: add_host, meta: refresh_inventory."""
+    """Return a digest that changes when hosts are added, are removed, or get another address (add_host, meta: refresh_inventory)."""
     inventory = getattr(task_vars["hostvars"], "_inventory", None)
     hosts: list[Union[str, list[str]]] = [play]
     for name in task_vars["groups"]["all"]:
@@ -150,7 +150,7 @@ def _digest(task_vars: Mapping[str, Any], play: str) -> str:
 
 
 def _load(path: Path) -> Optional[Known]:
-    """Return what another task found, None where there is nothing that can be trusted."""
+    """Return what another task found, or None if there is nothing that can be trusted."""
     try:
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as stream:
             status = os.fstat(stream.fileno())
@@ -164,7 +164,7 @@ def _load(path: Path) -> Optional[Known]:
 
 
 def _save(path: Path, known: Known) -> None:
-    """Leave it to the next task; where that fails, it finds out itself."""
+    """Save the addresses for the next task, which determines them itself if that fails."""
     with suppress(OSError):
         handle, name = tempfile.mkstemp(dir=path.parent)  # mode 0600
         with open(handle, "w", encoding="utf-8") as stream:

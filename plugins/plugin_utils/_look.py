@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A look at a host for the agent's file. A host that cannot be looked at is an answer like any other, not an error."""
+"""Checks a host for the agent's file. That a host cannot be checked is a normal outcome, not an error."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils._core.text import clean
 
-#: Prints agent=present or agent=absent, and nothing of that form when it cannot tell. The words are put together by printf so that a
-#: terminal's echo of the command is not taken for its answer.
+#: Prints agent=present or agent=absent, and nothing of that form if that is unknown. printf assembles the words so that a terminal's echo
+#: of the command is not mistaken for its answer.
 LINUX = (
     "p={path}; d=${{p%/*}}; if test -e \"$p\"; then printf 'agent=%s\\n' present; "
     "elif test -d \"${{d:-/}}\" && ! test -x \"${{d:-/}}\"; then printf 'cannot look into %s\\n' \"$d\"; "
@@ -27,19 +27,19 @@ LONGEST_REASON = 200
 
 
 class LookingAction(ActionBase):
-    """Runs one shell command, again until what is waited for is seen."""
+    """Runs a shell command once, or until the awaited state is found."""
 
     def look(
         self, paths: tuple[str, str], variables: dict[str, Any], wait_for: Optional[str] = None, timeout: float = 0, delay: float = 5
     ) -> tuple[str, Optional[str]]:
-        """Return what was seen and, where that is "unknown" and not "present" or "absent", why.
+        """Return "present", "absent" or "unknown", and for the latter, why.
 
         Args:
             paths: of the agent, on Linux and on Windows.
             variables: of the host.
-            wait_for: look again until this is seen.
-            timeout: seconds to wait at most.
-            delay: seconds between two looks.
+            wait_for: repeat the check until this is found.
+            timeout: maximum seconds to wait.
+            delay: seconds between two checks.
         """
         end = time.monotonic() + (timeout if wait_for else 0)
         while True:
@@ -58,7 +58,7 @@ class LookingAction(ActionBase):
 
     def _look(self, paths: tuple[str, str], windows: bool) -> tuple[str, Optional[str]]:
         if windows:
-            # PowerShell takes typographic quotation marks for quotation marks, too.
+            # PowerShell also treats typographic quotation marks as quotation marks.
             path = re.sub("(['\u2018-\u201b])", r"\1\1", paths[1])
             command, executable = WINDOWS.format(path=path), None
         else:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which hosts a playbook of the collection takes, and whether its variables are spelt right; asked before the first task."""
+"""Selects the hosts of the collection's playbooks, and checks the names of extra variables, before the first task."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def known_variables() -> frozenset[str]:
 
 
 def _matching(groups: Mapping[str, Any], pattern: str, limit: Optional[str] = None) -> list[str]:
-    """Return the names of the hosts that a pattern matches, as Ansible itself does it."""
+    """Return the names of the hosts that a pattern matches, by Ansible's own rules."""
     manager = InventoryManager(None, parse=False)
     for group, hosts in groups.items():
         manager.add_group(group)

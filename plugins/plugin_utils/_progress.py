@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far a long task is, for a person who watches a terminal."""
+"""Shows the progress of a long task to a person at a terminal."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ansible.utils.display import Display
 
 #: Seconds before the first line, and between two.
 QUIET, PACE = 5.0, 5.0
-#: Callbacks that print lines for people, and whose screen a line of ours does not spoil; of a name, the last part counts.
+#: Callbacks that print lines for people, so that another line does no harm; only the last part of a name counts.
 READABLE = {"default", "minimal", "yaml", "debug", "skippy", "actionable", "timer", "profile_tasks"}
-#: Asked when the plugin is loaded, in the parent of all workers; they have lost their terminal.
+#: Determined when the plugin is loaded, in the parent of all workers, since the workers have no terminal.
 WATCHED = sys.stderr is not None and sys.stderr.isatty()
 
 
 def watched() -> bool:
-    """Return whether there is somebody at a terminal, under a callback that leaves the screen to lines."""
+    """Return whether somebody is at a terminal, with a callback that prints lines."""
     callback = constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK") or "default"
     return WATCHED and not context.CLIARGS.get("one_line") and callback.rpartition(".")[2] in READABLE
 
 
 class Progress:
-    """Says on stderr, every few seconds at most, how many of many are done; threads may share it.
+    """Prints the progress to stderr, every few seconds at most; threads may share it.
 
     Args:
         name: of the task.
@@ -40,7 +40,7 @@ class Progress:
         self._wanted = watched()
 
     def __call__(self, done: int, of: int) -> None:
-        """Take how many are done, and how many there are."""
+        """Update the numbers of done and of all items."""
         if not self._wanted or done >= of:
             return
         with self._lock:

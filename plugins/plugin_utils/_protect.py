@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the variables of the role protect to what is asked of the service, for one server and for all of a play together."""
+"""Turns the variables of the role protect into requests to the service, for one server and for all of a play."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ NOTHING_DONE = {"changed": False, "agent": None, "agent_changed": False, "destin
 
 
 class Entry(NamedTuple):
-    """What an entry point of the role is about."""
+    """What an entry point of the role manages."""
 
     state: str = "present"
     manage: tuple[str, ...] = ("agent", "destinations")
@@ -63,15 +63,15 @@ TAGGED = {
 
 @dataclass(frozen=True)
 class Request:
-    """What the variables of one server ask for.
+    """The request in the variables of one server.
 
     Attributes:
-        params: validated options of the module, those of the connection among them.
-        wanted: what is wanted of the server.
-        detection: as the variable says.
+        params: validated options of the module, including those of the connection.
+        wanted: the desired state of the server.
+        detection: the value of the variable.
         paths: of the agent, on Linux and on Windows.
-        wait: seconds to wait for the agent, and between two looks; None without waiting.
-        secrets: what must not be shown.
+        wait: seconds to wait for the agent, and between two checks; None without waiting.
+        secrets: values that must not be shown.
     """
 
     params: Mapping[str, Any]
@@ -82,12 +82,12 @@ class Request:
     secrets: frozenset[str]
 
     def of(self, *manage: str) -> Request:
-        """Return the same for a part of what is managed."""
+        """Return the same request for only a part of what is managed."""
         left_out = {name: None for name in ("agent", "destinations") if name not in manage}
         return replace(self, wanted=replace(self.wanted, **left_out))  # type: ignore[arg-type]
 
     def named(self, server_name: str) -> Request:
-        """Return the same for another server."""
+        """Return the same request for another server."""
         wanted = replace(self.wanted, server_name=server_name)
         for part in ("agent", "destinations"):
             if getattr(wanted, part) is not None:
@@ -95,7 +95,7 @@ class Request:
         return replace(self, wanted=wanted)
 
     def knowing(self, installed: Optional[bool]) -> Request:
-        """Return the same with what was seen on the host."""
+        """Return the same request with what was found on the host."""
         if self.wanted.agent is None:
             return self
         return replace(self, wanted=replace(self.wanted, agent=replace(self.wanted.agent, installed=installed)))
@@ -115,14 +115,14 @@ def chosen(entry: str, tags: Collection[str], run: Collection[str], skip: Collec
 
 
 class Reader:
-    """Reads requests; those of servers that differ in their names only are validated once."""
+    """Reads requests; those that differ only in the server's name are validated once."""
 
     def __init__(self, entry: str) -> None:
         self._entry = entry
         self._seen: dict[str, Request] = {}
 
     def read(self, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> Request:
-        """Return what read_request() does, and raise what it raises."""
+        """Like read_request()."""
         rest = {name: value for name, value in values.items() if name != "server_name"}
         key = json.dumps([rest, defaults], sort_keys=True, default=repr)
         if key not in self._seen:
@@ -136,7 +136,7 @@ def read_request(values: Mapping[str, Any], entry: str, defaults: Mapping[str, A
     Args:
         values: the variables without their prefix; empty ones count as not given.
         entry: the entry point.
-        defaults: what module_defaults give.
+        defaults: options from module_defaults.
 
     Raises:
         InvalidInput: before anything is sent.
@@ -181,7 +181,7 @@ def read_request(values: Mapping[str, Any], entry: str, defaults: Mapping[str, A
 
 
 def truth(name: str, given: Mapping[str, Any], default: bool) -> bool:
-    """Return a variable as a truth value; raises InvalidInput."""
+    """Return a variable as a boolean; raises InvalidInput."""
     value = given.get(name)
     try:
         return default if value is None or value == "" else bool(boolean(value))
@@ -190,11 +190,11 @@ def truth(name: str, given: Mapping[str, Any], default: bool) -> bool:
 
 
 def carry_out(requests: Mapping[str, Request], *, reading: bool, check_mode: bool, progress: Progress) -> dict[str, dict[str, Any]]:
-    """Do what many servers want, those with the same connection settings together, and return the result of each.
+    """Carry out the requests of many servers, those with the same connection settings together, and return the result of each.
 
     Args:
-        requests: by name of the host. Where several hosts stand for the same server, it is asked for one after the other.
-        reading: whether to read the destinations only.
+        requests: by name of the host. If several hosts represent the same server, their requests are sent one after the other.
+        reading: whether to only read the destinations.
     """
     groups: dict[str, dict[str, Request]] = {}
     seen: dict[str, int] = {}
@@ -224,7 +224,7 @@ def _carry_out(group: Mapping[str, Request], reading: bool, check_mode: bool, pr
 
 
 def _result(row: fleet.Row) -> dict[str, Any]:
-    """Return the result of a server, with what changes and what there is to say of it."""
+    """Return the result of a server, with its diff and its warnings."""
     values = row.result()
     result = {**outcome(row.wanted.server_name, row.failure), **{name: values[name] for name in DONE}, "warnings": row.warnings}
     if row.changed:
@@ -233,7 +233,7 @@ def _result(row: fleet.Row) -> dict[str, Any]:
 
 
 def outcome(server_name: str, failure: Optional[IntrusionResponseError] = None) -> dict[str, Any]:
-    """Return the result of a server about which nothing is known but why it failed."""
+    """Return the result of a server about which only the failure is known, if anything."""
     values = failure.as_result() if failure else {}
     return {
         "server_name": server_name, **NOTHING_DONE, "unseen": False,

@@ -173,5 +173,5 @@ def test_blocking_when_the_firewall_dies(tmp_path: Path) -> None:
     for write in taken:
         address = write["body"].partition("host=")[2].partition("&")[0]
         told = next(line for line in output.splitlines() if f"{address}: FAILED, " in line)
-        assert "is not known" in told, "what was sent may have taken effect"
+        assert "it is unknown whether" in told, "what was sent may have taken effect"
     assert "unchanged" not in output

@@ -39,7 +39,7 @@ all:
         ansible_host: "198.51.100.{{ inventory_hostname[4:] | int }}"
 """
 BAD = ("web.undefined", "web.lookup", "web.vaulted")
-WARNING = re.compile(r"The inventory does not tell the address of (.*), because a template")
+WARNING = re.compile(r"The inventory addresses of (.*) are unknown, because a template")
 HOST = "203.0.113.5"
 
 

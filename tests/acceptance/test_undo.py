@@ -104,7 +104,7 @@ def test_from_a_throw_away_home_with_a_shared_ledger(fleet: Fleet, database: str
         home.mkdir()
     played = fleet.play("intrusion.response.block", *extra(addresses="203.0.113.5", ttl="600"), HOME=str(homes[0]),
                         INTRUSION_RESPONSE_LEDGER=database)  # fmt: skip
-    assert played.status == 0 and "will not last" not in played.output, played.output
+    assert played.status == 0 and "will be lost" not in played.output, played.output
     assert blocked(fleet) == blocked(fleet, "fw2") == at_first | {"203.0.113.5"}
     for changes in (1, 0):
         done = fleet.play(UNDO, *extra(last="10"), HOME=str(homes[1]), INTRUSION_RESPONSE_LEDGER=database)
@@ -249,10 +249,10 @@ def test_refused(fleet: Fleet) -> None:
     for variables, says in (
         ({}, "Specify which blocks"),
         ({"last": "", "event": "", "addresses": ""}, "Specify which blocks"),
-        ({"last": "soon"}, "last must be minutes"),
+        ({"last": "soon"}, "last must be a number of minutes"),
         ({"since": "yesterday"}, "since must be a time"),
-        ({"addresses": "203.0.113.0/24"}, "must be one IPv4 address"),
-        ({"last": "10", "ledger": "none"}, "ledger must name a file"),
+        ({"addresses": "203.0.113.0/24"}, "must be a single IPv4 address"),
+        ({"last": "10", "ledger": "none"}, "ledger must be a file or a database"),
         ({"last": "10", "ledger": str(fleet.home / "nowhere")}, f"There is no ledger {fleet.home / 'nowhere'}, so what was blocked is not"),
         ({"last": "10", "ledger": str(fleet.home / "nowhere")}, "with blacklist_ledger or INTRUSION_RESPONSE_LEDGER"),
         ({"last": "10", "ledger": str(fleet.secret / "inventory.json")}, "cannot be read"),

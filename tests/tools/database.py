@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -102,7 +103,8 @@ class Server:
         assert self._process is not None
         found = subprocess.run(["pgrep", "-P", str(self._process.pid)], capture_output=True, text=True, check=False).stdout.split()
         for number in (self._process.pid, *map(int, found)):
-            os.kill(number, signal.SIGSTOP if frozen else signal.SIGCONT)
+            with suppress(ProcessLookupError):  # a child may have ended in the meantime
+                os.kill(number, signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def create(self, database: str) -> str:
         """Make an empty database, and return its address."""

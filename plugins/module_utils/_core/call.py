@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a caller hands to a module's logic, whoever the caller is: an Ansible module, an action plugin or a service."""
+"""What a caller passes to a module's logic, whether it is an Ansible module, an action plugin or a service."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Call:
         params: validated options, defaults and environment variables already applied.
         check_mode: predict only; nothing may be written.
         environ: the environment, for values that add to an option instead of replacing it.
-        warnings: messages for the user, collected on the way.
-        inventory: the IPv4 addresses by which the caller's inventory knows its hosts, each with the name of a host.
-        progress: takes how many of many are done, and how many there are, each time that one is.
+        warnings: messages for the user, collected during the call.
+        inventory: the IPv4 addresses of the hosts of the caller's inventory, each with the name of a host.
+        progress: called with the numbers of done and of all items, each time that an item is done.
     """
 
     params: Mapping[str, Any]
@@ -35,7 +35,7 @@ class Call:
     progress: Progress = say_nothing
 
     def warn(self, message: str) -> None:
-        """Collect a warning, once, as one line that a terminal shows as it is."""
+        """Collect a warning once, as one line that is safe to show in a terminal."""
         message = clean(message)
         if message not in self.warnings:
             self.warnings.append(message)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Points in time as people and other programs read them."""
+"""Points in time, for people and other programs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def utc_text(seconds: Optional[float], timespec: str = "seconds") -> Optional[str]:
-    """Return seconds since the epoch as UTC in ISO 8601, such as 2026-11-22T03:10:00Z; None for None and what no calendar holds.
+    """Return seconds since the epoch as UTC in ISO 8601, such as 2026-11-22T03:10:00Z; None for None and out-of-range values.
 
     Args:
         seconds: since the epoch.
-        timespec: to which unit, as datetime.isoformat takes it.
+        timespec: the precision, as for datetime.isoformat.
     """
     if seconds is None:
         return None

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The same for many: one after the other, or over several connections where that is faster."""
+"""Calls a function for many items: one after the other, or over several connections if that is faster."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable
 
-#: Seconds in which a service nearby answers, and after how many requests it is told from others.
+#: Seconds in which a nearby service answers a request, and the number of items after which that is decided.
 AT_ONCE, PROBED = 0.002, 3
 
 
-#: Takes how many of many are done, and how many there are.
+#: Called with the numbers of done and of all items.
 Progress = Callable[[int, int], None]
 
 
 def say_nothing(_done: int, _of: int) -> None:
-    """Nobody wants to know."""
+    """Ignore the progress."""
 
 
 def each(function: Callable[[Any], None], items: Sequence[Any], progress: Progress, *, concurrency: int, requests: int = 1) -> None:
-    """Call function, which must not raise, for every item, one after the other or over as many connections as there are.
+    """Call function, which must not raise, for every item, one after the other or in several threads.
 
-    Where answers come at once, several threads only get into each other's way.
+    If answers come fast, several threads would only slow each other down.
 
     Args:
         function: takes an item.
-        items: in the order in which they are begun.
-        progress: is told of each that is done.
-        concurrency: how many threads there may be.
+        items: in the order in which they are started.
+        progress: called for each item that is done.
+        concurrency: maximum number of threads.
         requests: how many requests an item may take.
     """
     rest = iter(items)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one exception tree: every failure a user can meet, each with a stable code."""
+"""The exception tree: every failure that a user can encounter, each with a stable code."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ class IntrusionResponseError(Exception):
     """Base of all failures. The code is part of the interface and does not change between releases.
 
     Args:
-        message: one line, without secrets; texts from outside that are quoted in it are cleaned here.
-        http_status: status of the answer that led here, if there was one.
+        message: one line, without secrets; quoted texts from outside are cleaned here.
+        http_status: status of the answer that caused the failure, if there was one.
         hint: what the reader can do about it.
         changed: whether something was, or may have been, written before the failure.
     """
 
     code: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
-    #: Whether the request that failed may nevertheless have taken effect.
+    #: Whether the failed request may have taken effect.
     outcome_unknown: ClassVar[bool] = False
 
     def __init__(
@@ -52,7 +52,7 @@ class IntrusionResponseError(Exception):
 
 
 class InvalidInput(IntrusionResponseError):
-    """An option has a value that no service would accept; nothing was sent."""
+    """An option has an invalid value; nothing was sent."""
 
     code = "invalid_input"
 
@@ -93,7 +93,7 @@ class BadResponse(IntrusionResponseError):
 
 
 class WrongService(IntrusionResponseError):
-    """Something other than this API answered, such as a gateway: nothing can be concluded from what it says."""
+    """Something other than this API answered, such as a gateway; its answer proves nothing."""
 
     code = "wrong_service"
 
@@ -111,7 +111,7 @@ class AuthFailed(IntrusionResponseError):
 
 
 class NotPermitted(IntrusionResponseError):
-    """The credentials are good, but not for this."""
+    """The credentials are valid, but lack the permission."""
 
     code = "not_permitted"
 
@@ -123,13 +123,13 @@ class Rejected(IntrusionResponseError):
 
 
 class NotFound(Rejected):
-    """The service knows no such thing."""
+    """The service does not know the object."""
 
     code = "not_found"
 
 
 class RateLimited(IntrusionResponseError):
-    """The service asked for a pause longer than the time there is."""
+    """The service asked for a pause longer than the time left."""
 
     code = "rate_limited"
     retryable = True
@@ -144,19 +144,19 @@ class ServerFault(IntrusionResponseError):
 
 
 def failure_for(status: int) -> type[IntrusionResponseError]:
-    """Return the class of failure that the HTTP status of an error stands for."""
+    """Return the class of failure for the HTTP status of an error."""
     named = {401: AuthFailed, 403: NotPermitted, 404: NotFound, 429: RateLimited}
     return named.get(status, ServerFault if status >= 500 else Rejected)
 
 
 class ListingTruncated(IntrusionResponseError):
-    """The firewall says it holds more entries than it listed, so nothing can be concluded from the listing."""
+    """The firewall says that it holds more entries than it listed, so the listing proves nothing."""
 
     code = "listing_truncated"
 
 
 class NotListedAfterWrite(IntrusionResponseError):
-    """The firewall accepted an entry that is not in its blacklist afterwards."""
+    """The firewall accepted an entry but did not list it afterwards."""
 
     code = "not_listed_after_write"
 
@@ -168,20 +168,20 @@ class StoredDifferently(IntrusionResponseError):
 
 
 class NotVerified(IntrusionResponseError):
-    """A write was accepted, but did not show within the time given."""
+    """A write was accepted, but its effect did not show in the given time."""
 
     code = "not_verified"
     retryable = True
 
 
 class ReadOnlyViolation(IntrusionResponseError):
-    """A write was attempted through a read-only transport: a defect, caught by the second lock of check mode."""
+    """A write was attempted through a read-only transport: a bug, caught by the second lock of check mode."""
 
     code = "read_only"
 
 
 class NotAttempted(IntrusionResponseError):
-    """Nothing was sent, because something before it failed and the task was to stop then."""
+    """Nothing was sent, because an earlier failure stopped the task."""
 
     code = "not_attempted"
 
@@ -193,18 +193,18 @@ class PurgeLimitExceeded(IntrusionResponseError):
 
 
 class EntriesFailed(IntrusionResponseError):
-    """Some of many entries failed; each has a failure of its own."""
+    """Some of many entries failed; each has its own failure."""
 
     code = "entries_failed"
 
 
 class ServersFailed(IntrusionResponseError):
-    """Some of many servers failed; each has a failure of its own."""
+    """Some of many servers failed; each has its own failure."""
 
     code = "servers_failed"
 
 
 class LedgerUnusable(IntrusionResponseError):
-    """The ledger cannot be read, or is not the one that was expected."""
+    """The ledger cannot be read, or is not the expected one."""
 
     code = "ledger_unusable"

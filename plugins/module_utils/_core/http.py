@@ -1,11 +1,11 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one way to the network: urllib3 with checked TLS, bounded time, honest retries and no leaks.
+"""The only way to the network: urllib3 with verified TLS, bounded time, safe retries and no leaked secrets.
 
-* Nothing is taken from ~/.netrc, which would replace a bearer token silently, and there are no cookies.
-* No redirect is followed: a redirected write would lose its body, and credentials must not travel to another host.
-* A request whose answer was lost is repeated only when the caller says that repeating is harmless.
+* Nothing is read from ~/.netrc, which would silently replace a bearer token, and there are no cookies.
+* No redirect is followed: a redirected write would lose its body, and credentials must not go to another host.
+* A request whose answer was lost is repeated only if the caller says that this is safe.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ from .wire import Connections, Deadline, environment_proxy
 
 VERSION = "1.0.0"
 USER_AGENT = f"intrusion.response/{VERSION}"
-#: Values in an answer; 100,000 entries with a dozen members each have room, and the costliest answer takes some 250 MB.
+#: Values in an answer: enough for 100,000 entries with a dozen members each; the costliest answer takes about 250 MB of memory.
 MOST_VALUES = 2_000_000
-#: Digits of an integer; beyond, Python takes long to read one, or refuses.
+#: Digits of an integer; longer ones take Python long to parse, or are refused.
 MOST_DIGITS = 40
 EXAMPLE = "https://192.0.2.1"
 RETRY_STATUSES = (429, 500, 502, 503, 504)
@@ -60,7 +60,7 @@ LONGEST_PAUSE = 8.0
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a service is and how to talk to it; times in seconds."""
+    """The address of a service and how to talk to it; times in seconds."""
 
     url: str
     option: str
@@ -73,14 +73,14 @@ class Endpoint:
 
     @classmethod
     def from_options(cls, option: str, params: Mapping[str, Any]) -> Endpoint:
-        """Make one from connection options; option names the one that holds the address."""
+        """Create one from connection options; option is the name of the one with the URL."""
         names = ("validate_certs", "ca_path", "allow_http", "use_proxy", "timeout", "retries")
         endpoint = cls(url=params[option].strip().rstrip("/"), option=option, **{name: params[name] for name in names})
         endpoint.check()
         return endpoint
 
     def check(self) -> None:
-        """Raise InvalidInput for an address that is not a usable http(s) URL, or not a safe one."""
+        """Raise InvalidInput if the URL is not a usable http(s) URL, or not a safe one."""
         try:
             parts = urlsplit(self.url)
             usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -89,8 +89,8 @@ class Endpoint:
             usable = False
         if not usable:
             bare = self.url.count(":") > 2 and "[" not in self.url
-            hint = "An IPv6 address needs brackets there, as in https://[2001:db8::1]." if bare else None
-            raise InvalidInput(f"{self.option} must be a URL such as {EXAMPLE}; got something else.", hint=hint)
+            hint = "An IPv6 address needs brackets, as in https://[2001:db8::1]." if bare else None
+            raise InvalidInput(f"{self.option} must be a URL such as {EXAMPLE}.", hint=hint)
         if parts.username or parts.password or parts.query or parts.fragment:
             raise InvalidInput(f"{self.option} must not contain credentials, a query or a fragment.")
         if parts.scheme == "http" and not self.allow_http and not self.is_loopback:
@@ -102,7 +102,7 @@ class Endpoint:
 
     @property
     def uses_tls(self) -> bool:
-        """Whether the service is spoken to over TLS."""
+        """Whether the service is reached over TLS."""
         return self.url.lower().startswith("https:")
 
     @property
@@ -118,7 +118,7 @@ class Endpoint:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the address cannot leave this machine."""
+        """Whether requests to the address stay on this machine."""
         try:
             return ip_address(self.host).is_loopback
         except ValueError:
@@ -135,11 +135,11 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The body as text, undecodable bytes replaced."""
+        """The body as text, with undecodable bytes replaced."""
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """The body as JSON, integers too long to be one as text; raises ValueError when it is none, or too costly to read."""
+        """The body as JSON, with too long integers as strings; raises ValueError if it is not JSON, or too costly to parse."""
         if len(self.body) > MOST_VALUES and sum(self.body.count(mark) for mark in b"[{,") > MOST_VALUES:
             raise ValueError("too many values")
         try:
@@ -150,7 +150,7 @@ class Reply:
 
 @functools.lru_cache(maxsize=8)
 def tls_context(validate_certs: bool, ca_path: Optional[str]) -> ssl.SSLContext:
-    """Return the TLS settings, made once per process: the system's trust store, or only the given CA file or directory."""
+    """Return the TLS settings, created once per process: with the system's trust store, or only the given CA file or directory."""
     try:
         if ca_path is None:
             context = ssl.create_default_context()
@@ -159,7 +159,7 @@ def tls_context(validate_certs: bool, ca_path: Optional[str]) -> ssl.SSLContext:
         else:
             context = ssl.create_default_context(cafile=ca_path)
     except (OSError, ssl.SSLError):
-        raise InvalidInput(f"ca_path {ca_path} cannot be read as a file of CA certificates in PEM form.") from None
+        raise InvalidInput(f"ca_path {ca_path} cannot be read as a file of CA certificates in PEM format.") from None
     if not validate_certs:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -167,14 +167,14 @@ def tls_context(validate_certs: bool, ca_path: Optional[str]) -> ssl.SSLContext:
 
 
 class Transport:
-    """Requests to one service over kept connections.
+    """Requests to one service over persistent connections.
 
     Args:
         endpoint: the service.
-        redactor: removes secrets from texts of errors.
-        auth: (user name, password) for HTTP Basic, sent with every request; None for none.
+        redactor: removes secrets from error messages.
+        auth: (user name, password) for HTTP Basic, sent with every request; None for no authentication.
         read_only: refuse every write (the second lock of check mode).
-        connections: kept connections, for callers that use several threads.
+        connections: number of persistent connections, for callers that use several threads.
     """
 
     def __init__(
@@ -199,7 +199,7 @@ class Transport:
         try:
             self._connections = Connections(endpoint.url, context, self._proxy, connections)
         except ValueError:
-            raise InvalidInput(f"{endpoint.option} must be a URL such as {EXAMPLE}; got something else.") from None
+            raise InvalidInput(f"{endpoint.option} must be a URL such as {EXAMPLE}.") from None
 
     def __enter__(self) -> Transport:
         return self
@@ -208,7 +208,7 @@ class Transport:
         self.close()
 
     def close(self) -> None:
-        """Close the kept connections."""
+        """Close the connections."""
         self._connections.close()
 
     def send(
@@ -222,16 +222,16 @@ class Transport:
         write: Optional[bool] = None,
         repeatable: Optional[bool] = None,
     ) -> Reply:
-        """Send one request, repeat it where that is harmless, and return the answer, whatever its status below 300 or above 399.
+        """Send a request, repeat it if that is safe, and return the answer with any status except a redirect.
 
         Args:
             method: HTTP method.
             path: appended to the endpoint's URL, already encoded.
             query: already encoded, without the question mark.
-            body: sent as it is.
+            body: sent unchanged.
             headers: in addition to the transport's own.
-            write: whether this changes something; by default all methods but GET do.
-            repeatable: whether a request that may have arrived may be sent again; by default a GET may.
+            write: whether this changes something; by default true for all methods except GET.
+            repeatable: whether a request that may have arrived may be sent again; by default only a GET.
 
         Raises:
             ReadOnlyViolation, Unreachable, CertificateRejected, TimeoutUnknown, BadResponse, RedirectRefused, RateLimited.
@@ -240,7 +240,7 @@ class Transport:
         write = not read if write is None else write
         repeatable = read if repeatable is None else repeatable
         if write and self._read_only:
-            raise ReadOnlyViolation(f"{method} {path} was refused: check mode must not write. This is a defect, please report it.")
+            raise ReadOnlyViolation(f"{method} {path} was refused: check mode must not write. This is a bug; please report it.")
         target = f"{path}?{query}" if query else path
         deadline = time.monotonic() + self.endpoint.timeout * (self.endpoint.retries + 1)
         for attempt in itertools.count():
@@ -260,7 +260,7 @@ class Transport:
     def _attempt(
         self, method: str, target: str, body: Optional[bytes], headers: Optional[Mapping[str, str]], end: float, repeatable: bool
     ) -> Union[Reply, IntrusionResponseError]:
-        """Return the answer, or the failure after which the request may be sent again; raise any other."""
+        """Return the answer, or a failure after which the request may be sent again; raise any other failure."""
         try:
             return self._once(method, target, body, headers, end)
         except Unreachable as error:
@@ -286,7 +286,7 @@ class Transport:
         return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**attempt) * random.uniform(0.5, 1.0)
 
     def wait(self, attempt: int) -> None:
-        """Pause before a caller's own repetition number attempt (from 0)."""
+        """Pause before a caller's own retry number attempt (from 0)."""
         time.sleep(self._pause(attempt))
 
     @staticmethod
@@ -322,7 +322,7 @@ class Transport:
         return reply
 
     def _failure(self, place: str, error: Exception, deadline: Deadline) -> IntrusionResponseError:
-        """Tell a connection that was never made from one that was lost: only then is it certain that nothing was sent."""
+        """Distinguish a connection that was never made, so that certainly nothing was sent, from one that was lost."""
         late = isinstance(error, (NoAnswer, EmptyPoolError, socket.timeout))
         if deadline.connecting and self._proxy is not None:
             return Unreachable(f"{place}: the proxy refused, or did not answer.")
@@ -332,8 +332,8 @@ class Transport:
         if late:
             return TimeoutUnknown(f"{place}: no complete answer within {deadline.seconds:.3g} s.")
         if isinstance(error, DecodeError):
-            return BadResponse(f"{place}: the answer cannot be unpacked.")
-        hint = None if self.endpoint.uses_tls else "If the service speaks TLS on this port, its address begins with https://."
+            return BadResponse(f"{place}: the answer cannot be decompressed.")
+        hint = None if self.endpoint.uses_tls else "If the service uses TLS on this port, its URL must begin with https://."
         return TimeoutUnknown(f"{place}: the connection was lost before a complete answer came.", hint=hint)
 
     def _tls_failure(self, place: str, error: Exception, deadline: Deadline) -> IntrusionResponseError:
@@ -341,13 +341,13 @@ class Transport:
         if "CERTIFICATE_VERIFY_FAILED" in text or "doesn't match" in text or "certificate verify failed" in text:
             return CertificateRejected(
                 f"{place}: the server's certificate was not accepted.",
-                hint="Give the CA with ca_path; validate_certs: false is for laboratories only.",
+                hint="Set ca_path to the CA certificate; use validate_certs: false only in a lab.",
             )
         if not deadline.connecting:
             return TimeoutUnknown(f"{place}: the TLS connection failed.")
         return Unreachable(
             f"{place}: no TLS connection could be made.",
-            hint=f"Check that the service speaks TLS on the port that {self.endpoint.option} names.",
+            hint=f"Check that the service uses TLS on the port given in {self.endpoint.option}.",
         )
 
     def _place(self, method: str, target: str) -> str:

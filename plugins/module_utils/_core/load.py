@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The collection for those that ansible-rulebook loads by their files, since it makes no collection importable: to be run by its path."""
+"""Makes the collection importable for files that ansible-rulebook loads directly; this file is executed by its path."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PLUGINS = Path(__file__).resolve().parents[2]
 
 
 def load(name: str) -> ModuleType:
-    """Return a module below `plugins`, by its dotted name; another copy of the collection gets another package."""
+    """Return a module in `plugins`, by its dotted name; every copy of the collection gets its own package."""
     package = f"intrusion_response_{hashlib.sha256(str(PLUGINS).encode()).hexdigest()[:16]}"
     if package not in sys.modules:
         sys.modules[package] = ModuleType(package)

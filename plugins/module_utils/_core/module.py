@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The only place that knows Ansible: from an argument specification and a function to a finished module, or to its result."""
+"""The only place that knows Ansible: turns an argument specification and a function into a module, or into its result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Run = Callable[[Call], "dict[str, Any]"]
 
 
 def environment_fallback(*names: str) -> str:
-    """Return the first of these environment variables that is not empty; a form that was left out sets them to nothing."""
+    """Return the first of these environment variables that is not empty; a form field that was left empty sets an empty variable."""
     for name in names:
         if os.environ.get(name, "").strip():
             return os.environ[name]
@@ -49,7 +49,7 @@ def connection_spec(options: Iterable[Option]) -> dict[str, dict[str, Any]]:
 
 
 class _Module(AnsibleModule):  # type: ignore[misc, unused-ignore]
-    """Echoes refused arguments without what is, or may be, a secret."""
+    """Echoes refused arguments without anything that is, or may be, a secret."""
 
     validated = False
 
@@ -71,20 +71,20 @@ class _Module(AnsibleModule):  # type: ignore[misc, unused-ignore]
         super().fail_json(msg, **kwargs)
 
     def _log_invocation(self) -> None:
-        """Refuse what Ansible's log, written before anything is done, cannot take."""
+        """Refuse what Ansible cannot write to its log, which happens before anything is done."""
         try:
-            _refuse_half_characters(self.params)
+            _refuse_lone_surrogates(self.params)
         except InvalidInput as error:
             self.fail_json(**error.as_result())
         super()._log_invocation()  # type: ignore[no-untyped-call, unused-ignore]
 
 
 def spelt_out(arguments: Mapping[str, Any], shorthand: Mapping[str, str]) -> dict[str, Any]:
-    """Return arguments in which a name in a list of mappings is the mapping that it stands for.
+    """Return arguments in which names in lists of mappings are replaced by the mappings that they abbreviate.
 
     Args:
         arguments: as they were given.
-        shorthand: for the options that take such lists, the suboption that a name stands for.
+        shorthand: the options that accept such lists, each with the suboption that a name sets.
     """
     whole = dict(arguments)
     for option, suboption in shorthand.items():
@@ -100,10 +100,10 @@ def run_module(run: Run, argument_spec: dict[str, Any], *, shorthand: Optional[M
     """Run a module's function as an ordinary Ansible module and exit.
 
     Args:
-        run: takes a Call, returns the module's return values (with changed, and diff when it has one).
-        argument_spec: complete, connection options included.
-        shorthand: as spelt_out takes it.
-        constraints: required_if and the like, as AnsibleModule takes them.
+        run: takes a Call and returns the module's return values (with changed, and diff if there is one).
+        argument_spec: complete, including connection options.
+        shorthand: as for spelt_out.
+        constraints: required_if and similar arguments of AnsibleModule.
     """
     module = _Module(argument_spec=argument_spec, supports_check_mode=True, shorthand=shorthand or {}, **constraints)
     module.validated = True
@@ -131,13 +131,13 @@ def run_in_process(
     diff_mode: bool,
     **more: Any,
 ) -> dict[str, Any]:
-    """Return what run_module prints, without a process of its own: same validation, same messages, same masking.
+    """Return what run_module prints, without a separate process: same validation, same messages, same masking.
 
     Args:
         name: the module's name, for messages.
         constraints: those of run_module, and shorthand.
         arguments: as a task gives them, of plain JSON types.
-        more: what the call gets besides, inventory and progress.
+        more: other arguments of the call: inventory and progress.
     """
     constraints = dict(constraints)
     arguments = spelt_out(arguments, constraints.pop("shorthand", {}))
@@ -173,7 +173,7 @@ def validated(name: str, argument_spec: dict[str, Any], arguments: dict[str, Any
 
 
 def _refusal(name: str, errors: Iterable[Any]) -> str:
-    """Return what is wrong with the arguments, "" for nothing; that Ansible found no secrets in them is not the cause."""
+    """Return what is wrong with the arguments, or ""; another error takes precedence over Ansible's failure to find secrets in them."""
     error = next((error for error in sorted(errors, key=lambda error: isinstance(error, NoLogError))), None)
     if error is None:
         return ""
@@ -182,7 +182,7 @@ def _refusal(name: str, errors: Iterable[Any]) -> str:
 
 
 def masked(value: Any, secrets: Iterable[str]) -> Any:
-    """Do what remove_values does, but walk through a value only where there may be a secret in it."""
+    """Do what remove_values does, but walk through a value only if it may contain a secret."""
     if value is None or isinstance(value, bool):
         return value
     value = _whole(value)
@@ -191,25 +191,25 @@ def masked(value: Any, secrets: Iterable[str]) -> Any:
 
 
 def _whole(value: Any) -> Any:
-    """Return plain data in which halves of characters, which no file and no terminal takes, are replaced."""
+    """Return plain data in which lone surrogates, which cannot be written to a file or a terminal, are replaced."""
     text = json.dumps(value, ensure_ascii=False)
     whole = text.encode("utf-8", "replace").decode()
     return value if whole == text else json.loads(whole)
 
 
-def _refuse_half_characters(params: Mapping[str, Any]) -> None:
-    """Raise InvalidInput for bytes that are no UTF-8, which Python hands on as halves of characters."""
+def _refuse_lone_surrogates(params: Mapping[str, Any]) -> None:
+    """Raise InvalidInput for bytes that are not UTF-8, which Python passes on as lone surrogates."""
     for name, value in params.items():
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            raise InvalidInput(f"{name} must be text in UTF-8; what was given holds bytes that are none.") from None
+            raise InvalidInput(f"{name} must be valid UTF-8.") from None
 
 
 def _outcome(run: Run, call: Call, diff_mode: bool) -> dict[str, Any]:
-    """Run and return the result, or the failure as one; the one place where a failure becomes return values."""
+    """Run and return the result, or the failure as a result; the only place where a failure becomes return values."""
     try:
-        _refuse_half_characters(call.params)
+        _refuse_lone_surrogates(call.params)
         result = run(call)
     except IntrusionResponseError as error:
         result = {"failed": True, **error.as_result()}
@@ -217,7 +217,7 @@ def _outcome(run: Run, call: Call, diff_mode: bool) -> dict[str, Any]:
         result = {
             "failed": True,
             "changed": not call.check_mode,
-            "msg": f"Internal error ({type(error).__name__}); this is a defect of intrusion.response, please report it.",
+            "msg": f"Internal error ({type(error).__name__}). This is a bug in intrusion.response; please report it.",
             "code": "internal_error",
         }
     if not diff_mode:

@@ -28,9 +28,9 @@ class Option:
     Attributes:
         name: as written in a task.
         type: an Ansible argument type.
-        default: value when neither the task nor the environment gives one.
-        env: environment variables that may give the value, the first that is set wins.
-        required: whether there must be a value in the end.
+        default: value if neither the task nor the environment sets one.
+        env: environment variables that can set the value; the first that is set wins.
+        required: whether a value must come from somewhere.
         secret: whether the value must never be shown.
     """
 
@@ -86,7 +86,7 @@ LEDGER_WRITING = (
 
 
 def refuse_control_characters(name: str, value: str) -> str:
-    """Return value, or raise InvalidInput when it holds control characters or line separators."""
+    """Return value, or raise InvalidInput if it contains control characters or line separators."""
     if CONTROL_CHARACTERS.search(value):
         raise InvalidInput(f"{name} must not contain control characters or line breaks.")
     return value
@@ -111,7 +111,7 @@ def path_name(name: str, value: Optional[str]) -> str:
 def parse_ipv4(name: str, value: str) -> str:
     """Return one IPv4 address in its normal form; raises InvalidInput for everything else."""
     value = refuse_control_characters(name, value).strip()
-    kind = "what was given is none"
+    kind = "this is not an IPv4 address"
     if "/" in value or re.fullmatch(r"[\d.]+\s*-\s*[\d.]+", value):
         kind = "networks and ranges are not accepted"
     elif ":" in value:
@@ -123,12 +123,12 @@ def parse_ipv4(name: str, value: str) -> str:
             try:
                 return str(IPv4Address(value))
             except ValueError:
-                kind = "each of its numbers goes from 0 to 255"
-    raise InvalidInput(f"{name} must be one IPv4 address such as 203.0.113.5; {kind}. Got {value[:80]!r}.")
+                kind = "each of its numbers must be from 0 to 255"
+    raise InvalidInput(f"{name} must be a single IPv4 address such as 203.0.113.5; {kind}. Got {value[:80]!r}.")
 
 
 def parse_name(name: str, value: Optional[str]) -> Optional[str]:
-    """Return a name that is only recorded, None when empty; raises InvalidInput."""
+    """Return a name that is only used for the record, or None if empty; raises InvalidInput."""
     value = refuse_control_characters(name, value or "").strip()
     if len(value) > LONGEST_NAME:
         raise InvalidInput(f"{name} must have at most {LONGEST_NAME} characters.")
@@ -147,7 +147,7 @@ def integer_between(name: str, value: Any, low: int, high: int) -> int:
 
 
 def check_connection(call: Call) -> None:
-    """Raise InvalidInput for connection settings that cannot work, and warn of unsafe ones, whichever API they are for."""
+    """Raise InvalidInput for invalid connection settings, and warn about unsafe ones, for either API."""
     params = call.params
     if not 0 < params["timeout"] <= 3600:
         raise InvalidInput(f"timeout must be more than 0 and at most 3600 seconds; got {params['timeout']}.")
@@ -159,4 +159,4 @@ def check_connection(call: Call) -> None:
     if params.get("password") and not params.get("username"):
         raise InvalidInput("password is set, but username is not.")
     if not params["validate_certs"]:
-        call.warn("validate_certs is false: whoever is on the way to the service can read and change what is sent, also the credentials.")
+        call.warn("validate_certs is false: anybody between here and the service can read and change what is sent, including credentials.")

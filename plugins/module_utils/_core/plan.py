@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a resource decides, before anything is done about it."""
+"""What a resource decides to do, before anything is done."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Operation = TypeVar("Operation")
 
 @dataclass(frozen=True)
 class Plan(Generic[Operation]):
-    """The outcome of comparing what is with what is wanted, computed by a pure function.
+    """The result of comparing the actual with the desired state, computed by a pure function.
 
     Attributes:
-        before: what is there now, as shown in a diff (no secrets).
-        after: what will be there once the operations are done, in the same shape.
-        operations: what to do, in order; empty when nothing differs.
+        before: the actual state, as shown in a diff (no secrets).
+        after: the state once the operations are done, in the same form.
+        operations: what to do, in order; empty if nothing differs.
     """
 
     before: dict[str, Any]

@@ -15,7 +15,7 @@ MASK = "********"
 
 
 class Redactor:
-    """Replaces known secrets, also in their URL-encoded form, in texts that come from outside."""
+    """Replaces known secrets, including in their URL-encoded form, in texts from outside."""
 
     def __init__(self, secrets: Iterable[Optional[str]] = ()) -> None:
         self._secrets: list[str] = []
@@ -23,7 +23,7 @@ class Redactor:
             self.add(secret)
 
     def add(self, secret: Optional[str]) -> None:
-        """Learn a secret; very short ones are left out, since masking them would only garble texts."""
+        """Learn a secret; very short ones are ignored, since masking them would only garble texts."""
         if secret and len(secret) >= 4:
             self._secrets.extend({secret, quote(secret, safe="")} - set(self._secrets))
             self._secrets.sort(key=len, reverse=True)
@@ -36,14 +36,14 @@ class Redactor:
 
 
 def secret_values(spec: Mapping[str, Mapping[str, Any]], arguments: Mapping[str, Any]) -> set[str]:
-    """Return the texts of all options that are no_log, suboptions included, whatever the shape of what was given.
+    """Return the texts of all options that are no_log, including suboptions, whatever the shape of the arguments.
 
-    Ansible's own search ends at the first option whose suboptions are not of the documented shape. Here any part of such
-    an option counts as secret, when one of its suboptions is.
+    Ansible's own search stops at the first option whose suboptions do not have the documented shape. Here, every part of such
+    an option counts as secret if one of its suboptions is.
 
     Args:
         spec: an argument specification.
-        arguments: as they were given, or as they were validated.
+        arguments: as given, or as validated.
     """
     found: set[str] = set()
     for option, argument in spec.items():
@@ -64,7 +64,7 @@ def _has_secrets(spec: Mapping[str, Mapping[str, Any]]) -> bool:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Yield a value that is no container as text, and each of those in a container."""
+    """Yield a scalar as text, and every scalar in a container."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
@@ -75,16 +75,16 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def shown_arguments(spec: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return refused arguments as they may be shown: without URLs, and of those that no option is called only the names.
+    """Return refused arguments in a form that may be shown: without URLs, and without the values of unknown options.
 
-    What is misplaced or misspelt is not known to be a secret, and may be one.
+    A misplaced or misspelled option may be a secret.
     """
     names = {name for option, argument in spec.items() for name in (option, *argument.get("aliases", ()))}
     return {name: mask_urls(value) if name in names else MASK for name, value in arguments.items()}
 
 
 def mask_urls(value: Any) -> Any:
-    """Return a copy of plain data in which every URL is masked."""
+    """Return a copy of plain data with every URL masked."""
     if isinstance(value, str):
         return re.sub(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"]+", lambda match: mask_url(match[0]), value)
     if isinstance(value, dict):
@@ -92,7 +92,7 @@ def mask_urls(value: Any) -> Any:
     return [mask_urls(member) for member in value] if isinstance(value, list) else value
 
 
-#: A password in a URL, also one that is not encoded as it has to be, and one among its parameters.
+#: A password in a URL, even if not properly encoded, and one in its parameters.
 URL_PASSWORDS = (
     re.compile(r"^\s*[a-z][a-z0-9+.-]*:/*[^:@/]*:([^@]*)@", re.IGNORECASE),
     re.compile(r"^\s*[a-z][a-z0-9+.-]*:/*[^:@/]*:(.*)@", re.IGNORECASE | re.DOTALL),
@@ -101,14 +101,14 @@ URL_PASSWORDS = (
 
 
 def url_passwords(values: Iterable[Any]) -> set[str]:
-    """Return the passwords in those of the values that are URLs, as they are written there and as they are meant."""
+    """Return the passwords in those of the values that are URLs, both as written and decoded."""
     texts = [value for value in values if isinstance(value, str)]
     found = {secret for text in texts for pattern in URL_PASSWORDS for secret in pattern.findall(text) if secret}
     return found | {unquote(secret) for secret in found}
 
 
 def mask_url(url: str) -> str:
-    """Return scheme, host and a short digest of a URL whose path is a secret: it still shows that it changed."""
+    """Return scheme, host and a short digest of a URL whose path is a secret, so that a diff still shows that it changed."""
     digest = hashlib.sha256(url.encode()).hexdigest()[:8]
     try:
         parts = urlsplit(url)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The state directory: small JSON records of what this machine did and was given, readable by its owner only."""
+"""The state directory: small JSON files about what this machine did and was given, readable by their owner only."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from typing import Any, Callable, Optional
 
 Warn = Callable[[str], None]
 
-#: Of this collection, in the directory for what programs keep ($XDG_STATE_HOME, ~/.local/state).
+#: This collection's directory in the user's state directory ($XDG_STATE_HOME, ~/.local/state).
 FOLDER = "intrusion.response"
 
 
 def state_path(option: str, value: Optional[str], default: str, warn: Warn) -> Optional[str]:
-    """Return the absolute path that an option stands for; None for nowhere.
+    """Return the absolute path for an option, or None for nowhere.
 
     Args:
         option: its name, for the warning.
-        value: as given: a path, "none" for nowhere, nothing for the default.
-        default: relative to the user's directory for what programs keep.
-        warn: is told when the path needs a home directory and there is none.
+        value: as given: a path, "none" for nowhere, empty for the default.
+        default: relative to the user's state directory.
+        warn: called if the path needs a home directory and there is none.
     """
     value = (value or "").strip()
     if value.lower() == "none":
@@ -40,12 +40,12 @@ def state_path(option: str, value: Optional[str], default: str, warn: Warn) -> O
     path = os.path.join(_home(), rest) if owner == "~" else os.path.expanduser(value)
     if not path.startswith("~"):
         return os.path.abspath(path)
-    warn(f"{option}: nothing is kept, since there is no home directory. Set HOME or XDG_STATE_HOME, or give {option} a path, or none.")
+    warn(f"{option}: nothing is kept, since there is no home directory. Set HOME or XDG_STATE_HOME, or set {option} to a path or to none.")
     return None
 
 
 def _home() -> str:
-    """Return the user's home directory, "~" for none: an arbitrary user id of a container may have neither HOME nor an account."""
+    """Return the user's home directory, or "~": an arbitrary user id in a container may have neither HOME nor an account."""
     home = os.environ.get("HOME", "")
     if not home:
         with suppress(KeyError):
@@ -54,14 +54,14 @@ def _home() -> str:
 
 
 class StateDir:
-    """Records of one kind each in a file of their own, replaced atomically.
+    """Records in one file each, replaced atomically.
 
-    Trouble with the directory is never an error: a record that cannot be read counts as not there, a record that cannot be
-    written is not kept, and either is said once in a warning. Records of another user are not trusted.
+    A problem with the directory is never an error: a record that cannot be read counts as missing, a record that cannot be
+    written is not kept, and either causes a warning. Records of another user are not trusted.
 
     Args:
-        path: directory, made with mode 0700 when needed; None keeps nothing.
-        warn: takes the warnings.
+        path: directory, created with mode 0700 if needed; None keeps nothing.
+        warn: called with warnings.
     """
 
     def __init__(self, path: Optional[str], warn: Warn) -> None:
@@ -74,7 +74,7 @@ class StateDir:
         return cls(state_path("state_dir", value, FOLDER, warn), warn)
 
     def read(self, kind: str, key: tuple[str, ...]) -> Optional[dict[str, Any]]:
-        """Return the record, or None when there is none or it cannot be used."""
+        """Return the record, or None if there is none or it cannot be used."""
         if self._path is None:
             return None
         path = _file(self._path, kind, key)
@@ -120,7 +120,7 @@ class StateDir:
 
     @contextmanager
     def lock(self, kind: str, key: tuple[str, ...]) -> Iterator[None]:
-        """Hold the record's lock against every other process on this machine; without a usable directory, hold nothing."""
+        """Hold the record's lock against all other processes on this machine; without a usable directory, do nothing."""
         descriptor = None
         if self._path is not None:
             path = _file(self._path, kind, key)[: -len("json")] + "lock"
@@ -138,7 +138,7 @@ class StateDir:
 
 
 def _make_directory(root: str, path: str) -> None:
-    """Make both; the root may be a directory of the user's, whose mode is left alone."""
+    """Create both; the root may be an existing directory of the user, whose mode is left alone."""
     os.makedirs(root, mode=0o700, exist_ok=True)
     os.makedirs(path, mode=0o700, exist_ok=True)
     if os.stat(path).st_mode & 0o077:

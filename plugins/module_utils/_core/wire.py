@@ -1,11 +1,11 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connections of urllib3 on which a request has one end, whatever the other side does to put it off.
+"""Connections of urllib3 with one deadline for each request, which the other side cannot delay.
 
-A time-out of a socket begins anew with each byte. Whoever sends one now and then, in a header, in the size of a chunk or as
-"100 Continue" after "100 Continue", would be waited for for ever. Here each wait takes what is left of the request's time. Only
-the system's resolver takes the time that it is configured for.
+A socket's timeout restarts with each byte. A server that sends one now and then, in a header, in the size of a chunk or as
+repeated "100 Continue", could make a client wait forever. Here, each wait is limited to the remaining time of the request. Only
+the system's resolver takes as long as it is configured to.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies_environment
 
 try:
-    # What an import makes is no garbage, and beside Ansible's heap a full collection on the way takes as long as the import.
+    # An import creates no garbage, and with Ansible's heap, a full garbage collection takes as long as the import itself.
     _threshold = gc.get_threshold()
     gc.set_threshold(0)
     from http.client import HTTPConnection as PlainConnection
@@ -47,23 +47,24 @@ finally:
 
 from .errors import BadResponse, InvalidInput, Unreachable
 
-#: Bytes a second that an answer must have to be waited for beyond its time: 100,000 blacklist entries, 18 MB, over 256 kbit/s.
+#: Bytes per second at which an answer must arrive to be read beyond its timeout: 100,000 blacklist entries, 18 MB, over 256 kbit/s.
 SLOWEST = 32 * 1024
-#: Bytes of an answer, before and after it is unpacked. 100,000 entries of 600 bytes each have room.
+#: Bytes of an answer, before and after decompression: enough for 100,000 entries of 600 bytes each.
 LONGEST = 64 * 1024 * 1024
-ANSWER_TOO_LONG = f"the answer has more than {LONGEST // 1024**2} MiB."
+ANSWER_TOO_LONG = f"the answer is larger than {LONGEST // 1024**2} MiB."
 
 _under_way = threading.local()
 
 
 class Deadline:
-    """When a request is over.
+    """When a request ends.
 
-    Each byte that arrives puts it off by what a byte takes at the slowest rate that is waited for, but never further than the
-    given time from now: an answer that drips ends in time, a long one that flows is read to its end, and none stalls for longer.
+    Each byte that arrives extends the deadline by the time of a byte at the slowest accepted rate, but never beyond the given
+    time from now. So a dripping answer is cut off, a long answer that keeps flowing is read completely, and no answer stalls for longer
+    than the given time.
 
     Attributes:
-        seconds: the time given.
+        seconds: the given time.
         connecting: whether there is no connection yet, so that the request has certainly not been sent.
     """
 
@@ -74,14 +75,14 @@ class Deadline:
         self._received = 0
 
     def left(self) -> float:
-        """Return the seconds that are left; raises TimeoutError (socket.timeout) when there are none."""
+        """Return the seconds that are left; raises TimeoutError (socket.timeout) if there are none."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise socket.timeout("timed out")
         return left
 
     def arrived(self, size: int) -> None:
-        """Count bytes that have arrived; raises BadResponse when they are more than an answer may have."""
+        """Count bytes that have arrived; raises BadResponse if the answer is too long."""
         self._received += size
         if self._received > LONGEST:
             raise BadResponse(ANSWER_TOO_LONG)
@@ -89,7 +90,7 @@ class Deadline:
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
-        """Make it the deadline of what this thread sends."""
+        """Make this the deadline for what this thread sends."""
         _under_way.deadline = self
         try:
             yield
@@ -98,7 +99,7 @@ class Deadline:
 
 
 class _Reader(io.RawIOBase):
-    """What arrives on a socket, until the deadline."""
+    """Reads what arrives on a socket until the deadline."""
 
     def __init__(self, raw: Any, sock: socket.socket) -> None:
         self._raw = raw
@@ -165,7 +166,7 @@ class _TimedSocks(_Timed):
 
 
 class _TimedDirect(_Timed):
-    """Mixed into any other connection; the addresses of a name share the time, of which urllib3 would give each the whole."""
+    """Mixed into any other connection; the addresses of a name share the time, whereas urllib3 would give each of them all of it."""
 
     _dns_host: str
     port: int
@@ -197,57 +198,57 @@ class _TimedDirect(_Timed):
 
 @functools.lru_cache(maxsize=8)
 def _timed(pool: Any) -> Any:
-    """Return this class of connection pools with connections that keep to the deadline."""
+    """Return this connection pool class with connections that respect the deadline."""
     mixin = _TimedDirect if pool.ConnectionCls._new_conn is HTTPConnection._new_conn else _TimedSocks
     connection = type(f"Timed{pool.ConnectionCls.__name__}", (mixin, pool.ConnectionCls), {})
     return type(f"Timed{pool.__name__}", (pool,), {"ConnectionCls": connection})
 
 
 def environment_proxy(url: str) -> Optional[str]:
-    """Return the proxy for a URL that the environment names, None for none, by the rules of requests: also networks in NO_PROXY."""
+    """Return the proxy that the environment sets for a URL, or None, by the rules of requests, which accepts networks in NO_PROXY."""
     proxies = getproxies_environment()
     if not proxies:
         return None
-    # Only now, since the import takes longer than a request. Unlike requests, nothing asks the operating system.
+    # Imported only if needed, since the import takes longer than a request. Unlike requests, this never asks the operating system.
     from requests.utils import select_proxy, should_bypass_proxies
 
     return None if should_bypass_proxies(url, no_proxy=None) else select_proxy(url, proxies) or None
 
 
 class Connections:
-    """What opens and keeps connections to one service: urllib3 does both, and http.client speaks on them, which costs half.
+    """Persistent connections to one service: urllib3 opens and keeps them, but http.client uses them, at half the cost.
 
     Args:
-        url: address of the service.
+        url: URL of the service.
         context: TLS settings, None for a service without TLS.
-        proxy: URL of a proxy (http, which may be left out, https, socks4, socks4a, socks5, socks5h), with credentials where it needs them.
-        most: connections to keep, and at most at a time.
+        proxy: URL of a proxy (http, the default, or https, socks4, socks4a, socks5, socks5h), with credentials if it needs them.
+        most: maximum number of connections, all of which are kept.
 
     Raises:
         InvalidInput: the proxy cannot be used.
-        ValueError: the address cannot be used.
+        ValueError: the URL cannot be used.
     """
 
     def __init__(self, url: str, context: Optional[ssl.SSLContext], proxy: Optional[str], most: int) -> None:
         self._pool = _pool(url, context, proxy, most)
-        # A proxy that forwards is told the whole address, everybody else the path.
+        # A forwarding proxy gets the whole URL, all others only the path.
         is_forwarded = self._pool.proxy is not None and context is None
         self._tunnels = self._pool.proxy is not None and context is not None
         self._root = url if is_forwarded else urlsplit(url).path
         self._headers = dict(self._pool.proxy_headers) if is_forwarded else {}
 
     def close(self) -> None:
-        """Close what is kept."""
+        """Close the connections."""
         self._pool.close()
 
     def exchange(
         self, method: str, target: str, body: Optional[bytes], headers: Mapping[str, str], deadline: Deadline
     ) -> tuple[int, dict[str, str], bytes]:
-        """Send one request; return the status of the answer, its headers by their names in lower case, and its body, unpacked.
+        """Send one request; return the status of the answer, its headers by lower-case names, and its decompressed body.
 
         Raises:
-            BadResponse, Unreachable: as they say.
-            HTTPError, OSError: anything else that went wrong; of TLS, ssl.SSLError.
+            BadResponse, Unreachable: as documented there.
+            HTTPError, OSError: any other failure; for TLS, ssl.SSLError.
             ValueError: the request cannot be sent.
         """
         with deadline.in_force():
@@ -267,7 +268,7 @@ class Connections:
                 connection = None
                 if isinstance(error, HTTPException):
                     raise ProtocolError(str(error)) from None
-                if isinstance(error, CertificateError):  # of urllib3 1, which is no ssl.SSLError
+                if isinstance(error, CertificateError):  # in urllib3 1, it is not an ssl.SSLError
                     raise ssl.SSLError(str(error)) from None
                 raise
             finally:
@@ -295,21 +296,21 @@ def _pool(url: str, context: Optional[ssl.SSLContext], proxy: Optional[str], con
     settings: dict[str, Any] = {"maxsize": connections, "block": True}
     if context is not None:
         if urllib3_version.startswith("1."):
-            context.check_hostname = False  # it does that itself, and leaves out the name that Python would need for an address
+            context.check_hostname = False  # urllib3 1 does that itself, and omits the name that Python would need for an address
         if context.verify_mode == ssl.CERT_NONE:
-            disable_warnings(InsecureRequestWarning)  # the caller says it, once, and not with each request
+            disable_warnings(InsecureRequestWarning)  # the caller warns once, instead of for each request
         settings.update(ssl_context=context, cert_reqs=context.verify_mode)
     try:
         manager = _proxy_manager(proxy, settings) if proxy else PoolManager(**settings)
     except ImportError:
         raise InvalidInput(
-            "The environment names a SOCKS proxy, which needs the Python package PySocks.",
-            hint="Install it (requests[socks]), or name the service in NO_PROXY, or set use_proxy: false.",
+            "The environment sets a SOCKS proxy, which needs the Python package PySocks.",
+            hint="Install it (requests[socks]), add the service to NO_PROXY, or set use_proxy: false.",
         ) from None
     except (ValueError, HTTPError):
         raise InvalidInput(
-            "The environment names a proxy that is no URL such as http://192.0.2.3:3128.",
-            hint="Look at HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or set use_proxy: false.",
+            "The proxy set in the environment must be a URL such as http://192.0.2.3:3128.",
+            hint="Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or set use_proxy: false.",
         ) from None
     manager.pool_classes_by_scheme = {scheme: _timed(pool) for scheme, pool in manager.pool_classes_by_scheme.items()}
     return manager.connection_from_url(url)

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writing to a blacklist whose firewall may do something other than expected, so that in the end the listing shows what is wanted.
+"""Writes to a blacklist until its listing shows the desired state, even if the firewall behaves unexpectedly.
 
-The API has no update verb, and what a second POST for the same host and service does is not documented. Writing therefore goes
-by what the listing shows afterwards, never by what a firewall is believed to do. It goes in rounds, each of which sends one
-request for every entry concerned and then reads the blacklist once, so that one entry and ten thousand take the same path.
+The API has no update verb, and the effect of a second POST for the same host and service is not documented. Writing therefore relies on
+what the listing shows afterwards, never on assumptions about the firewall. It proceeds in rounds, each of which sends one
+request for every affected entry and then reads the blacklist once, so that one entry and ten thousand take the same path.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from .guard import Guard
 from .wanted import Purge, Wanted
 
 Warn = Callable[[str], None]
-#: Takes changes that are about to be sent.
+#: Called with changes that are about to be sent.
 Intend = Callable[[Sequence[Change]], None]
-#: How many entries are announced and then sent at once.
+#: How many changes are recorded and then sent at a time.
 BATCH = 500
 
 
@@ -55,23 +55,23 @@ def ensure(
     warn: Warn,
     intend: Optional[Intend] = None,
 ) -> tuple[list[Change], list[Entry]]:
-    """Bring all entries to the wanted state.
+    """Bring all entries to the desired state.
 
     Args:
         firewall: the client.
         wanted, guard, purge: as for changes().
-        stop: whether to send nothing more after the first failure that sending again would not mend, and nothing at all where
-            an entry cannot be written to begin with.
-        check_mode: foretell only.
-        warn: takes warnings.
-        intend: is called with changes before they are sent.
+        stop: whether to send nothing more after the first failure that a retry would not fix, and nothing at all if an entry
+            cannot be written to begin with.
+        check_mode: only predict.
+        warn: called with warnings.
+        intend: called with changes before they are sent.
 
     Returns:
-        The changes, each with what is listed now or a failure; and the entries that block addresses that were to be let in.
+        The changes, each with what is listed now or a failure; and the entries that still block addresses to be unblocked.
 
     Raises:
-        PurgeLimitExceeded: before anything was written; and whatever the client raises while the blacklist is first read, which it
-            is not where the guard refuses everything.
+        PurgeLimitExceeded: before anything was written; and whatever the client raises when the blacklist is first read. It is not
+            read if the guard refuses everything.
     """
     refused = guard is not None and purge is None and all(one.state == "present" and _refuses(guard, one.host) for one in wanted)
     listing = Listing([]) if refused else read(firewall)
@@ -80,7 +80,7 @@ def ensure(
         if change.protected and not change.failure:
             warn(f"{change.wanted.host} is protected ({change.protected}); allow_protected overrides that.")
         if change.wanted.state == "present" and change.before is not None and change.before.ttl is None:
-            warn(f"The firewall lists a ttl for {change.wanted.host} that is no positive number; it was not compared.")
+            warn(f"The firewall lists a ttl for {change.wanted.host} that is not a positive number; it was not compared.")
     writes = [change for change in found if change.writes]
     if stop and any(change.failure for change in found):
         for change in writes:
@@ -95,13 +95,13 @@ def _refuses(guard: Guard, host: str) -> bool:
 
 
 class Writer:
-    """Carries out changes on one firewall; each ends with what is listed, and a failure where that is not what was wanted.
+    """Carries out changes on one firewall; each ends with what is listed, and a failure if that is not the desired state.
 
     Args:
         firewall: the client.
-        warn: takes warnings.
-        stop: whether to send nothing more after the first failure that sending again would not mend.
-        intend: is called with changes before they are first sent.
+        warn: called with warnings.
+        stop: whether to send nothing more after the first failure that a retry would not fix.
+        intend: called with changes before they are first sent.
     """
 
     def __init__(self, firewall: CosClient, warn: Warn, stop: bool = False, intend: Optional[Intend] = None) -> None:
@@ -113,7 +113,7 @@ class Writer:
         self._intend = intend
 
     def carry_out(self, found: Sequence[Change], listing: Listing) -> Listing:
-        """Write first and remove afterwards, since a block that is missing weighs more than one that stays too long."""
+        """Write first and remove afterwards, since a missing block is worse than one that stays too long."""
         writes = [change for change in found if change.goal is not None]
         removals = [change for change in found if change.goal is None]
         if writes:
@@ -127,12 +127,12 @@ class Writer:
         return listing
 
     def write(self, found: Sequence[Change], listing: Listing) -> Listing:
-        """Bring every wanted entry into the listing, and return the last one."""
+        """Send every entry until it is listed, and return the last listing."""
         self._send_first(found, self._add)
         return self.settle(found, self._read_after(found, listing))
 
     def settle(self, found: Sequence[Change], listing: Listing) -> Listing:
-        """Go on with entries that were sent, from a listing that was read afterwards, and return the last one."""
+        """Continue with entries that were sent, from a listing that was read afterwards, and return the last listing."""
         listing = self._again(found, listing, self._arrived)
         replace = []
         for change in found:
@@ -146,9 +146,9 @@ class Writer:
         return listing
 
     def remove(self, found: Sequence[Change], listing: Listing) -> Listing:
-        """Delete until the listing shows none of the keys any more.
+        """Delete until none of the keys is listed any more.
 
-        An error of a DELETE counts only if the entry is still there: it may have expired, or the answer may have been lost.
+        A failed DELETE counts only if the entry is still there: it may have expired, or the answer may have been lost.
         """
         left = {change.key: len(listing.owned(change.key)) for change in found}
         pending = [change for change in found if left[change.key]]
@@ -186,7 +186,7 @@ class Writer:
                 change.now = None if listing.stale else next(iter(listing.owned(change.key)), None)
 
     def _replace(self, found: Sequence[Change], listing: Listing) -> Listing:
-        """Remove and write anew what cannot be written over, one right after the other, so that no address stays unblocked."""
+        """Remove and add again entries that cannot be overwritten, one right after the other, so that no address stays unblocked."""
         pending = list(found)
         for attempt in range(self.firewall.attempts):
             if attempt:
@@ -217,11 +217,11 @@ class Writer:
             except (Unreachable, AuthFailed, NotPermitted, RateLimited):
                 raise
             except IntrusionResponseError:
-                continue  # whether it is gone, the listing will tell
+                continue  # the listing will show whether it is gone
         self._add(change)
 
     def _restore(self, found: Sequence[Change], listing: Listing) -> Listing:
-        """Put back entries that had to be removed, since no address must become unblocked by a failed change."""
+        """Restore entries that had to be removed, since a failed change must not unblock an address."""
         old = [change.undoing() for change in found]
         self.stopped = False
         self._send(old, self._add)
@@ -229,14 +229,14 @@ class Writer:
         for change in found:
             if change.failure is not None:
                 change.failure.hint = (
-                    "The entry as it was before is in place again."
+                    "The previous entry was restored."
                     if listing.owned(change.key) and not listing.stale
-                    else f"The entry had to be removed for the change and could not be put back: {change.key[0]} may be NOT BLOCKED now."
+                    else f"The entry had to be removed for the change and could not be restored: {change.key[0]} may be NOT BLOCKED now."
                 )
         return listing
 
     def _again(self, found: Sequence[Change], listing: Listing, arrived: Callable[[Change, Listing], bool]) -> Listing:
-        """Send entries again where the listing shows that they did not arrive."""
+        """Send entries again if the listing shows that they did not arrive."""
         for attempt in range(self.firewall.attempts - 1):
             pending = [one for one in found if one.failure is not None and one.failure.retryable and not arrived(one, listing)]
             if not pending or listing.stale:
@@ -275,7 +275,7 @@ class Writer:
         self.firewall.remove(change.address())
 
     def _read_after(self, found: Sequence[Change], listing: Listing) -> Listing:
-        """Read the blacklist after a round; not being able to is a failure of every write that may have arrived."""
+        """Read the blacklist after a round; if that fails, so does every write that may have arrived."""
         if all(isinstance(change.failure, NotAttempted) for change in found):
             return listing
         try:
@@ -286,7 +286,7 @@ class Writer:
                     continue
                 reason = change.failure.message if change.failure is not None else "The write was accepted."
                 change.failure = TimeoutUnknown(
-                    f"{reason} The blacklist could not be read afterwards ({error.code}), so whether the write took effect is not known.",
+                    f"{reason} The blacklist could not be read afterwards ({error.code}), so it is unknown whether the write took effect.",
                     http_status=error.http_status,
                     hint="Run the task again.",
                     changed=True,
@@ -297,7 +297,7 @@ class Writer:
         return not listing.stale and not unmet(change, listing, self._elapsed)
 
     def _judge(self, change: Change, listing: Listing) -> None:
-        """Accept or refuse what a write has led to."""
+        """Decide whether the result of a write is acceptable."""
         owned = listing.owned(change.key)
         if listing.stale or (not owned and change.failure is not None):
             return

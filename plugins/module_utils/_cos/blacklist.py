@@ -1,11 +1,11 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The blacklist of a cOS Core firewall in one normal form.
+"""The blacklist of a cOS Core firewall in normal form.
 
-The same value has several spellings on the wire: all services are "", "-", all_services or nothing; an empty text is "" or "-";
-ttl is a decimal string or a number (REST guide 15.00, ch. 5). An address may be listed as a network of one, and the mark of the
-API's own entries in either case; how a service is spelt matters.
+The same value has several spellings on the wire: all services are "", "-", all_services or missing; an empty text is "" or "-";
+ttl is a decimal string or a number (REST guide 15.00, ch. 5). An address may be listed as a /32 network, and the alert type of the
+API's own entries in any case. The spelling of a service is significant.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from .._core.options import refuse_control_characters
 ALL_SERVICES = "all_services"
 OWNED = "REST"
 DEFAULT_TTL = 300
-#: What is listed may be longer than what is taken, but a clock must be able to add it to the time.
+#: A listed ttl may be longer than what the API accepts, but it must be possible to add it to the current time.
 LONGEST_LISTED = 2**53
 
 Key = tuple[str, str]
 
 
 class Entry(NamedTuple):
-    """One blacklist entry: ttl in seconds or None when the listed one is no number, texts "" when empty."""
+    """A blacklist entry; ttl is in seconds, or None if the listed one is not a number."""
 
     host: str
     service: str
@@ -58,7 +58,7 @@ class Entry(NamedTuple):
 
     @property
     def owned(self) -> bool:
-        """Whether it came in through the API, which can change only such entries."""
+        """Whether it was added through the API, which can only change such entries."""
         return self.alert_type == OWNED
 
     def covers(self, host: str) -> bool:
@@ -67,9 +67,9 @@ class Entry(NamedTuple):
 
 
 class Listing:
-    """A complete listing: the entries in the firewall's order, normalised, and as they came.
+    """A complete listing: the entries in the firewall's order, both normalised and raw.
 
-    A stale one is from before writes after which the blacklist could not be read.
+    A stale listing predates writes after which the blacklist could not be read.
     """
 
     def __init__(self, entries: Sequence[Entry], raw: Sequence[Mapping[str, Any]] = (), stale: bool = False) -> None:
@@ -86,26 +86,26 @@ class Listing:
         """Normalise the answer to an unfiltered GET.
 
         Raises:
-            BadResponse: there is no list of entries in it.
-            ListingTruncated: it counts more entries than it lists. With a filter the count means nothing, so none is used.
+            BadResponse: it contains no list of entries.
+            ListingTruncated: it counts more entries than it lists. Since the count is meaningless with a filter, none is used.
         """
         raw = answer.get("blacklist_hosts")
         if not isinstance(raw, list) or not all(isinstance(element, dict) for element in raw):
-            raise BadResponse("The firewall's answer holds no list of blacklist entries.")
+            raise BadResponse("The firewall's answer contains no list of blacklist entries.")
         count = answer.get("blacklist_count")
         if isinstance(count, int) and count > len(raw):
             raise ListingTruncated(
-                f"The firewall says that its blacklist has {count} entries, but listed only {len(raw)}: "
-                "what is on it cannot be told, so nothing was done."
+                f"The firewall says that its blacklist has {count} entries, but it listed only {len(raw)}. "
+                "Since it is unknown what is on it, nothing was done."
             )
         return cls([Entry.from_wire(element) for element in raw], raw)
 
     def owned(self, key: Key) -> list[Entry]:
-        """Return the API's entries of this host and service; more than one on firewalls that keep duplicates."""
+        """Return the API's entries for this host and service; more than one on firewalls that keep duplicates."""
         return self._owned.get(key, [])
 
     def owned_entries(self) -> list[Entry]:
-        """Return one entry for each host and service that came in through the API."""
+        """Return one entry for each host and service with entries added through the API."""
         return [entries[0] for entries in self._owned.values()]
 
     def owned_services(self, host: str) -> list[str]:
@@ -120,7 +120,7 @@ class Listing:
         return services
 
     def blocking(self, hosts: Collection[str]) -> list[Entry]:
-        """Return the entries of all sources that block one of these hosts, as a host or as part of a network."""
+        """Return the entries from all sources that block one of these hosts, as a host or as part of a network."""
         numbers = [int(IPv4Address(host)) for host in hosts]
         return [entry for entry in self.entries if entry.host in hosts or _holds(entry.host, numbers)]
 
@@ -137,22 +137,22 @@ def _holds(network: str, numbers: Sequence[int]) -> bool:
 
 
 def expiry(entry: Optional[Entry], now: float) -> Optional[str]:
-    """Return when an entry ends, by the ttl that was listed at an epoch time; None where that is not known, and for no entry."""
+    """Return when an entry expires, given its listed ttl and the epoch time of the listing; None if that is unknown or without an entry."""
     return None if entry is None or entry.ttl is None else utc_text(now + entry.ttl)
 
 
 def parse_service(name: str, value: str) -> str:
-    """Return the normal form of a service name; which names there are is known to the firewall only."""
+    """Return the normal form of a service name; only the firewall knows which names exist."""
     return normal_service(refuse_control_characters(name, value).strip())
 
 
 def parse_text(name: str, value: Optional[str]) -> Optional[str]:
-    """Return a free text, in which "-" means empty as on the wire; None when not given."""
+    """Return a free text, with "-" meaning empty as on the wire; None if not given."""
     return None if value is None else normal_text(refuse_control_characters(name, value))
 
 
 def normal_host(value: Any) -> str:
-    """Return a listed host, also where it is listed as a network of one; other networks and what is no address are kept as text."""
+    """Return a listed host, even if listed as a /32 network; other networks and invalid addresses are kept as text."""
     text = "" if value is None else str(value).strip()
     text = text[: -len("/32")] if text.endswith("/32") else text
     try:
@@ -167,7 +167,7 @@ def normal_service(value: Any) -> str:
 
 
 def normal_alert_type(value: Any) -> str:
-    """Return the source of an entry, REST in capitals however it is listed; other names are not documented and kept as they are."""
+    """Return the source of an entry, with REST always in capitals; other names are undocumented and returned unchanged."""
     text = "" if value is None else str(value)
     return OWNED if text.upper() == OWNED else text
 
@@ -178,7 +178,7 @@ def normal_text(value: Any) -> str:
 
 
 def normal_ttl(value: Any) -> Optional[int]:
-    """Return seconds, or None for what is no time: no number, a 0 that may mean "for ever", a number beyond all times."""
+    """Return seconds, or None for an unusable value: not a number, 0 (which may mean "forever"), or out of range."""
     if isinstance(value, bool):
         return None
     try:

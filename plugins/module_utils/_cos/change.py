@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what is wanted and what is listed to what is to be done, and whether it has come about: nothing here sends or waits."""
+"""Computes from the desired state and a listing what to do, and later whether it took effect; nothing here sends or waits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .blacklist import ALL_SERVICES, DEFAULT_TTL, Entry, Key, Listing, expiry
 from .guard import Guard
 from .wanted import TEXTS, TTL_TOLERANCE, Purge, Wanted
 
-#: What the firewall is asked to do, as opposed to unchanged.
+#: Actions that write to the firewall, as opposed to unchanged.
 WRITES = ("added", "renewed", "updated", "removed")
 EXAMPLES_SHOWN = 3
 LONGEST_SHOWN = 80
@@ -34,20 +34,20 @@ LONGEST_SHOWN = 80
 
 @dataclass(eq=False)
 class Change:
-    """What was wanted of one entry, what was before, and what is now, or why not.
+    """A change of one entry: what was wanted, what was there before, and what is there now, or why not.
 
     Attributes:
-        wanted: the request for this one entry.
+        wanted: the request for this entry.
         action: added, renewed, updated, removed or unchanged; what is to be done, whether or not it then succeeds.
-        before: what was listed for it.
-        now: what is listed for it; until that is known, what is expected.
+        before: the entry as listed before.
+        now: the entry as listed now, or as expected until that is known.
         reasons: why it is written: missing, renewal, or the names of the fields that differ.
-        failure: why it could not be done; while requests are sent, why the last one failed.
+        failure: why it failed; while requests are being sent, why the last one failed.
         protected: why the guard protects the address.
-        remark: what else there is to tell.
-        purged: whether the entry was removed because nobody named it.
+        remark: anything else that the user should know.
+        purged: whether the entry was purged.
         sent: whether a request may have reached the firewall.
-        settled: whether what became of it is known as well as it ever will be.
+        settled: whether no more will become known about the outcome.
     """
 
     wanted: Wanted
@@ -69,12 +69,12 @@ class Change:
 
     @property
     def name(self) -> str:
-        """What to call it in messages."""
+        """How messages call it."""
         return f"{self.wanted.host} ({self.wanted.service})"
 
     @cached_property
     def goal(self) -> Optional[Entry]:
-        """The entry that is to be listed in the end; None where it is to be gone."""
+        """The entry that should be listed in the end; None if it should be gone."""
         return self.wanted.over(self.before) if self.wanted.state == "present" else None
 
     @property
@@ -84,19 +84,19 @@ class Change:
 
     @property
     def changed(self) -> bool:
-        """Whether the firewall was changed, or would be."""
+        """Whether the firewall was changed, or would be in check mode."""
         return self.writes and (self.failure is None or self.failure.changed)
 
     @property
     def asked_ttl(self) -> Optional[int]:
-        """The seconds that are sent; None where they are left to the firewall."""
+        """The ttl that is sent, in seconds; None if it is left to the firewall."""
         goal = self.goal
         if goal is None or goal.ttl is None or (self.before is None and self.wanted.ttl is None):
             return None
         return max(1, goal.ttl)
 
     def fields(self) -> dict[str, str]:
-        """Return what to send for the goal: only what was given or is there already, so that the device's defaults apply to the rest."""
+        """Return the parameters to send: only what was given or exists already, so that the firewall's defaults apply to the rest."""
         goal, fields = self.goal, self.address()
         if goal is not None:
             close = {None: None, True: "yes", False: "no"}[self.wanted.close_established]
@@ -106,23 +106,23 @@ class Change:
         return fields
 
     def address(self) -> dict[str, str]:
-        """Return the parameters that identify the entry; all services are meant when none is named."""
+        """Return the parameters that identify the entry; without a service, it is for all services."""
         host, service = self.key
         return {"host": host} if service == ALL_SERVICES else {"host": host, "service": service}
 
     def is_echoed_by(self, answer: Mapping[str, Any]) -> bool:
-        """Return whether the answer to a POST confirms host, service and ttl as they were sent."""
+        """Return whether the answer to a POST confirms the host, service and ttl that were sent."""
         told = Entry.from_wire(answer["blacklist_entry"])
         return self.goal is not None and told.key == self.key and told.ttl == self.goal.ttl
 
     def undoing(self) -> Change:
-        """Return the change that puts the entry back as it was before, after it had to be removed."""
+        """Return the change that restores the previous entry after it had to be removed."""
         before = self.before
         texts = {} if before is None else {"ttl": before.ttl, **{name: getattr(before, name) for name in TEXTS}}
         return Change(Wanted(*self.key, **texts), "added")
 
     def shown(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return what a diff shows before and after; a running ttl only where it is why the entry changes."""
+        """Return what a diff shows before and after; the ttl, which counts down, only if it is why the entry changes."""
         with_ttl = not {"missing", "ttl", "renewal"}.isdisjoint(self.reasons)
         goal = self.goal if self.writes else self.before
         before, after = (
@@ -152,16 +152,16 @@ def changes(wanted: Iterable[Wanted], listing: Listing, guard: Optional[Guard] =
     """Compare what is wanted with what is listed.
 
     Args:
-        wanted: of any number of entries.
+        wanted: requests for any number of entries.
         listing: the whole blacklist.
-        guard: whose addresses are not to be blocked; may be None where nothing is.
-        purge: what is to be removed besides.
+        guard: decides which addresses must not be blocked; may be None if none is to be blocked.
+        purge: which other entries to remove.
 
     Returns:
-        A change for each that is wanted, in its order (several where every_service finds several), then for each to be purged.
+        A change for each request, in order (several if every_service finds several entries), then for each entry to be purged.
 
     Raises:
-        PurgeLimitExceeded: more would be purged than is allowed.
+        PurgeLimitExceeded: more entries would be purged than the limit allows.
     """
     found = [change for one in wanted for change in _changes(one, listing, guard)]
     return found if purge is None else found + _purge(purge, listing, {change.key for change in found})
@@ -192,7 +192,7 @@ def _presence(wanted: Wanted, listing: Listing, guard: Optional[Guard]) -> Chang
         return Change(wanted, before=before, now=before, protected=protected)
     if before.ttl is None and wanted.ttl is None:
         unknown = f"The entry of {wanted.host} ({wanted.service}) is listed without a usable ttl; "
-        failure = InvalidInput(unknown + "give ttl, so that changing the entry cannot shorten the block.")
+        failure = InvalidInput(unknown + "set ttl, so that changing the entry cannot shorten the block.")
         return Change(wanted, before=before, now=before, failure=failure, protected=protected)
     action = "renewed" if reasons == ("renewal",) else "updated"
     return Change(wanted, action, before, wanted.over(before), reasons, protected=protected)
@@ -222,17 +222,17 @@ def _purge(purge: Purge, listing: Listing, keep: set[Key]) -> list[Change]:
 
 
 def unmet(change: Change, listing: Listing, elapsed: float) -> tuple[str, ...]:
-    """Return in what a listing that was read after a change was sent is not what the change was to lead to.
+    """Return how a listing that was read after a change was sent differs from the goal of the change.
 
     Args:
-        change: what was sent.
+        change: the change that was sent.
         listing: complete, and not stale.
-        elapsed: seconds since it was first sent, at most; time that may have passed on the entry.
+        elapsed: seconds since it was first sent, at most, by which the entry's time may have counted down.
 
     Returns:
-        Nothing where it has come about; otherwise "missing" (not listed), "removal" (still listed), or what is wrong with the first
-        entry that is listed: "ttl" (more than was asked for, or less than can be left of it, whichever time the firewall
-        lists), "rule_name", "description", and "duplicates" where there are several.
+        Nothing if the change took effect; otherwise "missing" (not listed), "removal" (still listed), or what is wrong with the first
+        listed entry: "ttl" (more than requested, or less than can be left, whether the firewall lists remaining or configured time),
+        "rule_name", "description", and "duplicates" if there are several.
     """
     owned = listing.owned(change.key)
     if change.wanted.state == "absent":
@@ -249,7 +249,7 @@ def unmet(change: Change, listing: Listing, elapsed: float) -> tuple[str, ...]:
 
 
 def is_cut(change: Change, listing: Listing, elapsed: float) -> bool:
-    """Whether all that is wrong is that an existing entry got more time, but less than was asked for: to insist would change nothing."""
+    """Whether the only difference is that an existing entry got more time, but less than requested; trying again would not help."""
     before, now = change.before, next(iter(listing.owned(change.key)), None)
     if before is None or now is None or before.ttl is None or now.ttl is None or unmet(change, listing, elapsed) != ("ttl",):
         return False
@@ -257,9 +257,9 @@ def is_cut(change: Change, listing: Listing, elapsed: float) -> bool:
 
 
 def judge(change: Change, listing: Listing, elapsed: float) -> Optional[IntrusionResponseError]:
-    """Return what a listing that was read after a change was sent proves against it, as unmet does, as a failure; None for nothing.
+    """Return the failure that a listing, read after a change was sent, proves; None if there is none. See unmet.
 
-    An entry that is not listed because its time was over by then is no failure, and neither are duplicates, which block as well.
+    An entry that has expired by then is not a failure, and neither are duplicates, which block as well.
     """
     owned, wrong = listing.owned(change.key), unmet(change, listing, elapsed)
     if wrong == ("removal",):
@@ -272,32 +272,32 @@ def judge(change: Change, listing: Listing, elapsed: float) -> Optional[Intrusio
             return None
         others = listing.blocking({change.wanted.host})
         seen = f"; for that address it lists only {_named(others)}" if others else ""
-        spelling = "It may be one of these in another spelling. " if others else ""
-        hint = f"{spelling}The host may be on the firewall's whitelist, or the firewall has no room for more entries."
+        spelling = "It may be one of these in a different spelling. " if others else ""
+        hint = f"{spelling}The host may be on the firewall's whitelist, or the blacklist may be full."
         return NotListedAfterWrite(f"The firewall accepted {change.name}, but does not list it{seen}.", hint=hint, changed=True)
     told, hints = [], ["The address is blocked."]
     if "ttl" in wrong:
-        told.append(f"{owned[0].ttl} seconds are listed, {change.asked_ttl} were asked for")
+        told.append(f"{owned[0].ttl} seconds are listed, {change.asked_ttl} were requested")
         if (owned[0].ttl or 0) < (change.asked_ttl or 0):
-            hints.append("The firewall may limit how long an entry lives.")
+            hints.append("The firewall may limit how long an entry lasts.")
     for name in TEXTS:
         if name in wrong:
             listed, sent = (repr(clean(getattr(entry, name), LONGEST_SHOWN)) for entry in (owned[0], goal))
-            told.append(f"{name} is listed as {listed}, {sent} was sent")
+            told.append(f"{name} is listed as {listed}, but {sent} was sent")
     if not told:
         return None
     if set(wrong) & set(TEXTS):
         hints.append("Try shorter or plainer texts.")
-    hints.append("With stored_mismatch: warn this is a warning.")
+    hints.append("With stored_mismatch: warn, this is only a warning.")
     return StoredDifferently(f"The firewall stored {change.name} differently: {'; '.join(told)}.", hint=" ".join(hints), changed=True)
 
 
 def still_blocking(done: Iterable[Change], listing: Listing) -> list[Entry]:
-    """Return the entries that block an address that was to be let in, and remark on each change whose address that is.
+    """Return the entries that still block an address to be unblocked, and add a remark to the changes of that address.
 
     Args:
-        done: changes, carried out or foretold.
-        listing: the latest there is, from before or after.
+        done: changes, carried out or predicted.
+        listing: the latest one, from before or after.
     """
     released: dict[str, list[Change]] = {}
     gone = set()
@@ -320,20 +320,20 @@ def still_blocking(done: Iterable[Change], listing: Listing) -> list[Entry]:
 
 
 def blockers(entries: Sequence[Entry]) -> str:
-    """Return what to call entries that still block, and why they do."""
+    """Return how messages call entries that still block, and why they do."""
     ours, theirs = ([entry for entry in entries if entry.owned is owned] for owned in (True, False))
     return " and ".join(filter(None, (_named(ours), f"{_named(theirs)}, which the API cannot remove" if theirs else "")))
 
 
 def _named(entries: Iterable[Entry]) -> str:
-    """Return a few entries with what tells them apart."""
+    """Return a few entries as text."""
     texts = [clean(f"{entry.host} ({entry.service}, {entry.alert_type or 'no alert_type'})", LONGEST_SHOWN) for entry in entries]
     more = f" and {len(texts) - EXAMPLES_SHOWN} more" if len(texts) > EXAMPLES_SHOWN else ""
     return ", ".join(texts[:EXAMPLES_SHOWN]) + more
 
 
 def diff(done: Sequence[Change]) -> dict[str, Any]:
-    """Return before and after of changes as Ansible's diff mode shows them."""
+    """Return the before and after of changes for Ansible's diff mode."""
     shown = [change.shown() for change in done]
     if len(shown) == 1:
         return dict(zip(("before", "after"), shown[0]))
@@ -341,7 +341,7 @@ def diff(done: Sequence[Change]) -> dict[str, Any]:
 
 
 def many_results(done: Sequence[Change], blocking: Sequence[Entry]) -> dict[str, Any]:
-    """Return module return values for many entries, failed ones included."""
+    """Return module return values for many entries, including failed ones."""
     changed = [change for change in done if change.changed]
     failed = [(change, change.failure) for change in done if change.failure is not None]
     rows = [change.result() for change in done]
@@ -362,7 +362,7 @@ def many_results(done: Sequence[Change], blocking: Sequence[Entry]) -> dict[str,
 
 
 def one_result(done: Sequence[Change], blocking: Sequence[Entry]) -> dict[str, Any]:
-    """Return module return values for one entry, or for those of one address for every service; raises the first failure."""
+    """Return module return values for one entry, or for all services of one address; raises the first failure."""
     failures = [change.failure for change in done if change.failure is not None]
     changed = [change for change in done if change.changed]
     if failures:

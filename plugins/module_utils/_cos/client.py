@@ -20,10 +20,10 @@ from .._core.options import check_connection
 from .._core.redact import Redactor, mask_urls
 
 BLACKLIST = "/api/oper/blacklist"
-CHECK_URL = "Check api_url: it is the root of the firewall's management address, without /api."
+CHECK_URL = "Check api_url: it is the root URL of the firewall's management address, without /api."
 HINTS = {
-    401: "Credentials are needed, or were rejected.",
-    403: "The user or the REST management object may have read-only access, or an administrator is logged in.",
+    401: "Credentials are missing or were rejected.",
+    403: "The user or the REST management object may have read-only access, or an administrator may be logged in.",
 }
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -31,8 +31,8 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 class CosClient:
     """One firewall.
 
-    Bodies are form encoded with spaces as %20, and a DELETE carries its parameters in the query, with the form's content
-    type all the same (REST guide 15.00, chapters 1 and 5). Every answer is a JSON object with the member "error".
+    Bodies are form encoded with spaces as %20. A DELETE has its parameters in the query, but still the form's content
+    type (REST guide 15.00, chapters 1 and 5). Every answer is a JSON object with the member "error".
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class CosClient:
 
     @classmethod
     def from_call(cls, call: Call) -> CosClient:
-        """Make one from connection options; raises InvalidInput for settings that cannot work."""
+        """Create one from connection options; raises InvalidInput for invalid settings."""
         params = call.params
         check_connection(call)
         if ":" in (params["username"] or ""):
-            raise InvalidInput("username must not contain a colon, which HTTP Basic authentication cannot carry.")
+            raise InvalidInput("username must not contain a colon, which HTTP Basic authentication does not allow.")
         endpoint = Endpoint.from_options("api_url", params)
         redactor = Redactor([params["password"]])
         auth = (params["username"], params["password"] or "") if params["username"] else None
@@ -60,7 +60,7 @@ class CosClient:
 
     @classmethod
     def anonymous(cls, call: Call) -> CosClient:
-        """Make one that names no user, to see what the firewall makes of that."""
+        """Create one without credentials, to find out how the firewall reacts."""
         return cls.from_call(replace(call, params={**call.params, "username": None, "password": None}))
 
     def __enter__(self) -> CosClient:
@@ -71,15 +71,15 @@ class CosClient:
 
     @property
     def attempts(self) -> int:
-        """How often a write may be sent when the listing shows that it had no effect."""
+        """How often a write may be sent if the listing shows that it had no effect."""
         return self.endpoint.retries + 1
 
     def wait(self, attempt: int) -> None:
-        """Pause before repetition number attempt (from 0) of a write."""
+        """Pause before retry number attempt (from 0) of a write."""
         self._transport.wait(attempt)
 
     def each(self, function: Callable[[Any], None], items: Iterable[Any]) -> None:
-        """Call function, which must not raise, for every item, over as many connections as there are."""
+        """Call function, which must not raise, for every item, over the available connections."""
         each(function, list(items), self._progress, concurrency=self._concurrency)
 
     def blacklist(self) -> dict[str, Any]:
@@ -87,13 +87,13 @@ class CosClient:
         return self._call("GET", BLACKLIST)
 
     def blacklist_of(self, alert_type: str) -> dict[str, Any]:
-        """Return the answer that lists the entries of one source; its count may be that of all."""
+        """Return the answer that lists the entries from one source; its count may be that of all entries."""
         return self._call("GET", BLACKLIST, query=_encode({"alert_type": alert_type}))
 
     def add(self, fields: Mapping[str, str]) -> dict[str, Any]:
-        """Add an entry; fields are host and, only where the device's default is not wanted, the others.
+        """Add an entry; fields has host, and the other fields only to override the firewall's defaults.
 
-        The answer is not retried when it is lost: whether to send again is for the caller, who can read the blacklist.
+        If the answer is lost, the request is not repeated: that is up to the caller, who can read the blacklist.
         """
         answer = self._call("POST", BLACKLIST, body=_encode(fields).encode(), headers=FORM)
         if not isinstance(answer.get("blacklist_entry"), dict):
@@ -101,7 +101,7 @@ class CosClient:
         return answer
 
     def remove(self, fields: Mapping[str, str]) -> None:
-        """Remove the entry of exactly this host and service (all services when left out)."""
+        """Remove the entry for exactly this host and service (without a service, the one for all services)."""
         self._call("DELETE", BLACKLIST, query=_encode(fields), headers=FORM)
 
     def about(self) -> dict[str, Any]:
@@ -132,7 +132,7 @@ class CosClient:
         code = reply.status
         if code == 404 and "error" not in answer:  # every error of this API has that member (cos-core-api.md 1.4)
             raise WrongService(
-                f"{place} was answered with 404 and something that is not of this API, so nothing is known.",
+                f"{place} was answered with 404 and something that does not come from this API, so nothing is known.",
                 http_status=code,
                 hint=CHECK_URL,
             )
@@ -140,7 +140,7 @@ class CosClient:
             return answer
         if code < 400:
             if answer.get("error") is not True:
-                raise BadResponse(f"{place}: the answer is not what a cOS Core firewall sends.", http_status=code, hint=CHECK_URL)
+                raise BadResponse(f"{place}: the answer does not come from a cOS Core firewall.", http_status=code, hint=CHECK_URL)
             stated = str(answer.get("error_code"))
             code = int(stated) if re.fullmatch(r"[45]\d\d", stated, re.ASCII) else 0
         text = mask_urls(self._redact(str(answer.get("error_message") or "")))[:200]

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guard: addresses that are not to be blocked, because doing so would lock out the operator or protect nobody.
+"""The guard: addresses that must not be blocked, because that would lock out the operator or protect nobody.
 
-Guard itself only compares. What it compares with is found by functions of their own: never_block and own_addresses ask nobody,
+Guard itself only compares. Separate functions determine what it compares with: never_block and own_addresses do no I/O over the network;
 resolve may ask a name server, and so may block.
 """
 
@@ -32,7 +32,7 @@ ALWAYS = (
     (IPv4Network("224.0.0.0/4"), "it is a multicast address"),
     (IPv4Network("255.255.255.255/32"), "it is the broadcast address"),
 )
-#: ::ffff:0:0/96 are the IPv4 addresses, as IPv6 writes them (RFC 4291, 2.5.5.2).
+#: ::ffff:0:0/96 are the IPv4-mapped addresses (RFC 4291, 2.5.5.2).
 MAPPED_BITS = 96
 
 
@@ -44,9 +44,9 @@ class Guard:
         never_block: the user's own networks.
         firewall: addresses of the firewall's management interface.
         own: addresses of this machine.
-        inventory: the addresses of an inventory's hosts, in dotted decimals, each with the name of a host.
-        exempt: says why an address is exempt from blocking by the ledger, None where it is not; may block.
-        allow_protected: let protected addresses pass, but say why they are protected.
+        inventory: the addresses of an inventory's hosts, in dotted decimal, each with the name of a host.
+        exempt: returns why an address is exempt according to the ledger, or None; may block.
+        allow_protected: allow protected addresses, but say why they are protected.
     """
 
     never_block: frozenset[IPv4Network] = frozenset()
@@ -58,27 +58,27 @@ class Guard:
 
     @classmethod
     def from_call(cls, call: Call, endpoint: Endpoint, exempt: Callable[[str], Optional[str]] = lambda _host: None) -> Guard:
-        """Make one from the guard's options, the environment, the caller's inventory and what this machine knows; may block.
+        """Create one from the guard's options, the environment, the caller's inventory and this machine's addresses; may block.
 
         Raises:
-            InvalidInput: what never_block or its variable names is no address or network.
+            InvalidInput: never_block or its variable contains something other than addresses and networks.
         """
         try:
             own = own_addresses()
         except OSError as error:
             own = frozenset()
-            call.warn(f"The addresses of this machine cannot be told ({error}), and so are not protected.")
+            call.warn(f"The addresses of this machine cannot be determined ({error}), and are therefore not protected.")
         firewall = resolve(endpoint.host, endpoint.port)
         return cls(never_block(call), firewall, own, call.inventory, call.params["allow_protected"], exempt)
 
     @cached_property
     def addresses(self) -> frozenset[IPv4Address]:
-        """Those of never_block that are single addresses."""
+        """The single addresses in never_block."""
         return frozenset(network.network_address for network in self.never_block if network.prefixlen == 32)
 
     @cached_property
     def networks(self) -> list[IPv4Network]:
-        """Those of never_block that are more than one address."""
+        """The networks in never_block that have more than one address."""
         return [network for network in self.never_block if network.prefixlen < 32]
 
     def reason(self, host: str) -> Optional[str]:
@@ -101,10 +101,10 @@ class Guard:
         return self.exempt(str(address))
 
     def check(self, host: str) -> Optional[str]:
-        """Return None for an unprotected address, and the reason for a protected one that may pass.
+        """Return None for an unprotected address, or the reason for a protected one if allow_protected is set.
 
         Raises:
-            ProtectedAddress: it may not.
+            ProtectedAddress: the address is protected, and allow_protected is not set.
         """
         reason = self.reason(host)
         if reason is not None and not self.allow_protected:
@@ -113,22 +113,22 @@ class Guard:
 
 
 def never_block(call: Call) -> frozenset[IPv4Network]:
-    """Return what the option and the environment name together; warn of what protects nothing, raise InvalidInput for the rest."""
+    """Return the networks of both the option and the environment; warn about those that protect nothing. Raises InvalidInput."""
     return parse_networks("never_block", call.params["never_block"], call.warn) | parse_networks(
         NEVER_BLOCK_ENV, [call.environ.get(NEVER_BLOCK_ENV, "")], call.warn
     )
 
 
 def parse_networks(name: str, values: Iterable[str], warn: Callable[[str], None] = lambda _message: None) -> frozenset[IPv4Network]:
-    """Return IPv4 addresses and networks, also those that are written as IPv6 (::ffff:192.0.2.1), whatever separates them.
+    """Return IPv4 addresses and networks, including IPv4-mapped IPv6 ones (::ffff:192.0.2.1).
 
     Args:
-        name: of the option or variable that holds them.
-        values: texts of addresses with commas or white space between them.
-        warn: is told of true IPv6 networks, which are left out: the blacklist has no such entries.
+        name: of the option or variable that contains them.
+        values: strings of addresses separated by commas or white space.
+        warn: called about genuine IPv6 networks, which are ignored, since the blacklist has no such entries.
 
     Raises:
-        InvalidInput: something is no address or network.
+        InvalidInput: something is neither an address nor a network.
     """
     found, without_effect = set(), []
     for text in re.findall(r"[^\s,]+", " ".join(values)):
@@ -136,7 +136,7 @@ def parse_networks(name: str, values: Iterable[str], warn: Callable[[str], None]
             network = ip_network(text.replace("[", "").replace("]", ""), strict=False)
         except ValueError:
             raise InvalidInput(
-                f"{name} must hold addresses and networks such as 192.0.2.1 and 198.51.100.0/24; got {text[:80]!r}."
+                f"{name} must contain addresses and networks such as 192.0.2.1 and 198.51.100.0/24; got {text[:80]!r}."
             ) from None
         if isinstance(network, IPv6Network):
             mapped = network.network_address.ipv4_mapped
@@ -146,12 +146,12 @@ def parse_networks(name: str, values: Iterable[str], warn: Callable[[str], None]
             network = IPv4Network((mapped, network.prefixlen - MAPPED_BITS))
         found.add(network)
     if without_effect:
-        warn(f"{name} names IPv6 networks ({', '.join(without_effect)}), which protect nothing: only IPv4 addresses can be blocked.")
+        warn(f"{name} contains IPv6 networks ({', '.join(without_effect)}), which have no effect: only IPv4 addresses can be blocked.")
     return frozenset(found)
 
 
 def parse_address(text: str) -> Optional[IPv4Address]:
-    """Return the IPv4 address that a text is, as a resolver reads it (10.1 is 10.0.0.1), bare or mapped into IPv6; else None."""
+    """Return a text as an IPv4 address, as a resolver would read it (10.1 is 10.0.0.1), bare or IPv4-mapped; None if it is not one."""
     text = text.strip().strip("[]")
     try:
         return IPv6Address(text).ipv4_mapped if ":" in text else IPv4Address(socket.inet_aton(text))
@@ -160,7 +160,7 @@ def parse_address(text: str) -> Optional[IPv4Address]:
 
 
 def resolve(host: str, port: int) -> frozenset[IPv4Address]:
-    """Return the IPv4 addresses of a host, none where the name is unknown. Blocks while a name server is asked."""
+    """Return the IPv4 addresses of a host, none if the name is unknown. Blocks while a name server is asked."""
     address = parse_address(host)
     if address is not None:
         return frozenset({address})
@@ -184,7 +184,7 @@ _Interface._fields_ = [
 
 
 def own_addresses() -> frozenset[IPv4Address]:
-    """Return the IPv4 addresses of all interfaces, as the kernel knows them: no name is asked for. Raises OSError where it cannot."""
+    """Return the IPv4 addresses of all interfaces, from the kernel, without name resolution; raises OSError if that fails."""
     library = ctypes.CDLL(None, use_errno=True)
     first = ctypes.POINTER(_Interface)()
     if not hasattr(library, "getifaddrs") or library.getifaddrs(ctypes.byref(first)):

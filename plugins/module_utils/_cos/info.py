@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading the blacklist and the device for people."""
+"""Reads the blacklist and the device."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .client import CosClient
 
 @dataclass(frozen=True)
 class Filter:
-    """Which entries to show; the filtering is done here, since with a filter the API's own count means nothing."""
+    """Which entries to show; the filtering is done here, since the API's own count is meaningless with a filter."""
 
     hosts: tuple[str, ...] = ()
     service: Optional[str] = None
@@ -37,7 +37,7 @@ class Filter:
         )
 
     def shows(self, entry: Entry) -> bool:
-        """Whether the entry passes."""
+        """Whether the entry matches."""
         return (
             (self.service is None or entry.service == self.service)
             and (self.alert_type is None or entry.alert_type == self.alert_type)
@@ -51,7 +51,7 @@ def listing(client: CosClient, wanted: Filter, warn: Callable[[str], None]) -> d
     now, counts_down = time.time(), wanted.ttl_meaning == "remaining"
     shown = [(entry, raw) for entry, raw in zip(found.entries, found.raw) if wanted.shows(entry)]
     if any(entry.ttl is None for entry, _raw in shown):
-        warn("The firewall lists a ttl that is no number; it is returned as null.")
+        warn("The firewall lists a ttl that is not a number; it is returned as null.")
     return {
         "changed": False,
         "entries": [{**entry._asdict(), "expires_at": expiry(entry, now) if counts_down else None} for entry, _raw in shown],
@@ -65,7 +65,7 @@ def device(client: CosClient) -> dict[str, Any]:
     about = client.about()
     try:
         answer = client.high_availability()
-    except (NotFound, WrongService):  # an older release has no such resource
+    except (NotFound, WrongService):  # older releases do not have this resource
         high_availability = None
     else:
         status = answer.get("status")

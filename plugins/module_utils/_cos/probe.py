@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a firewall does where its documents are silent (cos-core-api.md sections 4 and 5), found out with an address that can be spared."""
+"""Finds out how a firewall behaves where its documentation is silent (cos-core-api.md sections 4 and 5), with an address to spare."""
 
 from __future__ import annotations
 
@@ -35,47 +35,48 @@ TEXT = 300
 #: Duplicates are removed one at a time.
 MOST_REMOVALS = 20
 
-#: For each question, what is asked, and what each answer means for the settings. An answer that is not named means the first.
+#: The text of each question, and what each answer means for the settings; "", or else the first meaning, is for any other answer.
 QUESTIONS: dict[str, tuple[str, dict[str, str]]] = {
-    "auth": ("Are credentials needed to read?", {
-        "basic": "Yes, as it should be.", "none": "Everybody who reaches the firewall can change its blacklist. Ask for credentials."}),
+    "auth": ("Does reading require credentials?", {
+        "basic": "Yes, as it should.", "none": "No: whoever reaches the firewall can change its blacklist. Require credentials."}),
     "access": ("May this user write?", {
         "read_write": "Yes.", "read_only": "No: nothing can be blocked with this user, or an administrator is logged in."}),
-    "error_http_status": ("Which HTTP status has an error?", {
-        "mirror": "Its own.", "always_200": "200; the collection reads the body, other clients may take errors for success."}),
+    "error_http_status": ("Which HTTP status do errors have?", {
+        "mirror": "Their own.", "always_200": "200; the collection reads the body, but other clients may mistake errors for success."}),
     "list_cap": ("Is the listing complete?", {
-        "none": "Yes.", "": "No: the modules fail with listing_truncated, since what is blocked cannot be told."}),
-    "count": ("What does the count of a filtered listing count?", {
-        "length": "What is listed.", "total": "All entries. The collection never filters, so nothing depends on it."}),
-    "list_order": ("Which order has the listing?", {"insertion": "The oldest entry first.", "reversed": "The newest entry first."}),
-    "host_in_list": ("How is an address listed?", {"address": "As it is.", "network": "As a network of one; the collection reads both."}),
-    "own_alert_type": ("What source have entries of the API?", {"REST": "REST.", "": "Another spelling, which the collection reads, too."}),
+        "none": "Yes.", "": "No: the modules fail with listing_truncated, since it is unknown what is blocked."}),
+    "count": ("What does the count of a filtered listing mean?", {
+        "length": "The listed entries.", "total": "All entries. The collection never filters, so this does not matter."}),
+    "list_order": ("In which order are entries listed?", {"insertion": "Oldest entry first.", "reversed": "Newest entry first."}),
+    "host_in_list": ("How is an address listed?", {"address": "As it is.", "network": "As a /32 network; the collection reads both."}),
+    "own_alert_type": ("Which source do entries of the API have?", {
+        "REST": "REST.", "": "Another spelling, which the collection also reads."}),
     "all_services_in_list": ("How are all services listed?", {"": "As the collection expects, or in another spelling that it knows."}),
     "all_services_in_reply": ("How are all services confirmed?", {"": "As the collection expects, or in another spelling that it knows."}),
     "empty_text": ("How is an empty text shown?", {"": "As the collection expects, or in another spelling that it knows."}),
-    "ttl_json_type": ("What JSON type has ttl?", {"string": "A string.", "number": "A number; the collection reads both."}),
+    "ttl_json_type": ("Which JSON type does ttl have?", {"string": "String.", "number": "Number; the collection reads both."}),
     "ttl_in_list": ("Which time does the listing show?", {
-        "remaining": "The time that is left: expires_at and renew_below mean what they say.",
+        "remaining": "The remaining time: expires_at and renew_below work as documented.",
         "configured": "The time that was given: set ttl_meaning to configured, and do not use renew_below."}),
     "longest_ttl": ("Is a long time kept?", {
-        "none": "Yes.", "": "No, it is cut to so many seconds: ask for no more, or blocks end with stored_differently."}),
+        "none": "Yes.", "": "No, it is cut to this many seconds: request no more, or blocks end with stored_differently."}),
     "repost": ("What does adding an entry again do?", {
         "renew_all": "It renews time and texts.",
-        "renew_ttl_only": "It renews the time only; the collection removes and adds an entry whose texts change.",
-        "ignore": "Nothing; the collection removes and adds instead, with a moment without a block.",
-        "duplicate": "It makes a second entry; the collection removes duplicates.",
-        "reject_400": "It is refused; the collection removes and adds instead, with a moment without a block."}),
+        "renew_ttl_only": "It renews only the time; to change texts, the collection removes the entry and adds it again.",
+        "ignore": "Nothing; the collection removes the entry and adds it again, with a moment without a block.",
+        "duplicate": "It creates a second entry; the collection removes duplicates.",
+        "reject_400": "It is refused; the collection removes the entry and adds it again, with a moment without a block."}),
     "renew_can_shorten": ("Can a renewal shorten the time?", {
-        "yes": "Yes.", "no": "No; the collection removes and adds instead, with a moment without a block."}),
+        "yes": "Yes.", "no": "No; the collection removes the entry and adds it again, with a moment without a block."}),
     "text_limit": ("Are long texts kept?", {
-        "none": "Yes, 300 characters are.",
+        "none": "Yes, up to 300 characters at least.",
         "": "No: keep rule_name and description shorter, or blocks end with stored_differently or rejected."}),
     "ttl_zero": ("What does a ttl of 0 mean?", {
-        "400": "It is refused.", "infinite": "For ever. The collection never sends it.",
+        "400": "It is refused.", "infinite": "Forever. The collection never sends it.",
         "default_300": "The default time. The collection never sends it."}),
-    "delete_missing": ("How is the removal of nothing answered?", {"404": "As an error.", "200": "As a success."}),
-    "delete_foreign": ("How is the removal of another source's entry answered?", {"": "As an error; the collection never tries."}),
-    "whitelist": ("What becomes of a whitelisted address?", {
+    "delete_missing": ("How is the removal of a missing entry answered?", {"404": "With an error.", "200": "With success."}),
+    "delete_foreign": ("How is the removal of another source's entry answered?", {"": "With an error; the collection never tries."}),
+    "whitelist": ("What happens to a whitelisted address?", {
         "silent": "It is accepted, but not listed: not_listed_after_write.", "400": "It is refused: rejected.",
         "blocked": "It is blocked: it is not on the firewall's whitelist."}),
     "capacity": ("Is there room for an entry?", {
@@ -88,11 +89,11 @@ class Wanted:
     """A validated request.
 
     Attributes:
-        host: the address that can be spared.
+        host: the address to spare.
         service: a second service for it.
-        wait: seconds between two looks at the time.
-        whitelisted: an address on the firewall's whitelist, to try it, too.
-        foreign: an address that another source than the API blocks, and of which a removal is tried.
+        wait: seconds between two readings of the time.
+        whitelisted: an address on the firewall's whitelist, to try to block it as well.
+        foreign: an address that a source other than the API blocks, to try to remove it.
     """
 
     host: str
@@ -113,12 +114,12 @@ class Wanted:
 
     @property
     def hosts(self) -> list[str]:
-        """The addresses that are written."""
+        """The addresses to be blocked."""
         return [self.host, *([self.whitelisted] if self.whitelisted else [])]
 
 
 class Probe:
-    """Asks one firewall one question after the other; `answers` holds what was found, by the names of QUESTIONS."""
+    """Answers the questions for one firewall; `answers` has the answers by the names of QUESTIONS."""
 
     def __init__(self, client: CosClient, anonymous: CosClient, wanted: Wanted, recorder: Recorder) -> None:
         self._client = client
@@ -128,11 +129,11 @@ class Probe:
         self.answers = dict.fromkeys(QUESTIONS, UNKNOWN)
 
     def read(self) -> None:
-        """Ask what reading answers; raises InvalidInput where an address is not free to be used."""
+        """Answer the questions that need only reading; raises InvalidInput if an address is already blocked."""
         self._cut(self._client.blacklist())
         for host in self._wanted.hosts:
             if self._listed(host):
-                raise InvalidInput(f"{host} is on the blacklist; name an address that is not, and can be spared.")
+                raise InvalidInput(f"{host} is already on the blacklist; use an address that is not, and that you can spare.")
         try:
             self._anonymous.blacklist()
             self.answers["auth"] = "none"
@@ -140,7 +141,7 @@ class Probe:
             self.answers["auth"] = "basic"
 
     def write(self) -> None:
-        """Ask what writing answers, and leave nothing behind; nothing where the listing is cut, since an entry may not be seen there."""
+        """Answer the questions that need writing, and clean up; do nothing if the listing is truncated, since entries may be invisible."""
         if self.answers["list_cap"] != "none":
             return
         self._note("block", "unknown", LONGER)
@@ -159,7 +160,7 @@ class Probe:
             self._note("unblock", "ok")
 
     def _note(self, action: str, outcome: str, ttl: Optional[int] = None) -> None:
-        """Record what is going to be on the blacklist, and that it is gone."""
+        """Record the entries that are about to be added, or that they are gone."""
         for host, service in [(host, ALL_SERVICES) for host in self._wanted.hosts] + [(self._wanted.host, self._wanted.service)]:
             self._recorder.note(action, outcome, host, service, ttl)
 
@@ -172,17 +173,17 @@ class Probe:
             self.answers["list_cap"] = str(len(answer["blacklist_hosts"]))
 
     def _status(self) -> None:
-        """Send what must be refused: an entry without a host."""
+        """Send a request that must be refused: an entry without a host."""
         try:
             self._client.add({"ttl": "1"})
         except IntrusionResponseError as error:
             self.answers["access"] = "read_only" if isinstance(error, NotPermitted) else "read_write"
             self.answers["error_http_status"] = "always_200" if error.http_status == 200 else "mirror"
         else:
-            raise BadResponse("The firewall has accepted an entry without an address.")
+            raise BadResponse("The firewall accepted an entry without an address.")
 
     def _first(self) -> bool:
-        """Add an entry with nothing but a host; return whether it is there."""
+        """Add an entry with only a host; return whether it is listed."""
         answers, host = self.answers, self._wanted.host
         try:
             echo = self._client.add({"host": host})["blacklist_entry"]
@@ -210,7 +211,7 @@ class Probe:
         return True
 
     def _second(self) -> None:
-        """Add an entry with a long time for another service, and look at the listing as a whole."""
+        """Add an entry with a long time for another service, and examine the whole listing."""
         host, service = self._wanted.host, self._wanted.service
         with suppress(Rejected, NotFound):
             self._client.add({"host": host, "service": service, "ttl": str(LONG)})
@@ -301,7 +302,7 @@ class Probe:
             self.answers["whitelist"] = "blocked" if self._listed(host) else "silent"
 
     def _listed(self, host: str) -> list[dict[str, Any]]:
-        """Return what is listed of an address and came in through the API, as it is."""
+        """Return the raw entries of an address that were added through the API."""
         raws = self._client.blacklist()["blacklist_hosts"]
         return [raw for raw in raws if normal_host(raw.get("host")) == host and str(raw.get("alert_type")).upper() == OWNED]
 
@@ -309,7 +310,7 @@ class Probe:
         return next((raw for raw in self._listed(host) if raw.get("service") != self._wanted.service), {})
 
     def _replace(self, fields: Mapping[str, str]) -> bool:
-        """Add an entry that is not there before; return whether it is there afterwards."""
+        """Remove the entries of a host and add this one; return whether it is listed."""
         self._remove_all(fields["host"])
         self._client.add(fields)
         return bool(self._first_of(fields["host"]))
@@ -325,7 +326,7 @@ class Probe:
     def _clean(self) -> None:
         for host in self._wanted.hosts if self.answers["access"] == "read_write" else ():
             self._remove_all(host)
-            with suppress(Rejected):  # what was accepted without being listed
+            with suppress(Rejected):  # an entry may have been accepted without being listed
                 self._client.remove({"host": host})
 
 
@@ -334,6 +335,6 @@ def result(answers: Mapping[str, str]) -> list[dict[str, str]]:
     rows = []
     for name, (question, meanings) in QUESTIONS.items():
         answer = answers[name]
-        means = "It was not found out." if answer == UNKNOWN else meanings.get(answer) or meanings.get("") or next(iter(meanings.values()))
+        means = "Not answered." if answer == UNKNOWN else meanings.get(answer) or meanings.get("") or next(iter(meanings.values()))
         rows.append({"name": name, "question": question, "answer": answer, "means": means})
     return rows

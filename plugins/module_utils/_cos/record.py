@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From changes of a firewall's blacklist to records in the ledger."""
+"""Records changes of a firewall's blacklist in the ledger."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from .blacklist import ALL_SERVICES
 from .change import Change
 from .wanted import Wanted
 
-#: What the resources call their writes, and what the ledger does.
+#: Actions of the resources, and what the ledger calls them.
 ACTIONS = {"added": "block", "renewed": "renew", "updated": "update", "removed": "unblock"}
-#: Seconds that a module waits for its ledger all in all, and what is left for each further time.
+#: Seconds that a module waits for its ledger in total, and the minimum for each further access.
 PATIENCE, LEAST_PATIENCE = 1.0, 0.05
 
 
 class Recorder:
-    """Records the writes of one run to one firewall: what is intended before it is sent, and what became of it; a context manager.
+    """A context manager that records the writes of one run to one firewall, both the intent before they are sent and the outcome.
 
-    An intent is a record whose outcome is unknown, which the second record of the same write supersedes. A run that is killed leaves
-    the intent.
+    An intent is a record with an unknown outcome, superseded by the second record of the same write. If the run is killed, the
+    intent remains.
 
     Args:
         call: for its environment and its warnings.
-        ledger: where to.
-        about: what is the same in all records, unless the change itself says otherwise: firewall, origin, user, job, event, event_rule.
+        ledger: where to record.
+        about: fields of all records unless a change overrides them: firewall, origin, user, job, event, event_rule.
     """
 
     def __init__(self, call: Call, ledger: Ledger, about: Mapping[str, Any]) -> None:
@@ -54,7 +54,7 @@ class Recorder:
 
     @classmethod
     def from_call(cls, call: Call, origin: str, api_url: str) -> Recorder:
-        """Make one from module options; in check mode it records nothing. Raises InvalidInput."""
+        """Create one from module options; in check mode it records nothing. Raises InvalidInput."""
         params = call.params
         keep = integer_between("ledger_keep", params["ledger_keep"], 0, 36500)
         ledger = Ledger.from_option(params["ledger"], call.warn, keep, PATIENCE)
@@ -72,34 +72,34 @@ class Recorder:
     def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException], tb: Optional[TracebackType]) -> None:
         for change in self._writes:
             if not change.sent and change.failure is None:
-                change.failure = NotAttempted(f"{change.name} was not attempted, because the run ended before.")
+                change.failure = NotAttempted(f"{change.name} was not attempted, because the run ended first.")
         self._keep([self._record(change) for change in self._writes if change.settled or not change.sent])
         if self._writes and self._ledger.waiting:
-            self._tell_if_it_vanishes(f"What waits for the ledger {self._ledger.place}", self._ledger.spool)
+            self._tell_if_it_vanishes(f"The directory of records that wait for the ledger {self._ledger.place}", self._ledger.spool)
         self._ledger.close()
         self._known.close()
 
     def exemption(self, given: Optional[str], wanted: Sequence[Wanted]) -> Optional[int]:
-        """Return for how many seconds the option exempt wants addresses not to be blocked again; raises InvalidInput."""
+        """Return the seconds of the option exempt, None if not given; raises InvalidInput."""
         if not given:
             return None
         seconds = int(parse_span("exempt", given))
         if not 1 <= seconds <= LONGEST_EXEMPTION:
-            raise InvalidInput(f"exempt must be at most {LONGEST_EXEMPTION // 86400} days, and a second at least; got {given[:80]!r}.")
+            raise InvalidInput(f"exempt must be from 1 second to {LONGEST_EXEMPTION // 86400} days; got {given[:80]!r}.")
         if any(one.state != "absent" for one in wanted):
-            raise InvalidInput("exempt goes with state: absent.")
+            raise InvalidInput("exempt requires state: absent.")
         if not self._known.enabled:
-            raise InvalidInput("exempt needs a ledger, which is where exemptions are kept; ledger is none.")
+            raise InvalidInput("exempt requires a ledger, which keeps exemptions, but ledger is none.")
         return seconds
 
     def exempt(self, done: Sequence[Change], wanted: Sequence[Wanted], seconds: Optional[int]) -> None:
-        """Record that addresses which were to be let in must not be blocked again for a time, also where nothing had to be removed."""
+        """Record exemptions for the addresses to be unblocked, even if nothing had to be removed."""
         if seconds is None:
             return
         failed = {change.wanted.host for change in done if change.failure is not None}
         for host in dict.fromkeys(one.host for one in wanted if one.state == "absent"):
             if not self.note("unblock", "failed" if host in failed else "ok", host, ALL_SERVICES, seconds):
-                self._warn(f"{host} is not exempt: that could not be recorded, so the next event may block it again.")
+                self._warn(f"{host} is not exempt, since the exemption could not be recorded. The next event may block it again.")
 
     def _why_exempt(self, host: str) -> Optional[str]:
         return self._known.exempt(host, time.time())
@@ -114,10 +114,10 @@ class Recorder:
     def _tell_if_it_vanishes(self, what: str, path: Optional[str]) -> None:
         reason = None if path is None else why_it_vanishes(path, self._environ)
         if reason is not None:
-            self._warn(f"{what} will not last: {reason}. Name another with ledger or INTRUSION_RESPONSE_LEDGER.")
+            self._warn(f"{what} will be lost: {reason}. Set ledger or INTRUSION_RESPONSE_LEDGER to another place.")
 
     def note(self, action: str, outcome: str, host: str, service: str, ttl: Optional[int] = None) -> bool:
-        """Record something for which there is no change; return whether that is kept, or need not be."""
+        """Record something other than a change; return whether it was recorded, or need not be."""
         return self._keep([Record(time.time(), action, outcome, host, service, ttl=ttl, **self._about)])
 
     def _keep(self, records: Sequence[Record]) -> bool:
@@ -133,7 +133,7 @@ class Recorder:
 
 
 def record_of(change: Change, at: float, /, **more: Any) -> Record:
-    """Return the record of a change as it is now known; more must name at least the firewall."""
+    """Return the record of a change as now known; more must contain at least the firewall."""
     failure, removal = change.failure, change.action == "removed"
     entry = change.before if removal else change.now or change.goal
     outcome = "ok"
@@ -157,12 +157,12 @@ def who(environ: Mapping[str, str]) -> tuple[str, Optional[str]]:
     """Return the user and the job that this process runs for.
 
     AWX and Ansible Automation Platform set JOB_ID (RunJob.build_env in awx/main/tasks/jobs.py) or AD_HOC_COMMAND_ID
-    (RunAdHocCommand.build_env). JOB_ID alone may be another scheduler's, so AWX_HOST, which comes with it, must be there.
+    (RunAdHocCommand.build_env). JOB_ID alone may come from another scheduler, so AWX_HOST, which AWX sets with it, is required.
     """
     uid = os.geteuid()
     try:
         user = pwd.getpwuid(uid).pw_name
-    except KeyError:  # containers run under numbers without a name
+    except KeyError:  # containers may run under a user id without an account
         user = f"uid {uid}"
     if uid == 0:
         user = environ.get("SUDO_USER") or user

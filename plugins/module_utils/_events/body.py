@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What detectors send, as values that JSON can hold: checked, bounded, and the same bytes always with the same id."""
+"""What detectors send, as JSON values: validated, bounded, and with the same id for the same bytes."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 DEEPEST = 32
-#: Most values in an object, since each takes more memory than its bytes, and most objects in one post.
+#: Maximum number of values in an object, since each takes more memory than its bytes, and of objects in one post.
 MOST_PARTS, MOST_OBJECTS = 2000, 1000
-#: What the number types of the rule engine, of Java and of the inbox hold.
+#: The range of integers in the rule engine, in Java and in the inbox.
 INTEGERS = range(-(2**63), 2**63)
 LONGEST_INTEGER = 20
 BLANKS = " \t\r\n"
 
 
 class InvalidEvent(Exception):
-    """What was sent is no event of its format; the message names the field, never what is in it."""
+    """What was sent is not a valid event of its format; the message names the field, never its value."""
 
 
 class Post(dict[str, Any]):
-    """An object that can be written as JSON and UTF-8 for certain."""
+    """An object that can certainly be written as JSON and UTF-8."""
 
 
 def decoded(content: bytes) -> str:
-    """Return text in UTF-8 (with or without a byte order mark); raises InvalidEvent."""
+    """Return UTF-8 as text (with or without a byte order mark); raises InvalidEvent."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -38,10 +38,10 @@ def decoded(content: bytes) -> str:
 
 
 def objects(text: str) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a text of JSON, not `checked` yet: one, an array of them, or several after each other, such as one a line.
+    """Yield the objects in a JSON text, not `checked` yet: one object, an array of them, or several in sequence, such as one per line.
 
     Raises:
-        InvalidEvent: no JSON (of which NaN and Infinity are no part), something that is no object, a name twice in one object, nested
+        InvalidEvent: not JSON (which has no NaN and Infinity), something other than an object, a duplicate name in an object, nested
             too deeply, too many objects, or a number with too many digits.
     """
     count, position = 0, _after_blanks(text, 0)
@@ -56,7 +56,7 @@ def objects(text: str) -> Iterator[dict[str, Any]]:
             raise InvalidEvent("The body is not JSON.") from None
         for one in parsed if isinstance(parsed, list) else (parsed,):
             if not isinstance(one, dict):
-                raise InvalidEvent("The body holds something that is no JSON object.")
+                raise InvalidEvent("The body must contain only JSON objects.")
             count += 1
             if count > MOST_OBJECTS:
                 raise InvalidEvent(f"The body has more than {MOST_OBJECTS} events.")
@@ -73,12 +73,12 @@ def _after_blanks(text: str, position: int) -> int:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise InvalidEvent("A name stands twice in one object.")
+        raise InvalidEvent("A name occurs twice in one object.")
     return found
 
 
 def _integer(digits: str) -> int:
-    # checked by length first: turning very many digits into a number takes time
+    # check the length first: converting very many digits takes time
     if len(digits) > LONGEST_INTEGER:
         raise InvalidEvent("A number is too large.")
     return int(digits)
@@ -92,20 +92,21 @@ DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_int=_integer, parse_
 
 
 def checked(post: Mapping[str, Any]) -> Post:
-    """Return an object that can be written as JSON and UTF-8 for certain.
+    """Return an object that can certainly be written as JSON and UTF-8.
 
     Raises:
-        InvalidEvent: something in it that JSON does not have, too many parts, nested too deeply, a number beyond 64 bits or not finite.
+        InvalidEvent: it contains a type that JSON does not have, too many values, or a number beyond 64 bits or not finite, or is nested
+            too deeply.
     """
     if isinstance(post, Post):
         return post
     if not isinstance(post, Mapping):
-        raise InvalidEvent("The post is no object.")
+        raise InvalidEvent("The post must be an object.")
     parts = itertools.count(len(post))
     return Post(
         (
             name if isinstance(name, str) and name.isascii() else _checked_name(name),
-            value if isinstance(value, str) and value.isascii() else _checked_value(value, 1, parts),  # most values are such
+            value if isinstance(value, str) and value.isascii() else _checked_value(value, 1, parts),  # the usual case
         )
         for name, value in post.items()
     )
@@ -113,13 +114,13 @@ def checked(post: Mapping[str, Any]) -> Post:
 
 def _checked_name(name: Any) -> str:
     if not isinstance(name, str):
-        raise InvalidEvent("The name of a field is no text.")
+        raise InvalidEvent("The name of a field must be a string.")
     return encodable(name)
 
 
 def _checked_value(value: Any, depth: int, parts: Iterator[int]) -> Any:
     if next(parts) >= MOST_PARTS:
-        raise InvalidEvent("The post has too many parts.")
+        raise InvalidEvent("The post has too many values.")
     if isinstance(value, str):
         return encodable(value)
     if value is None or isinstance(value, bool):
@@ -138,20 +139,20 @@ def _checked_value(value: Any, depth: int, parts: Iterator[int]) -> Any:
         return {_checked_name(name): _checked_value(part, depth + 1, parts) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [_checked_value(part, depth + 1, parts) for part in value]
-    raise InvalidEvent("The post holds something that JSON does not have.")
+    raise InvalidEvent("The post contains a type that JSON does not have.")
 
 
 def encodable(text: str) -> str:
-    """Replace halves of surrogate pairs, which JSON can spell and UTF-8 cannot."""
+    """Replace lone surrogates, which JSON can contain and UTF-8 cannot."""
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def identity(post: Mapping[str, Any], *more: str) -> str:
-    """Return the id of an event: half of the SHA-256 of the canonical JSON of its object, and of what tells it from others in there."""
+    """Return the id of an event: half of the SHA-256 of the canonical JSON of its object, and of what identifies it in there."""
     text = json.dumps(post, sort_keys=True, separators=(",", ":"))
     return text_identity("\0".join((text, *more)) if more else text)
 
 
 def text_identity(text: str) -> str:
-    """Return the id of an event that is a line of text."""
+    """Return the id of an event in a line of text."""
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Dates as detectors write them, and in their one normal form: ISO 8601 in UTC with milliseconds."""
+"""Dates as detectors write them, and in normal form: ISO 8601 in UTC with milliseconds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIRST_MILLISECOND = 10**11
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 ISO_DATE = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]{1,9}))? ?(Z|UTC|[+-][0-9]{2}:?[0-9]{2})?"
-    r"(?: (?:[A-Z]{3,4}|[+-][0-9]{4}))?"  # Go says the zone twice, as offset and as name
+    r"(?: (?:[A-Z]{3,4}|[+-][0-9]{4}))?"  # Go writes the zone twice, as offset and as name
 )
 JAVA_DATE = re.compile(
     rf"[A-Z][a-z]{{2}} ({'|'.join(MONTHS)}) ([0-9]{{2}}) ([0-9]{{2}}):([0-9]{{2}}):([0-9]{{2}}) (?:UTC|GMT|Z) ([0-9]{{4}})"
@@ -24,7 +24,7 @@ JAVA_DATE = re.compile(
 
 
 def iso_date(text: str) -> Optional[str]:
-    """Return a date in ISO 8601 in its normal form, UTC where it names no zone; None for anything else."""
+    """Return an ISO 8601 date in normal form, UTC without a time zone; None for anything else."""
     found = ISO_DATE.fullmatch(text)
     if not found:
         return None
@@ -36,7 +36,7 @@ def iso_date(text: str) -> Optional[str]:
 
 
 def java_date(text: str) -> Optional[str]:
-    """Read the text of a java.util.Date; names of other time zones are ambiguous."""
+    """Read the text of a java.util.Date in UTC; the names of other time zones are ambiguous."""
     found = JAVA_DATE.fullmatch(text)
     if not found:
         return None
@@ -54,7 +54,7 @@ def _utc(parts: list[int], milliseconds: int, offset: int) -> Optional[str]:
 
 
 def from_epoch(value: float) -> Optional[str]:
-    """Return seconds or milliseconds since the epoch as ISO 8601 in UTC; None for what no calendar holds."""
+    """Return seconds or milliseconds since the epoch as ISO 8601 in UTC; None if out of range."""
     try:
         return _text(EPOCH + timedelta(milliseconds=int(value if value >= FIRST_MILLISECOND else value * 1000)))
     except OverflowError:
@@ -62,7 +62,7 @@ def from_epoch(value: float) -> Optional[str]:
 
 
 def written(seconds: float) -> str:
-    """Return an epoch time of these days as ISO 8601 in UTC with milliseconds."""
+    """Return a current epoch time as ISO 8601 in UTC with milliseconds."""
     return _text(EPOCH + timedelta(milliseconds=int(seconds * 1000)))
 
 

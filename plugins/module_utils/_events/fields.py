@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fields of an object by type: None for what is missing or says nothing, InvalidEvent, which names the field, for a wrong type."""
+"""Fields of an object by type: None for a missing or empty value; InvalidEvent, which names the field, for a wrong type."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ DECIMAL = re.compile(r"[0-9]{1,19}(\.[0-9]{1,9})?")
 
 
 def text(post: Mapping[str, Any], name: str) -> Optional[str]:
-    """Return a text that is not blank."""
+    """Return a string that is not blank."""
     value = post.get(name)
     if value is None:
         return None
     if not isinstance(value, str):
-        raise InvalidEvent(f"{name} is no text.")
+        raise InvalidEvent(f"{name} must be a string.")
     return value if value.strip() else None
 
 
 def word(post: Mapping[str, Any], name: str) -> Optional[str]:
-    """Return a text in lower case, without blanks around it."""
+    """Return a string in lower case, without surrounding spaces."""
     value = text(post, name)
     return value.strip().lower() if value else None
 
 
 def code(post: Mapping[str, Any], name: str) -> Optional[str]:
-    """Return a text, or an integer as one, such as the number of a rule."""
+    """Return a string, or an integer as a string, such as the number of a rule."""
     value = post.get(name)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -43,7 +43,7 @@ def code(post: Mapping[str, Any], name: str) -> Optional[str]:
 
 
 def number(post: Mapping[str, Any], name: str, allowed: range) -> Optional[int]:
-    """Return an integer, also one that is spelled as a text; None where it is not among those allowed."""
+    """Return an integer, even if given as a string; None if it is out of range."""
     value = post.get(name)
     if isinstance(value, str):
         value = int(value) if INTEGER.fullmatch(value.strip()) else None
@@ -52,26 +52,26 @@ def number(post: Mapping[str, Any], name: str, allowed: range) -> Optional[int]:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidEvent(f"{name} is neither a number nor a text.")
+        raise InvalidEvent(f"{name} must be a number or a string.")
     return value if value in allowed else None
 
 
 def part(post: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return an object, an empty one where there is none."""
+    """Return an object, an empty one if there is none."""
     value = post.get(name)
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise InvalidEvent(f"{name} is no object.")
+        raise InvalidEvent(f"{name} must be an object.")
     return value
 
 
 def tags(post: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    """Return a list of texts, also one that is spelled with commas."""
+    """Return a list of strings, even if given as a comma-separated string."""
     value = post.get(name)
     if isinstance(value, list):
         if not all(isinstance(tag, str) for tag in value):
-            raise InvalidEvent(f"{name} holds something that is no text.")
+            raise InvalidEvent(f"{name} must contain only strings.")
         found = value
     else:
         found = (text(post, name) or "").split(",")
@@ -79,7 +79,7 @@ def tags(post: Mapping[str, Any], name: str) -> tuple[str, ...]:
 
 
 def date(post: Mapping[str, Any], name: str) -> Optional[str]:
-    """Return a date in its normal form, None for one that cannot be read: an event is not worth less for it."""
+    """Return a date in normal form, or None if it cannot be read, which does not make the event invalid."""
     value = post.get(name)
     if value is None:
         return None
@@ -89,6 +89,6 @@ def date(post: Mapping[str, Any], name: str) -> Optional[str]:
         if value is None:
             return iso_date(spelled) or java_date(spelled)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InvalidEvent(f"{name} is neither a number nor a text.")
-    # 0 is what an unset number of Java looks like
+        raise InvalidEvent(f"{name} must be a number or a string.")
+    # Java sends an unset number as 0
     return from_epoch(value) if value > 0 else None

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads what detectors send or write, in the format that was chosen, or in the one that it has by its content."""
+"""Reads what detectors send or write, in the configured format, or in one recognised by the content."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .formats import clc_ips, crowdsec, deep_security_cef, deep_security_json, s
 from .formats.custom import Custom
 
 AUTO, CUSTOM = "auto", "custom"
-#: The formats that a content can have; none is recognised in what another one is.
+#: The known formats; the content of one is never recognised as another.
 KNOWN = (clc_ips, deep_security_cef, deep_security_json, suricata_eve, wazuh, crowdsec)
 NAMES = (clc_ips.NAME, AUTO, *(known.NAME for known in KNOWN[1:]), CUSTOM)
 
-#: What becomes of an event of an agent that only looked on, unless such count.
+#: What becomes of an event of an agent in detect mode, unless such events count.
 DETECT_ONLY = Ignored("detect_only")
 #: An object, or a line of text.
 Given = Union[str, Mapping[str, Any]]
@@ -30,10 +30,10 @@ class _Format(Protocol):
     NAME: str
 
     def recognises(self, given: Any) -> bool:
-        """Tell whether something has the marks of the format."""
+        """Return whether something looks like the format."""
 
     def read(self, given: Any, seen: Seen) -> Found:
-        """Return the events of something that was sent, and what of it is ignored; raises InvalidEvent."""
+        """Return the events in something that was sent, and what is ignored; raises InvalidEvent."""
 
 
 class Reader:
@@ -42,8 +42,8 @@ class Reader:
     Args:
         name: one of NAMES.
         home: our own addresses; None for the private ones.
-        custom: the format of the user's own, for CUSTOM.
-        detect_only: whether events of agents that only look on count.
+        custom: the user's own format, for CUSTOM.
+        detect_only: whether events of agents in detect mode count.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class Reader:
         self._dismisses = suricata_eve.dismisses if name == suricata_eve.NAME else None
 
     def body(self, body: bytes, at: float) -> Found:
-        """Return the events of a post, received at an epoch time in seconds: objects, arrays of them, or lines, and what is ignored.
+        """Return the events of a post (objects, arrays of them, or lines), received at an epoch time in seconds, and what is ignored.
 
         Raises:
-            InvalidEvent: one of them fits no format, or is invalid. Then none of the post counts.
+            InvalidEvent: one of them fits no format, or is invalid. Then the whole post is refused.
         """
         seen = Seen(written(at), self._home)
         found: Found = []
@@ -73,7 +73,7 @@ class Reader:
             if len(found) > MOST_OBJECTS:
                 raise InvalidEvent(f"The body has more than {MOST_OBJECTS} events.")
         if not found:
-            raise InvalidEvent("There is no event in the body.")
+            raise InvalidEvent("The body contains no event.")
         return found
 
     def parts(self, body: bytes) -> Iterator[Given]:
@@ -96,7 +96,7 @@ class Reader:
         return self._one(given, Seen(written(at), self._home))
 
     def recognises(self, given: Given) -> bool:
-        """Tell whether an object or a line has the marks of the format, or of exactly one that is known."""
+        """Return whether an object or a line looks like the format, or like exactly one known format."""
         if isinstance(given, str) and not self._takes_lines:
             return False
         return self._format.recognises(given) if self._format else len(_fitting(given)) == 1
@@ -106,7 +106,7 @@ class Reader:
         if chosen is None:
             fitting = _fitting(given)
             if len(fitting) != 1:
-                raise InvalidEvent("It has the marks of several formats." if fitting else "It fits no format that is known.")
+                raise InvalidEvent("It fits several formats." if fitting else "It fits no known format.")
             chosen = fitting[0]
         found = chosen.read(given, seen)
         return found if self._detect_only else [DETECT_ONLY if isinstance(one, Event) and one.detect_only else one for one in found]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The agent as a resource. The API has no operation that reads it, so every decision names the evidence it rests on."""
+"""The agent as a resource. The API cannot read its state, so every decision names the evidence that it is based on."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from .._core.state import StateDir
 
 RECEIPTS = "receipts"
 POLL = 1.0
-#: Seconds for which a request that was accepted counts as under way. How long the work takes is not documented; a script package
-#: that is run through a queue takes minutes (ips-api.md 2.2).
+#: Seconds for which an accepted request counts as under way. How long the work takes is not documented; a script package
+#: that runs through a queue takes minutes (ips-api.md 2.2).
 UNDER_WAY = 1800
-#: Failures that speak of the destinations alone: the agent can do without them.
+#: Failures that concern only the destinations, without which the agent can still be managed.
 UNREADABLE = (BadResponse, NotPermitted, RateLimited, Rejected, ServerFault, TimeoutUnknown)
 
-#: What a task may say; "installed" only where somebody who can know said so.
+#: The states that a task reports, by evidence; "installed" only on reliable evidence.
 WORDS = {
     ("host", True): "installed",
     ("host", False): "not_installed",
@@ -58,16 +58,16 @@ class Service(Protocol):
 
     @property
     def account_alias(self) -> str:
-        """The account acted on; asking for it may log in."""
+        """The account acted on; determining it may require a login."""
 
     def install(self, server_name: str) -> bool:
-        """Ask for an agent; return False when there is one already."""
+        """Request an agent; return False if there is one already."""
 
     def uninstall(self, server_name: str) -> bool:
-        """Ask for the agent's removal; return False when there is none."""
+        """Request the agent's removal; return False if there is none."""
 
     def destinations(self, server_name: str) -> list[dict[str, Any]]:
-        """Return the destinations as they come."""
+        """Return the raw destinations."""
 
     def check_server(self, server_name: str) -> None:
         """Raise NotFound for a server that the account does not have."""
@@ -90,7 +90,7 @@ class Wanted:
     def from_params(cls, params: Mapping[str, Any]) -> Wanted:
         """Validate module options; raises InvalidInput before anything is sent."""
         if params["wait"] and not params["agent_path"]:
-            raise InvalidInput("wait needs agent_path: the service cannot be asked whether an agent is there.")
+            raise InvalidInput("wait requires agent_path: the service cannot be asked whether an agent is installed.")
         return cls(
             server_name=path_name("server_name", params["server_name"]),
             state=params["state"],
@@ -105,7 +105,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of the agent, and from where: source is host, receipt, api, answer or none."""
+    """What is known about the agent, and its source: host, receipt, api, answer or none."""
 
     source: str
     present: Optional[bool] = None
@@ -137,7 +137,7 @@ def shown(server_name: str, account_alias: Optional[str], state: str, evidence: 
 
 
 def plan_agent(wanted: Wanted, evidence: Evidence) -> Plan[str]:
-    """Compare: act unless the evidence says that there is nothing to do. The operations are "install" and "uninstall"."""
+    """Compare, and act unless the evidence says that there is nothing to do. The operations are "install" and "uninstall"."""
     before = {"server_name": wanted.server_name, "state": evidence.word}
     if evidence.present == (wanted.state == "present"):
         return Plan(before, before)
@@ -148,11 +148,11 @@ def plan_agent(wanted: Wanted, evidence: Evidence) -> Plan[str]:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What this collection last asked for, with success.
+    """The last request of this collection that the service accepted.
 
     Attributes:
-        present: whether it was an installation.
-        under_way: whether that was so short a time ago that the host may not show it yet.
+        present: whether it was for an installation.
+        under_way: whether it is so recent that the host may not show its effect yet.
     """
 
     present: bool
@@ -160,11 +160,11 @@ class Receipt:
 
 
 def weigh(wanted_present: bool, seen: Optional[bool], receipt: Optional[Receipt]) -> Optional[Evidence]:
-    """Return what host and receipt together say; None when neither speaks.
+    """Return the combined evidence of host and receipt; None if there is neither.
 
-    What was asked for a moment ago does not show on the host yet, so the receipt then says what will be there. Later the host
-    knows better, with one exception: to remove, an installation counts however old it is. It may have waited for a server that
-    was off, the agent is paid for until it is removed, and one removal too many does no harm (ips-api.md 2.4 and 2.5).
+    A recent request is not visible on the host yet, so the receipt says what will be there. Later the host
+    is more reliable, with one exception: for a removal, a requested installation counts however old it is. It may have waited for a
+    server that was off, the agent is charged for until it is removed, and an unnecessary removal does no harm (ips-api.md 2.4 and 2.5).
     """
     if receipt is not None and receipt.present != seen:
         unwanted = receipt.present and not wanted_present
@@ -174,7 +174,7 @@ def weigh(wanted_present: bool, seen: Optional[bool], receipt: Optional[Receipt]
 
 
 def gather(service: Service, wanted: Wanted) -> Evidence:
-    """Return the evidence that counts: host and receipt weighed together, the others in the order of the option detection."""
+    """Return the decisive evidence: host and receipt weighed together, the others in the order of the option detection."""
     seen = wanted.installed
     if seen is None and wanted.agent_path is not None:
         seen = os.path.exists(wanted.agent_path)
@@ -202,22 +202,22 @@ def known(service: Service, server_name: str, destinations: Optional[Sequence[ob
 
 
 def _registered(service: Service, wanted: Wanted) -> bool:
-    """Whether the service has destinations for the server; what cannot be read proves nothing."""
+    """Whether the service has destinations for the server; False if they cannot be read."""
     try:
         return bool(service.destinations(wanted.server_name))
     except UNREADABLE as error:
         service.warn(
             f"The destinations of {wanted.server_name}, which would be evidence of an agent, could not be read ({error.code}: "
-            f"{error.message}) The agent was dealt with without them."
+            f"{error.message}) The agent was managed without them."
         )
         return False
 
 
 def ensure(service: Service, wanted: Wanted, *, check_mode: bool) -> Outcome:
-    """Bring the agent to the wanted state, as far as the service can be made to.
+    """Bring the agent to the desired state, as far as the service allows.
 
     Raises:
-        NotVerified: the agent did not appear at, or go from, agent_path in time; and whatever the client raises.
+        NotVerified: the agent did not appear at agent_path, or disappear from it, in time; and whatever the client raises.
     """
     evidence = gather(service, wanted)
     if evidence.source == "host" and not check_mode:
@@ -233,22 +233,22 @@ def ensure(service: Service, wanted: Wanted, *, check_mode: bool) -> Outcome:
     if check_mode:
         return Outcome(wanted.server_name, alias, plan, evidence.source)
     installing = wanted.state == "present"
-    # Where it looks already as it should, because other work is still under way, waiting for that look would prove nothing.
+    # If the path already looks as desired, because other work is under way, waiting would prove nothing.
     telling = wanted.agent_path is not None and os.path.exists(wanted.agent_path) != installing
     if not _ask(service, wanted, installing):
         _refuse_too_early(service, wanted, installing)
         _forget(service, wanted)
         if evidence.present is not None:
             service.warn(
-                f"The service answered that the agent of {wanted.server_name} is {'there' if installing else 'not there'} already, "
-                f"against the evidence ({evidence.source})."
+                f"The service answered that the agent of {wanted.server_name} is already {'installed' if installing else 'removed'}, "
+                f"contrary to the evidence ({evidence.source})."
             )
         answered = plan_agent(wanted, Evidence("answer", installing))
         return Outcome(wanted.server_name, alias, answered, "answer")
     if wanted.wait and not telling:
         service.warn(
-            f"{wanted.agent_path} was {'there' if installing else 'missing'} already when the request was sent, because other work is "
-            "under way on the server, so there was nothing to wait for. Look again later."
+            f"{wanted.agent_path} already {'existed' if installing else 'was missing'} when the request was sent, because other work is "
+            "under way on the server, so there was nothing to wait for. Check again later."
         )
     elif wanted.wait:
         _wait(wanted.agent_path or "", installing, wanted)
@@ -258,25 +258,25 @@ def ensure(service: Service, wanted: Wanted, *, check_mode: bool) -> Outcome:
 
 
 def _refuse_too_early(service: Service, wanted: Wanted, installing: bool) -> None:
-    """Raise NotVerified where the service knows no agent to remove, but accepted an installation a moment ago."""
+    """Raise NotVerified if the service knows of no agent to remove, but recently accepted an installation."""
     receipt = _receipt(service, wanted, None) if "receipt" in wanted.detection and not installing else None
     if receipt is not None and receipt.present and receipt.under_way:
         raise NotVerified(
-            f"The service knows no agent of {wanted.server_name} yet, but has accepted its installation within the last "
-            f"{UNDER_WAY // 60} minutes, so one may still arrive.",
+            f"The service knows of no agent on {wanted.server_name} yet, but accepted its installation within the last "
+            f"{UNDER_WAY // 60} minutes, so it may still arrive.",
             hint="Run the task again when the installation is done.",
         )
 
 
 def _ask(service: Service, wanted: Wanted, installing: bool) -> bool:
-    """Send the request and keep a receipt; return False where the service says that there is nothing to do."""
+    """Send the request and keep a receipt; return False if the service says that there is nothing to do."""
     act = service.install if installing else service.uninstall
     try:
         acted = act(wanted.server_name)
     except IntrusionResponseError as error:
         if error.outcome_unknown:
             error.changed = True
-            error.hint = "The service may have taken the request. Look at the host before running the task again."
+            error.hint = "The service may have accepted the request. Check the host before running the task again."
         raise
     key = _receipt_key(service, wanted)
     if acted:
@@ -287,7 +287,7 @@ def _ask(service: Service, wanted: Wanted, installing: bool) -> bool:
 
 
 def _forget(service: Service, wanted: Wanted) -> None:
-    """Drop a receipt against which the service has spoken, so that the next run does not go by it again."""
+    """Discard a receipt that the service contradicted, so that the next run does not use it again."""
     key = _receipt_key(service, wanted)
     by_account = service.state.read(RECEIPTS, key) or {}
     kept = {alias: receipt for alias, receipt in by_account.items() if alias != service.account_alias.upper()}
@@ -299,7 +299,7 @@ def _wait(path: str, installing: bool, wanted: Wanted) -> None:
     end = time.monotonic() + wanted.wait_timeout
     while os.path.exists(path) != installing:
         if time.monotonic() >= end:
-            verb, became = ("install", "appear at") if installing else ("removal", "go from")
+            verb, became = ("installation", "appear at") if installing else ("removal", "disappear from")
             raise NotVerified(
                 f"The service accepted the {verb} of the agent of {wanted.server_name}, but it did not {became} "
                 f"{path} within {wanted.wait_timeout} s.",
@@ -309,7 +309,7 @@ def _wait(path: str, installing: bool, wanted: Wanted) -> None:
 
 
 def _receipt(service: Service, wanted: Wanted, seen: Optional[bool]) -> Optional[Receipt]:
-    """Return the receipt for the server; the account, which may take a login to learn, is asked for only where it matters."""
+    """Return the receipt for the server; the account, which may require a login, is determined only if it matters."""
     by_account = service.state.read(RECEIPTS, _receipt_key(service, wanted)) or {}
     states = {kept.get("state") for kept in by_account.values() if isinstance(kept, dict)}
     if not states - {"present" if seen else "absent"} and seen is not None:
@@ -321,7 +321,7 @@ def _receipt(service: Service, wanted: Wanted, seen: Optional[bool]) -> Optional
 
 
 def _settle(service: Service, wanted: Wanted, evidence: Evidence) -> None:
-    """Note that what was asked for has come about: from then on it is not under way, and an agent that gets lost is asked for again."""
+    """Note that the request took effect, so that it is no longer under way, and an agent that is lost later is requested again."""
     key, state = _receipt_key(service, wanted), "present" if evidence.present else "absent"
     kept = service.state.read(RECEIPTS, key) or {}
     done = {alias for alias, one in kept.items() if isinstance(one, dict) and one.get("state") == state and one.get("at")}

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The REST API of the CLC Intrusion Prevention Service: five operations, and Get Server of the CLC v2 API.
 
-"notifications" in the plural, the destinations as a bare JSON array, and the body of the DELETE that removes an agent are as the
-released CLC Go client speaks; the slash of app/ is as documented (ips-api.md 11, numbers 1 to 4 and 10).
+"notifications" in the plural, the destinations as a bare JSON array, and the body of the DELETE that removes an agent follow the
+released CLC Go client; the slash in app/ follows the documentation (ips-api.md 11, numbers 1 to 4 and 10).
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ ALREADY = re.compile(r"already\s+(been\s+)?(installed|exists|present|protected|r
 MISSING = re.compile(
     r"\b(agent|policy|server|host)\b.*\bnot\s+(be\s+)?found|not\s+installed|\bno\s+(such\s+)?(agent|policy)\b", re.IGNORECASE
 )
-#: What an error of this API speaks of. A 404 that does not comes from something in front of it, or in its place.
+#: What errors of this API mention. A 404 without any of these words comes from something in front of it, or in its place.
 NAMES = re.compile(r"\b(agent|policy|policies|server|destination|notification|account|tenant)s?\b", re.IGNORECASE)
-#: What a gateway or a framework speaks of that has no such route. It may repeat the path that was asked for, or say "on the server".
+#: What a gateway or a framework without such a route mentions. It may repeat the requested path, or say "on the server".
 ROUTING = re.compile(r"\b(ur[il]|route|path|resource|page)s?\b", re.IGNORECASE)
-#: What CLC v2 says of a server that it does not know (recorded, ips-api.md 5.1), where it says anything.
+#: What CLC v2 says about an unknown server, if anything (recorded, ips-api.md 5.1).
 NO_RESOURCE = re.compile(r"\bresource does not exist", re.IGNORECASE)
-#: As much as no text at all.
+#: Texts that say no more than the status.
 BARE = re.compile(r"(http )?(error )?(404)?\W*(not found)?\W*", re.IGNORECASE)
-#: Where agents are: documented, and as the released client asks for it. Neither is redirected, which would lose the body.
+#: The path of agents: as documented, and as in the released client. A redirect from one to the other would lose the body.
 APP_PATHS = ("/app/", "/app")
-#: How many requests in a row, each with all its retries, may remain without an answer before the others are given up.
+#: How many requests in a row, each with all its retries, may get no answer before the rest are given up.
 SILENT = 3
 HINTS = {
     401: "The token is missing, expired or revoked.",
@@ -74,19 +74,19 @@ class IpsClient:
         self._servers = servers
         self._login = login
         self._redact = redactor
-        # What all views learn
+        # Shared by all views
         self._app_paths = list(APP_PATHS)
         self._unanswered: list[IntrusionResponseError] = []
 
     @classmethod
     def from_call(cls, call: Call) -> IpsClient:
-        """Make one from connection options; raises InvalidInput for settings that cannot work."""
+        """Create one from connection options; raises InvalidInput for invalid settings."""
         check_account(call.params)
         return cls.for_accounts(call).of_account(call.params["account_alias"], call.warn)
 
     @classmethod
     def for_accounts(cls, call: Call) -> IpsClient:
-        """Make one as from_call does, to take views of several accounts from."""
+        """Create one like from_call, for views of several accounts."""
         params = call.params
         check_connection(call)
         redactor = Redactor([params["token"], params["password"]])
@@ -100,7 +100,7 @@ class IpsClient:
         return cls(transport, servers, login, state, redactor, call.warn, concurrency, call.progress)
 
     def of_account(self, account_alias: Optional[str], warn: Callable[[str], None]) -> IpsClient:
-        """Return the view of an account, the login's own when None, whose warnings go to warn."""
+        """Return the view of an account (None for that of the login), whose warnings go to warn."""
         view = copy.copy(self)
         view._account_alias = account_alias
         view.warn = warn
@@ -115,28 +115,28 @@ class IpsClient:
 
     @property
     def account_alias(self) -> str:
-        """The account acted on; may log in to learn the home account."""
+        """The account acted on; may log in to determine the home account."""
         return self._account_alias or self._login.home_alias
 
     def each(self, function: Callable[[Any], None], items: Iterable[Any], requests: int) -> None:
-        """Call function, which must not raise and sends about so many requests, for every item, over as many connections as there are."""
+        """Call function, which must not raise and sends about that many requests, for every item, over the available connections."""
         each(function, list(items), self._progress, concurrency=self._concurrency, requests=requests)
 
     def install(self, server_name: str) -> bool:
-        """Ask for an agent; return False when the service says that there is one already.
+        """Request an agent; return False if the service says that there is one already.
 
-        Sent again only when it certainly did not arrive: what a second installation does is not documented.
+        Repeated only if it certainly did not arrive: the effect of a second installation is not documented.
         """
         return self._agent("POST", server_name)
 
     def uninstall(self, server_name: str) -> bool:
-        """Ask for the agent's removal; return False when the service says that there is none."""
+        """Request the agent's removal; return False if the service says that there is none."""
         return self._agent("DELETE", server_name)
 
     def destinations(self, server_name: str) -> list[dict[str, Any]]:
-        """Return the destinations as they come; [], null, an empty answer and a 404 of this API all mean none (ips-api.md 3.3).
+        """Return the raw destinations; [], null, an empty answer and a 404 of this API all mean none (ips-api.md 3.3).
 
-        The list may also come in an object, under the name that the guide gives its parameter (ips-api.md 11, number 4).
+        The list may also be wrapped in an object, under the name of the parameter in the guide (ips-api.md 11, number 4).
 
         Raises:
             WrongService, BadResponse, and whatever the transport raises.
@@ -155,37 +155,37 @@ class IpsClient:
         if answer is None:
             return []
         if not isinstance(answer, list) or not all(isinstance(element, dict) and element.get("typeCode") for element in answer):
-            raise BadResponse(f"{place}: the answer is no list of destinations.", http_status=reply.status, hint=HINTS[404])
+            raise BadResponse(f"{place}: the answer is not a list of destinations.", http_status=reply.status, hint=HINTS[404])
         return answer
 
     def replace_destinations(self, server_name: str, destinations: list[dict[str, Any]]) -> None:
-        """Replace the whole list, which repeats without harm."""
+        """Replace the whole list; this is safe to repeat."""
         place, path = self._notifications("PUT", server_name)
         self._expect_success(place, self._send("PUT", path, body=json.dumps(destinations).encode(), repeatable=True))
 
     def delete_destinations(self, server_name: str) -> None:
-        """Remove all destinations; having none (404) is as good."""
+        """Remove all destinations; having none (404) is success as well."""
         place, path = self._notifications("DELETE", server_name)
         reply = self._send("DELETE", path, repeatable=True)
         if not self._says_there_is_none(place, reply):
             self._expect_success(place, reply)
 
     def check_server(self, server_name: str) -> None:
-        """Raise NotFound when the CLC v2 API knows no such server in the account."""
+        """Raise NotFound if the CLC v2 API knows no such server in the account."""
         path = f"/v2/servers/{quote(self.account_alias, safe='')}/{quote(server_name, safe='')}"
         reply = self._send("GET", path, transport=self._servers)
         if reply.status == 404:
             if not (_is_empty(reply) or of_this_api(reply) or NO_RESOURCE.search(error_text(reply))):
                 raise self._wrong_service(f"GET {path}", reply, "clc_url")
             raise NotFound(
-                f"CLC knows no server {server_name} in account {self.account_alias}.",
+                f"CLC has no server {server_name} in account {self.account_alias}.",
                 http_status=404,
                 hint="Servers outside CenturyLink Cloud need check_server: false.",
             )
         self._expect_success(f"GET {path}", reply, "clc_url")
 
     def wait(self, attempt: int) -> None:
-        """Pause before repetition number attempt (from 0) of a look."""
+        """Pause before retry number attempt (from 0) of a read."""
         self._transport.wait(attempt)
 
     def _agent(self, method: str, server_name: str) -> bool:
@@ -202,23 +202,23 @@ class IpsClient:
         return True
 
     def _app(self, method: str, body: bytes) -> tuple[str, Reply]:
-        """Send to the path that is served and keep to it; return it with its answer, of two 404s with one that may be the service's."""
+        """Send to the path that is served, and remember it; return it with its answer, or of two 404s one that may be the service's."""
         told = []
         for path in tuple(self._app_paths):
             reply = self._send(method, path, body=body)
             if reply.status not in (404, 405) or of_this_api(reply):
                 self._app_paths[:] = [path]
                 return path, reply
-            told.append((path, reply))  # nothing was done there, and it may not be served
+            told.append((path, reply))  # nothing was done, and the path may not be served
         return next((one for one in told if _is_empty(one[1])), told[0])
 
     def _says_there_is_none(self, place: str, reply: Reply) -> bool:
-        """Whether a 404 of this API says that what was asked for is not there; raises WrongService where it is another's 404."""
+        """Whether this is a 404 of this API, for a missing object; raises WrongService if the 404 comes from something else."""
         if reply.status != 404:
             return False
         if _is_empty(reply):
             self.warn(
-                f"{place} was answered with an empty 404. It was taken for \"there is none\", but a wrong ips_url can look the same."
+                f"{place} was answered with an empty 404. This was taken to mean \"there is none\", but a wrong ips_url can look the same."
             )
         elif not of_this_api(reply):
             raise self._wrong_service(place, reply, "ips_url")
@@ -226,11 +226,11 @@ class IpsClient:
 
     @staticmethod
     def _wrong_service(place: str, reply: Reply, option: str) -> WrongService:
-        what = "an HTML page" if _is_html(reply) else "something that is not of this API"
+        what = "an HTML page" if _is_html(reply) else "something that does not come from this API"
         return WrongService(
             f"{place} was answered with {reply.status} and {what}, so nothing is known.",
             http_status=reply.status,
-            hint=f"Check {option}: a typing error, or a gateway that answers in its place.",
+            hint=f"Check {option} for a typing error, or for a gateway that answers in its place.",
         )
 
     def _notifications(self, method: str, server_name: str) -> tuple[str, str]:
@@ -248,7 +248,7 @@ class IpsClient:
             }
             if len(self._unanswered) >= SILENT:
                 raise Unreachable(
-                    f"{method} {path} was not sent: the {SILENT} requests before it got no answer. {self._unanswered[-1].message}"
+                    f"{method} {path} was not sent, since the {SILENT} requests before it got no answer. {self._unanswered[-1].message}"
                 )
             try:
                 reply = transport.send(method, path, headers=headers, **request)
@@ -276,18 +276,18 @@ def _is_html(reply: Reply) -> bool:
 
 
 def of_this_api(reply: Reply) -> bool:
-    """Whether an error speaks of what this API has, and not merely of the path that was asked for."""
+    """Whether an error mentions an object of this API, and not merely the requested path."""
     text = re.sub(r"\S*/\S*", " ", error_text(reply))
     return not _is_html(reply) and bool(NAMES.search(text)) and not ROUTING.search(text)
 
 
 def _is_empty(reply: Reply) -> bool:
-    """Whether an error says nothing at all but its status."""
+    """Whether an error says nothing but its status."""
     return not _is_html(reply) and reply.body.lstrip()[:1] not in (b"{", b"[") and bool(BARE.fullmatch(reply.text.strip()))
 
 
 def error_text(reply: Reply) -> str:
-    """Return the message of an error, which may come as JSON (message, modelState, error, a list of those), as text or not at all."""
+    """Return the message of an error, which may be JSON (message, modelState, error, a list of those), text or missing."""
     try:
         answer = reply.json()
     except ValueError:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One notification destination, in the form that options, the wire and comparisons share."""
+"""A notification destination, in a form for options, the wire and comparisons."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .._core.redact import mask_url
 URL_TYPES = ("webhook", "slack")
 NEEDS = {"webhook": "url", "slack": "url", "email": "email_address", "syslog": "syslog"}
 FACILITIES = {f"local{number - 16}": number for number in range(16, 24)}
-#: What the API documents of a destination (ips-api.md 3.1); all else is undocumented, and kept as it was listed.
+#: The documented properties of a destination (ips-api.md 3.1); all others are kept as they were listed.
 DOCUMENTED = ("typeCode", "url", "emailAddress", "sysLogSettings")
 DOCUMENTED_SYSLOG = ("ipAddress", "udpPort", "facility")
 #: A destination as options of a module.
@@ -45,13 +45,13 @@ class Destination:
     """One destination in normal form.
 
     Attributes:
-        type: syslog, email, webhook, slack, or what the service calls a type that is not known here.
+        type: syslog, email, webhook, slack, or the service's name of an unknown type.
         address: URL, e-mail address or IP address.
         port: UDP port of a syslog server, else 0.
         facility: facility of a syslog server (16-23), else 0.
-        undocumented: properties that were listed and that the API does not document, to be sent back as they came. Of a
-            destination of an unknown type these are all.
-        undocumented_syslog: the same of a syslog server's settings.
+        undocumented: listed properties that the API does not document, to be sent back unchanged; for a
+            destination of an unknown type, all properties.
+        undocumented_syslog: the same for a syslog server's settings.
     """
 
     type: str
@@ -80,21 +80,21 @@ class Destination:
 
     @property
     def known(self) -> bool:
-        """Whether it is of a type that can be asked for."""
+        """Whether its type is one that options can request."""
         return self.type in NEEDS
 
     @cached_property
     def identity(self) -> tuple[str, str, int]:
-        """What makes it the same destination, even where its facility differs."""
+        """What identifies the destination, regardless of its facility."""
         return self.type, NORMAL.get(self.type, str)(self.address), self.port
 
     @property
     def normal(self) -> tuple[str, str, int, int]:
-        """The one form in which destinations are compared, in whatever spelling they were given or listed."""
+        """The form in which destinations are compared, however they were spelled."""
         return (*self.identity, self.facility)
 
     def to_wire(self) -> dict[str, Any]:
-        """Return the element of the service's list, with only the properties that the type uses, and those that are not documented."""
+        """Return the element of the service's list, with the properties that the type uses, and the undocumented ones."""
         if not self.known:
             return dict(self.undocumented)
         if self.type in URL_TYPES:
@@ -105,7 +105,7 @@ class Destination:
         return {"typeCode": "SYSLOG", "sysLogSettings": settings, **self.undocumented}
 
     def shown(self) -> dict[str, Any]:
-        """Return it as return values and diffs show it, without the secret of a URL."""
+        """Return it for return values and diffs, without the secret in a URL."""
         if not self.known:
             return {"type": self.type}
         if self.type in URL_TYPES:
@@ -116,7 +116,7 @@ class Destination:
         return {"type": self.type, "syslog": settings}
 
     def __str__(self) -> str:
-        """What a person is told of it, without the secret of a URL."""
+        """Return it for people, without the secret in a URL."""
         shown = self.shown()
         shown.update(shown.pop("syslog", {}))
         return " ".join(str(value) for value in shown.values())
@@ -131,10 +131,10 @@ def parse_destination(name: str, value: Mapping[str, Any]) -> Destination:
     needed = NEEDS[kind]
     extra = sorted(other for other in set(NEEDS.values()) - {needed} if value.get(other) is not None)
     if extra:
-        raise InvalidInput(f"{name}: {extra[0]} does not go with type: {kind}, which needs {needed}.")
+        raise InvalidInput(f"{name}: {extra[0]} is not supported with type: {kind}, which requires {needed}.")
     given = value.get(needed)
     if not given:
-        raise InvalidInput(f"{name}.{needed} must be given, and not be empty, for type: {kind}.")
+        raise InvalidInput(f"{name}.{needed} is required for type: {kind}, and must not be empty.")
     if kind in URL_TYPES:
         return Destination(kind, _parse_url(f"{name}.url", given))
     if kind == "email":
@@ -163,7 +163,7 @@ def _parse_url(name: str, value: str) -> str:
 def _parse_email(name: str, value: str) -> str:
     value = refuse_control_characters(name, value).strip()
     if not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+", value):
-        raise InvalidInput(f"{name} must be one address such as secops@example.com; got {value[:80]!r}.")
+        raise InvalidInput(f"{name} must be a single address such as secops@example.com; got {value[:80]!r}.")
     return value
 
 
@@ -183,7 +183,7 @@ def _parse_facility(name: str, value: Any) -> int:
 
 
 def normal_url(url: str) -> str:
-    """Return a URL in the spelling in which URLs are compared: scheme and host in lower case, no default port, no slash at the end."""
+    """Return a URL in the form in which URLs are compared: scheme and host in lower case, no default port, no trailing slash."""
     try:
         parts = urlsplit(url.strip())
         port = parts.port
@@ -198,7 +198,7 @@ def normal_url(url: str) -> str:
 
 
 def normal_ip(address: str) -> str:
-    """Return an IP address in the one spelling of ipaddress; a listed one can be anything."""
+    """Return an IP address in the spelling of ipaddress; a listed one can be anything."""
     try:
         return str(ip_address(address.strip()))
     except ValueError:
@@ -210,7 +210,7 @@ NORMAL = {"email": lambda address: address.strip().casefold(), "syslog": normal_
 
 
 def _besides(raw: Mapping[str, Any], documented: tuple[str, ...]) -> dict[str, Any]:
-    """Return the properties that are listed and not documented; empty ones are as good as unset."""
+    """Return the undocumented properties; empty ones count as unset."""
     return {name: value for name, value in raw.items() if name not in documented and value not in (None, "")}
 
 

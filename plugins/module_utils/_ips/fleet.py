@@ -16,9 +16,9 @@ from .._core.text import clean
 from . import agent, notification
 from .login import check_account
 
-#: How many failures, and warnings, are quoted where all of them would be too many.
+#: How many failures, and warnings, are quoted if there are many.
 EXAMPLES_SHOWN = 3
-#: About how many requests a server takes at most, before what was written is read back; and to read.
+#: About how many requests a server takes at most: to write, without reading back; and to read.
 WRITING, READING = 4, 1
 NO_FAILURE = dict.fromkeys(("code", "http_status", "retryable", "hint", "msg"))
 NOTHING_KNOWN = dict.fromkeys(("account_alias", "destinations"))
@@ -30,18 +30,18 @@ class Service(Protocol):
     """What the resource needs of a client."""
 
     def of_account(self, account_alias: Optional[str], warn: Warn) -> Any:
-        """Return the view of an account, the login's own when None, as agent and notification need it."""
+        """Return the view of an account (None for that of the login) for agent and notification."""
 
     def each(self, function: Callable[[Any], None], items: Iterable[Any], requests: int) -> None:
-        """Call function, which must not raise and sends about so many requests, for every item."""
+        """Call function, which must not raise and sends about that many requests, for every item."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is wanted of one server; None for what is left alone.
+    """The desired state of one server; None for what is left alone.
 
     Attributes:
-        remarks: what there is to say about it before anything is done.
+        remarks: warnings about the request itself.
     """
 
     server_name: str
@@ -56,14 +56,14 @@ class Wanted:
         check_account(params)
         managed, absent = params["manage"], params["state"] == "absent"
         if not managed:
-            raise InvalidInput("manage must name agent, destinations, or both.")
+            raise InvalidInput("manage must contain agent, destinations, or both.")
         if absent and (params["destinations"] or params["purge"]):
-            raise InvalidInput("destinations and purge go with state: present; state: absent removes all destinations.")
+            raise InvalidInput("destinations and purge require state: present; state: absent removes all destinations.")
         wanted_agent = agent.Wanted.from_params({"installed": None, "agent_path": None, "wait": False, "wait_timeout": 1, **params})
         integer_between("verify_timeout", params["verify_timeout"], *notification.VERIFY_TIMEOUTS)
         wanted_destinations = None
         remarks: list[str] = []
-        # Without any they are left alone, unless nothing else is managed.
+        # Without destinations they are left alone, unless nothing else is managed.
         if "destinations" in managed and (absent or params["destinations"] or params["purge"] or "agent" not in managed):
             checked = {**params, "check_server": params["check_server"] and not absent}
             wanted_destinations = notification.Wanted.from_params(checked, remarks.append)
@@ -85,11 +85,11 @@ class Request:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Request:
-        """Validate module options; raises InvalidInput before anything is sent, naming the position of the server at fault."""
+        """Validate module options; raises InvalidInput before anything is sent, with the position of the invalid server."""
         integer_between("concurrency", params["concurrency"], 1, 64)
         servers = []
         for index, given in enumerate(_own(params)):
-            # Destinations of the task are for servers that are to have some.
+            # The task's destinations apply only to servers with state: present.
             leaving = given.get("state") == "absent" and params["state"] == "present"
             shared = {**params, "destinations": [], "purge": False} if leaving else params
             with _naming(index):
@@ -99,18 +99,18 @@ class Request:
 
 @dataclass(eq=False)
 class Row:
-    """The course of one server.
+    """The progress of one server.
 
     Attributes:
-        service: the client, as the view of the server's account.
-        warnings: what is said of this server.
-        known: what is known of the agent, where there is only reading to do.
-        agent: what was done about it, or is predicted.
-        destinations: the same about the destinations.
-        written: what has to be read back, when there is something.
-        found: the destinations that were read, where that is all there is to do.
+        service: the client's view of the server's account.
+        warnings: the warnings about this server.
+        known: what is known about the agent, if the task only reads.
+        agent: what was done about the agent, or is predicted.
+        destinations: the same for the destinations.
+        written: what has to be read back, if anything.
+        found: the destinations that were read, if the task only reads.
         failure: why it ended early.
-        doubtful: what the request that failed may have changed, "agent" or "destinations".
+        doubtful: what the failed request may have changed, "agent" or "destinations".
     """
 
     wanted: Wanted
@@ -125,7 +125,7 @@ class Row:
     doubtful: Optional[str] = None
 
     def run(self, check_mode: bool) -> None:
-        """Do all but reading back: the agent first, since the destinations may be evidence of it."""
+        """Do everything except reading back: the agent first, since the destinations may be evidence of it."""
         part = "agent"
         try:
             if self.wanted.agent is not None:
@@ -137,12 +137,12 @@ class Row:
             self.fail(error, part)
 
     def fail(self, error: IntrusionResponseError, part: str) -> None:
-        """Note why the server failed, and at what."""
+        """Note why the server failed, and at which part."""
         self.failure = error
         self.doubtful = part if error.changed else None
 
     def take_over(self) -> None:
-        """Take over what was read back."""
+        """Use what was read back."""
         if self.written is not None and self.written.failure is not None:
             self.destinations = None
             self.fail(self.written.failure, "destinations")
@@ -196,7 +196,7 @@ class Row:
 
 
 def ensure(service: Service, request: Request, *, check_mode: bool) -> dict[str, Any]:
-    """Bring all servers to the wanted state, and return module return values, those of failures included."""
+    """Bring all servers to the desired state, and return module return values, including failures."""
     rows = work(service, request, check_mode=check_mode)
     changed = [row for row in rows if row.changed]
     diff = {side: {"servers": [row.diff(side) for row in changed]} for side in ("before", "after")}
@@ -204,7 +204,7 @@ def ensure(service: Service, request: Request, *, check_mode: bool) -> dict[str,
 
 
 def work(service: Service, request: Request, *, check_mode: bool) -> list[Row]:
-    """Bring all servers to the wanted state, and return the course of each."""
+    """Bring all servers to the desired state, and return the progress of each."""
     rows = [_row(service, wanted) for wanted in request.servers]
     failed: list[Row] = []
 
@@ -226,14 +226,14 @@ def work(service: Service, request: Request, *, check_mode: bool) -> list[Row]:
 
 
 def read(service: Service, servers: Sequence[Wanted]) -> dict[str, Any]:
-    """Return the destinations of servers as module return values, those of failures included."""
+    """Return the destinations of servers as module return values, including failures."""
     rows = look(service, servers, agents=False)
     left_out = {"agent", "agent_changed", "destinations_changed"}
     return _together(rows, [{name: value for name, value in row.result().items() if name not in left_out} for row in rows])
 
 
 def look(service: Service, servers: Sequence[Wanted], *, agents: bool) -> list[Row]:
-    """Read the destinations of servers, tell what is known of their agents where that is wanted, and return the course of each."""
+    """Read the destinations of servers and, if requested, what is known about their agents; return the progress of each."""
     rows = [_row(service, wanted) for wanted in servers]
 
     def run(row: Row) -> None:
@@ -252,7 +252,7 @@ def look(service: Service, servers: Sequence[Wanted], *, agents: bool) -> list[R
 
 
 def servers_to_read(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
-    """Validate the option servers of a module that reads; raises InvalidInput, naming the position of the server at fault."""
+    """Validate the option servers of an info module; raises InvalidInput, with the position of the invalid server."""
     integer_between("concurrency", params["concurrency"], 1, 64)
     servers = []
     for index, given in enumerate(_own(params)):
@@ -264,7 +264,7 @@ def servers_to_read(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
 
 
 def quoted(results: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the warnings of all servers, or some of them when they are many; all are in the results."""
+    """Return the warnings of all servers, or some of them if there are many; all are in the results."""
     said = list(dict.fromkeys(text for result in results for text in result["warnings"]))
     if len(said) > EXAMPLES_SHOWN:
         said[EXAMPLES_SHOWN:] = [f"There are {len(said) - EXAMPLES_SHOWN} more warnings, each in the result of its server."]
@@ -272,7 +272,7 @@ def quoted(results: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _own(params: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what each server says of itself; raises InvalidInput for a server that is named twice, in whatever case."""
+    """Return the options that each server sets; raises InvalidInput for a server that is given twice, regardless of case."""
     seen: dict[str, int] = {}
     for index, given in enumerate(params["servers"]):
         name = str(given["server_name"]).strip()
@@ -284,7 +284,7 @@ def _own(params: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 @contextmanager
 def _naming(index: int) -> Iterator[None]:
-    """Say in a refusal which server it is about."""
+    """Add the position of the server to InvalidInput."""
     try:
         yield
     except InvalidInput as error:

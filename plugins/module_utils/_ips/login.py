@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The CLC v2 login: one bearer token for a user, shared by every process of this machine for as long as it lives."""
+"""The CLC v2 login: one bearer token per user, shared by all processes of this machine while it is valid."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from .._core.redact import Redactor
 from .._core.state import StateDir
 
 LOGIN = "/v2/authentication/login"
-#: Tokens can be used for two weeks (APIDocs, authentication overview); CLC's Java SDK takes a new one after ten days.
+#: Tokens are valid for two weeks (APIDocs, authentication overview); CLC's Java SDK requests a new one after ten days.
 TOKEN_LIFE = 10 * 86400
-#: A refused token younger than this was not refused for its age.
+#: A refused token younger than this was not refused because of its age.
 YOUNG = 60
 
-#: For how many seconds a refused password is not tried again.
+#: Seconds for which a refused password is not tried again.
 REMEMBERED = 60
 NOT_ACCEPTED = "The CLC login did not accept the user name or the password."
-NO_ALIAS = "account_alias is needed together with token (environment: CLC_ACCT_ALIAS)."
+NO_ALIAS = "token requires account_alias (environment: CLC_ACCT_ALIAS)."
 NO_CREDENTIALS = (
     "Credentials are missing: set token and account_alias, or username and password "
     "(environment: CLC_V2_API_TOKEN and CLC_ACCT_ALIAS, or CLC_V2_API_USERNAME and CLC_V2_API_PASSWD)."
@@ -38,14 +38,14 @@ NO_CREDENTIALS = (
 
 
 class GivenToken:
-    """A token that the user supplied; nothing can be done when it is refused."""
+    """A token given by the user; if it is refused, there is no other."""
 
     def __init__(self, token: str) -> None:
         self._token = token
 
     @property
     def home_alias(self) -> str:
-        """The alias of the user's own account, which a token does not tell; raises InvalidInput."""
+        """The alias of the user's own account, which is unknown for a token; raises InvalidInput."""
         raise InvalidInput(NO_ALIAS)
 
     def token(self) -> str:
@@ -53,12 +53,12 @@ class GivenToken:
         return self._token
 
     def renew(self, _refused: str, _status: int) -> bool:
-        """Return that there is no other token to try."""
+        """Return False, since there is no other token to try."""
         return False
 
 
 class PasswordLogin:
-    """A token obtained with user name and password, from the state directory while it lives; threads may share it."""
+    """A token obtained with user name and password, or from the state directory while valid; threads may share it."""
 
     def __init__(self, endpoint: Endpoint, username: str, password: str, state: StateDir, redactor: Redactor) -> None:
         self._endpoint = endpoint
@@ -78,13 +78,13 @@ class PasswordLogin:
         return str(self._current()["account_alias"])
 
     def token(self) -> str:
-        """Return a token, logging in when there is none yet."""
+        """Return a token, logging in if there is none yet."""
         return str(self._current()["token"])
 
     def renew(self, refused: str, status: int) -> bool:
-        """Take a new token after this one was refused with status; return whether there is a new one to try.
+        """Get a new token after this one was refused with status; return whether there is a new one to try.
 
-        The service may refuse a worn-out token with 403 as well as 401. A young token refused with 403 lacks permission.
+        The service may refuse an expired token with 403 as well as 401. A young token refused with 403 lacks permission.
         """
         with self._lock:
             session = self._current()
@@ -99,7 +99,7 @@ class PasswordLogin:
     def _current(self) -> dict[str, Any]:
         with self._lock:
             if self._session is None:
-                if self._failure is not None:  # which every server of a fleet would meet, after the same time
+                if self._failure is not None:  # every server of a fleet would run into it, each after the same time
                     raise copy.copy(self._failure)
                 try:
                     self._session = self._shared()
@@ -109,7 +109,7 @@ class PasswordLogin:
             return self._session
 
     def _shared(self, refused: Optional[str] = None) -> dict[str, Any]:
-        """Return the kept session; the lock makes one process log in while the others wait for its token."""
+        """Return the shared session; the lock makes one process log in while the others wait for its token."""
         if refused is None:
             kept = self._kept(refused)
             if kept is not None:
@@ -133,19 +133,19 @@ class PasswordLogin:
         return kept
 
     def _refuse_again(self) -> None:
-        """Raise without asking when this very password was refused a moment ago, so that a fleet does not lock the user out."""
+        """Raise without a request if this very password was refused a moment ago, so that a fleet does not lock the user out."""
         refusal = self._state.read("refusals", self._key)
         if refusal is None or not 0 <= time.time() - float(refusal.get("at", 0)) < REMEMBERED:
             return
         if hmac.compare_digest(self._digest(str(refusal.get("salt"))), str(refusal.get("digest"))):
-            raise AuthFailed(NOT_ACCEPTED, hint=f"It was refused within the last {REMEMBERED} s and not tried again.")
+            raise AuthFailed(NOT_ACCEPTED, hint=f"They were refused within the last {REMEMBERED} s and not tried again.")
 
     def _remember_refusal(self) -> None:
         salt = os.urandom(16).hex()
         self._state.write("refusals", self._key, {"at": time.time(), "salt": salt, "digest": self._digest(salt)})
 
     def _digest(self, salt: str) -> str:
-        """A slow digest, made only after a refusal: the record must not help to guess the password."""
+        """Return a slow digest, computed only after a refusal: the record must not help to guess the password."""
         return hashlib.pbkdf2_hmac("sha256", self._password.encode(), salt.encode(), 200_000).hex()
 
     def _login(self) -> dict[str, Any]:
@@ -158,7 +158,7 @@ class PasswordLogin:
             raise AuthFailed(
                 NOT_ACCEPTED,
                 http_status=reply.status,
-                hint="It was tried once only, since repeated failures may lock the user out.",
+                hint="The login was tried only once, since repeated failures may lock the user out.",
             )
         if reply.status >= 500:
             raise ServerFault(f"POST {LOGIN} was answered with {reply.status}.", http_status=reply.status)
@@ -169,13 +169,13 @@ class PasswordLogin:
         except (ValueError, KeyError, TypeError):
             usable = False
         if not usable:
-            raise BadResponse(f"POST {LOGIN}: the answer is not what the CLC login sends.", http_status=reply.status)
+            raise BadResponse(f"POST {LOGIN}: the answer does not come from the CLC login.", http_status=reply.status)
         self._redact.add(token)
         return {"token": token, "account_alias": alias, "obtained": time.time()}
 
 
 def clc_endpoint(params: Mapping[str, Any]) -> Endpoint:
-    """Return the root of the CLC v2 API; two generations of CLC's own modules wrote it with and without /v2."""
+    """Return the root of the CLC v2 API; CLC's own modules wrote it with or without /v2, depending on their generation."""
     root = params["clc_url"].strip().rstrip("/")
     return Endpoint.from_options("clc_url", {**params, "clc_url": root[: -len("/v2")] if root.endswith("/v2") else root})
 
@@ -183,7 +183,7 @@ def clc_endpoint(params: Mapping[str, Any]) -> Endpoint:
 def login_from_params(
     params: Mapping[str, Any], endpoint: Endpoint, state: StateDir, redactor: Redactor
 ) -> Union[GivenToken, PasswordLogin]:
-    """Make the login that the connection options describe; raises InvalidInput when they describe none."""
+    """Create the login that the connection options describe; raises InvalidInput if credentials are missing."""
     if params["token"]:
         return GivenToken(params["token"])
     if not (params["username"] and params["password"]):
@@ -192,7 +192,7 @@ def login_from_params(
 
 
 def check_account(params: Mapping[str, Any], name: str = "account_alias") -> None:
-    """Raise InvalidInput for an account that cannot be one, or that is needed and not given; name is what messages call it."""
+    """Raise InvalidInput for an invalid account, or a missing one that is required; messages call it by name."""
     if params["account_alias"]:
         path_name(name, params["account_alias"])
     elif params["token"]:

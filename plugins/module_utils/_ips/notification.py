@@ -4,8 +4,8 @@
 """The notification destinations of a server as a resource.
 
 The service keeps one list per server, which is replaced as a whole. Unset properties may come back as null, as empty or zero
-values, or not at all, and in any order, e-mail addresses in another case and URLs with a slash at their end; all of that is the
-same here, both to decide and to verify.
+values, or not at all, and in any order, e-mail addresses in another case and URLs with a trailing slash; none of this counts as a
+difference, neither for deciding nor for verifying.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from .._core.options import integer_between, path_name
 from .._core.plan import Plan
 from .destination import Destination, Destinations, parse_destination
 
-#: The service was documented to take one of each (FAQ of the dedicated cloud).
+#: The service is documented to accept one of each (FAQ of the dedicated cloud).
 SINGLE = ("syslog", "webhook")
-#: Seconds, from and to.
+#: Lowest and highest value in seconds.
 VERIFY_TIMEOUTS = (0, 3600)
 
 Warn = Callable[[str], None]
-#: Calls a function, which must not raise, for each of some.
+#: Calls a function, which must not raise, for each item.
 Each = Callable[[Callable[[Any], None], Iterable[Any]], None]
 
 
@@ -46,7 +46,7 @@ class Service(Protocol):
         """The account acted on."""
 
     def destinations(self, server_name: str) -> list[dict[str, Any]]:
-        """Return the destinations as they come."""
+        """Return the raw destinations."""
 
     def replace_destinations(self, server_name: str, destinations: list[dict[str, Any]]) -> None:
         """Replace the whole list."""
@@ -58,7 +58,7 @@ class Service(Protocol):
         """Raise NotFound for a server that the account does not have."""
 
     def wait(self, attempt: int) -> None:
-        """Pause before repetition number attempt (from 0)."""
+        """Pause before retry number attempt (from 0)."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,13 @@ class Wanted:
         found = [parse_destination(f"destinations[{index}]", value) for index, value in enumerate(params["destinations"])]
         _refuse_contradictions(found)
         if params["state"] == "absent" and params["purge"]:
-            raise InvalidInput("purge goes with state: present. To remove all destinations, use state: absent without naming any.")
+            raise InvalidInput("purge requires state: present. To remove all destinations, use state: absent without destinations.")
         if params["state"] == "present":
             if not found and not params["purge"]:
-                raise InvalidInput("destinations must name at least one destination. To remove all, use purge: true or state: absent.")
+                raise InvalidInput("destinations must not be empty. To remove all destinations, use purge: true or state: absent.")
             for kind in SINGLE:
                 if len({one.identity for one in found if one.type == kind}) > 1:
-                    warn(f"More than one {kind} destination is named; the service was documented to take one for each server.")
+                    warn(f"More than one {kind} destination is given; according to its documentation, the service accepts one per server.")
         return cls(
             server_name=server_name,
             destinations=tuple({one.identity: one for one in found}.values()),
@@ -143,14 +143,14 @@ def plan_destinations(wanted: Wanted, current: Destinations) -> Plan[Replace]:
 
 @dataclass(eq=False)
 class Written:
-    """A list that the service accepted and that shows at some time, or not.
+    """A list that the service accepted, and that remains to be verified.
 
     Attributes:
-        service: the client, as the view of the server's account.
-        outcome: what to report in the end; its destinations are what was sent until they were read back.
-        before: what was there.
-        settled: whether the service shows it.
-        failure: why what was sent does not count as there.
+        service: the client's view of the server's account.
+        outcome: what to report in the end; its destinations are those that were sent, until they are read back.
+        before: the destinations before the write.
+        settled: whether the service shows the list.
+        failure: why the list cannot be verified.
     """
 
     service: Service
@@ -162,11 +162,11 @@ class Written:
 
 
 def ensure(service: Service, wanted: Wanted, *, check_mode: bool) -> Outcome:
-    """Bring the destinations to the wanted state and report what the service shows afterwards.
+    """Bring the destinations to the desired state and report what the service shows afterwards.
 
     Raises:
-        NotVerified: what was written did not show in time.
-        StoredDifferently: something else showed; and whatever the client raises.
+        NotVerified: the service did not show what was written in time.
+        StoredDifferently: it showed something else; and whatever the client raises.
     """
     outcome, written = write(service, wanted, check_mode=check_mode)
     if written is None:
@@ -178,7 +178,7 @@ def ensure(service: Service, wanted: Wanted, *, check_mode: bool) -> Outcome:
 
 
 def write(service: Service, wanted: Wanted, *, check_mode: bool) -> tuple[Outcome, Optional[Written]]:
-    """Send what differs; return what is predicted, and what has to be settled when there is something; raises as ensure does."""
+    """Send the differences; return the predicted outcome, and what has to be settled, if anything; raises like ensure."""
     if wanted.check_server:
         service.check_server(wanted.server_name)
     current = _read(service, wanted.server_name)
@@ -201,11 +201,11 @@ def write(service: Service, wanted: Wanted, *, check_mode: bool) -> tuple[Outcom
 
 
 def settle(written: Sequence[Written], each: Each = one_by_one) -> None:
-    """Read in rounds until the service shows what was sent, since it may queue writes; between two rounds all wait together.
+    """Read in rounds until the service shows what was sent, since it may queue writes; there is one pause for all between two rounds.
 
     Args:
         written: each gets an outcome as read back, or a failure (NotVerified, StoredDifferently).
-        each: calls a function for each of some.
+        each: calls a function for each item.
     """
     begun = time.monotonic()
     pending = list(written)
@@ -234,7 +234,7 @@ def _refuse_contradictions(found: list[Destination]) -> None:
     for index, one in enumerate(found):
         first = seen.setdefault(one.identity, index)
         if found[first] != one and one.type == "syslog":
-            raise InvalidInput(f"destinations[{first}] and destinations[{index}] name the same syslog server with different facilities.")
+            raise InvalidInput(f"destinations[{first}] and destinations[{index}] are the same syslog server with different facilities.")
 
 
 def judge(before: Destinations, target: Destinations, shown: Destinations) -> bool:
@@ -249,8 +249,8 @@ def judge(before: Destinations, target: Destinations, shown: Destinations) -> bo
     if found == set(_normal(before)):
         return False
     raise StoredDifferently(
-        f"The service accepted the destinations, but shows others. {_differences(target, shown)}",
-        hint="It may take fewer destinations of a type, or somebody else may have written at the same time.",
+        f"The service accepted the destinations, but shows different ones. {_differences(target, shown)}",
+        hint="It may accept fewer destinations of a type, or somebody else may have changed them at the same time.",
         changed=True,
     )
 
@@ -268,7 +268,7 @@ def _normal(destinations: Iterable[Destination]) -> list[tuple[str, str, int, in
 
 
 def _merge(current: Optional[Destination], wanted: Destination) -> Destination:
-    """Keep what is there, in its spelling, where it is the same destination; only its facility may have to change."""
+    """Keep an existing destination in its spelling; only its facility may change."""
     return wanted if current is None else replace(current, facility=wanted.facility)
 
 
@@ -277,7 +277,7 @@ def _read(service: Service, server_name: str) -> Destinations:
 
 
 def _look(waited: float, one: Written) -> None:
-    """Read one list back, and decide whether it is settled, fails, or is to be read again."""
+    """Read one list back, and decide whether it is settled, has failed, or must be read again."""
     wanted = one.wanted
     try:
         current = _read(one.service, wanted.server_name)
@@ -293,9 +293,9 @@ def _look(waited: float, one: Written) -> None:
             one.outcome, one.settled = replace(one.outcome, destinations=current), True
         elif waited >= wanted.verify_timeout:
             one.failure = NotVerified(
-                f"The service accepted the destinations of {wanted.server_name}, but still shows what was there before, after "
+                f"The service accepted the destinations of {wanted.server_name}, but still shows the previous ones after "
                 f"{wanted.verify_timeout} s. {_differences(one.outcome.destinations, current)}",
-                hint="The server may be unknown to the service, it may take no more destinations of a type, or it may take longer "
+                hint="The service may not know the server, may accept no more destinations of a type, or may need more time "
                 "(verify_timeout).",
                 changed=True,
             )

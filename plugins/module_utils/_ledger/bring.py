@@ -1,11 +1,11 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Brings the records of a file into a database, as a command; what was brought before is not brought again.
+"""A command that imports the records of a file into a database; records that were imported before are skipped.
 
     python3 -m ansible_collections.intrusion.response.plugins.module_utils._ledger.bring FILE [DATABASE]
 
-Without DATABASE, it goes where INTRUSION_RESPONSE_LEDGER says, where no other user can read a password that is in it.
+DATABASE defaults to INTRUSION_RESPONSE_LEDGER, in which no other user can read a password.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from .postgresql import PostgresqlStore
 from .row import Row, StoreTrouble
 from .sqlite import SqliteStore
 
-#: Records that are brought at once, and seconds for which they are waited for.
+#: How many records are imported at a time, and seconds to wait for them.
 BATCH, PATIENCE = 5000, 120.0
 _NEXT = sql.join("SELECT id,", sql.COLUMNS, ", ends FROM records WHERE id > :last ORDER BY id LIMIT :most")
 
 
 def bring(source: SqliteStore, target: PostgresqlStore) -> tuple[int, int]:
-    """Bring all records over; return how many there are, and how many of them were new.
+    """Import all records; return how many there are, and how many of them were new.
 
-    They take the places that they had among those of the database: by their time, but never before one that precedes them in the file.
+    They are sorted among those of the database by their time, but never before one that precedes them in the file.
 
     Raises:
-        StoreTrouble: one of both cannot be used.
+        StoreTrouble: one of the two cannot be used.
     """
     total = new = 0
     latest = 0.0
@@ -65,7 +65,7 @@ def _batches(source: SqliteStore) -> Iterator[Sequence[Any]]:
 
 
 def _key(row: Sequence[Any]) -> str:
-    """Return what tells a record from all others, the same each time."""
+    """Return what identifies a record, the same each time."""
     return str(uuid.UUID(hashlib.sha256(json.dumps(row).encode()).hexdigest()[:32]))
 
 
@@ -89,7 +89,7 @@ def main(arguments: Optional[Sequence[str]] = None, show: Callable[[str], Any] =
             with closing(PostgresqlStore(target.url, PATIENCE)) as database:
                 total, new = bring(file, database)
         except StoreTrouble as error:
-            raise LedgerUnusable(f"The ledger cannot be brought over: {error}.", hint="Run it again; it goes on.") from None
+            raise LedgerUnusable(f"The ledger cannot be imported: {error}.", hint="Run the command again to continue.") from None
     except IntrusionResponseError as error:
         sys.stderr.write(f"{error.as_result()['msg']}\n")
         return 1

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a responder knows by heart of the shared records, so that deciding whether to block, and for how long, asks no database."""
+"""The shared records that a responder keeps in memory, so that deciding whether and for how long to block needs no database."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Optional
 
 from .record import Record, exempt_reason, offences
 
-#: Most records that are known by heart, the newest ones.
+#: Maximum number of records kept in memory, the newest ones.
 MOST = 200_000
 
 
 class Memory:
-    """Blocks and unblocks of all who share the ledger; what this responder did is known at once. For any thread."""
+    """Blocks and unblocks of all that share the ledger, with those of this responder at once. Thread-safe."""
 
     enabled = True
 
@@ -27,11 +27,11 @@ class Memory:
         self._count = 0
 
     def add(self, records: Iterable[Record]) -> None:
-        """Take records in the order in which they were made; a later one of the same write stands for the earlier."""
+        """Add records in the order in which they were made; a later one of the same write replaces the earlier."""
         for record in records:
             if record.action not in ("block", "unblock"):
                 continue
-            with self._lock:  # each by itself: nobody waits for many
+            with self._lock:  # for each record, so that nobody waits for many
                 known = self._records.setdefault(record.address, {})
                 self._records.move_to_end(record.address)
                 before = len(known)
@@ -46,7 +46,7 @@ class Memory:
         return offences(record for record in found if besides is None or record.event != besides)
 
     def exempt(self, address: str, now: float) -> Optional[str]:
-        """Return why the address is exempt from blocking, None where it is not, as the ledger does."""
+        """Return why the address is exempt from blocking, or None, as the ledger does."""
         return exempt_reason(self._known(address), now)
 
     def _known(self, address: str) -> list[Record]:
@@ -61,7 +61,7 @@ class Memory:
         return sorted(found, key=lambda record: record.at, reverse=True)
 
     def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, float]:
-        """Return when somebody took addresses off a firewall, last and since an epoch time."""
+        """Return when each address was last removed from a firewall, since an epoch time."""
         found: dict[str, float] = {}
         with self._lock:
             for address in addresses:

@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A ledger in a PostgreSQL database, which any number of machines share.
 
-The database is spoken to by threads of its own, so that nobody waits longer than wanted: not for a name that is looked up, not for a
-host that is silent, not for a server that is stopped.
+Separate threads talk to the database, so that nobody waits longer than intended for name resolution, a silent host or a stopped server.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 
-#: Seconds for a connection, for an answer to a question, and for which a database that did not answer is left alone.
+#: Seconds for a connection, for the answer to a query, and for which a database that did not answer is left alone.
 CONNECTING, READING, PAUSE = 10, 60.0, 1.0
-#: A connection over which nothing comes any more is given up after some ten seconds.
+#: A silent connection is given up after about ten seconds.
 KEPT_ALIVE = {"keepalives": 1, "keepalives_idle": 4, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
-#: Seconds between two looks at whether something is too old.
+#: Seconds between two removals of old records.
 RETAINED = 3600.0
 LONGEST_REASON = 200
 TYPES = {"at": "float8", "ttl": "int8"}
@@ -54,7 +53,7 @@ def _rule(pattern: str) -> tuple[str, sql.Values]:
 
 
 def regular_expression(pattern: str) -> Optional[str]:
-    """Return a pattern with the wildcards *, ? and [...] as PostgreSQL's regular expression; None for one that nothing matches."""
+    """Return a pattern with the wildcards *, ? and [...] as PostgreSQL's regular expression; None if it matches nothing."""
     parts, at = [], 0
     while at < len(pattern):
         letter = pattern[at]
@@ -101,7 +100,7 @@ INSERT = sql.join(
 
 @functools.lru_cache(maxsize=256)
 def named(text: str) -> str:
-    """Return a statement whose values are named as the driver wants them."""
+    """Return a statement with its values named as the driver expects."""
     return re.sub(r"(?<!:):([a-z_]+)", r"%(\1)s", text.replace("%", "%%"))
 
 
@@ -109,8 +108,8 @@ class PostgresqlStore:
     """Records in a database. Every thread has a connection of its own, kept until close.
 
     Args:
-        url: of the database, which may hold a password.
-        patience: seconds that adding may take, each time; may be changed.
+        url: of the database, which may contain a password.
+        patience: seconds that each write may take; may be changed.
     """
 
     dialect = DIALECT
@@ -130,16 +129,16 @@ class PostgresqlStore:
         return self._speak(lambda connection: _format(connection) > 0, self.reading, prepare=False)
 
     def add(self, rows: Sequence[Row], keep: int, waited: float = 0.0, arrived: Sequence[Optional[float]] = ()) -> int:
-        """Add rows, all or none, where they are not there yet, and remove what is older than so many days (0 for never).
+        """Add the rows that do not exist yet, all or none, and remove those older than keep days (0 for never).
 
         Returns how many were added.
 
         Args:
             waited: seconds for which they have waited.
-            arrived: when each arrived, where that is known, in seconds since the epoch by the database's clock.
+            arrived: when each arrived, if known, in seconds since the epoch by the database's clock.
 
         Raises:
-            StoreTrouble: they may have been added all the same, and can be added again.
+            StoreTrouble: the rows may have been added, and can be added again.
         """
         until, reason = self._down
         if time.monotonic() < until:
@@ -158,23 +157,23 @@ class PostgresqlStore:
             raise
         if keep and time.monotonic() - self._retained_at > RETAINED:
             self._retained_at = time.monotonic()
-            with suppress(StoreTrouble):  # who comes next removes it
+            with suppress(StoreTrouble):  # the next one will remove them
                 self._speak(functools.partial(_retain, keep=keep), self.patience)
         return added
 
     def offences(self, address: str, since: float) -> list[Any]:
-        """Return what sql.OFFENCES asks for; raises StoreTrouble."""
+        """Return the result of sql.OFFENCES; raises StoreTrouble."""
         until, reason = self._down
         if time.monotonic() < until:
             raise StoreTrouble(reason)
         return self._ask(sql.OFFENCES, {"address": address, "since": since}, self.patience)
 
     def read(self, text: str, values: Mapping[str, Any]) -> list[Any]:
-        """Return what a query finds; a ledger that is not there has no records. Raises StoreTrouble."""
+        """Return the result of a query; a ledger that does not exist has no records. Raises StoreTrouble."""
         return self._ask(text, values, self.reading)
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         while self._speakers:
             self._speakers.pop().close()
         self._thread = threading.local()
@@ -182,9 +181,9 @@ class PostgresqlStore:
     def connect(self) -> psycopg.Connection[Any]:
         """Return a new connection; raises StoreTrouble, or what the driver raises."""
         try:
-            import psycopg  # only here, since most have no such ledger
+            import psycopg  # only here, since few need it
         except ImportError:
-            raise StoreTrouble("the Python package psycopg, 3.1 or newer, is needed for it") from None
+            raise StoreTrouble("it requires the Python package psycopg, 3.1 or newer") from None
         more = {"connect_timeout": CONNECTING, "client_encoding": "UTF8", "fallback_application_name": "intrusion.response", **KEPT_ALIVE}
         given = psycopg.conninfo.conninfo_to_dict(self._url)
         more = {name: value for name, value in more.items() if name not in given}
@@ -193,7 +192,7 @@ class PostgresqlStore:
         return connection
 
     def open(self) -> psycopg.Connection[Any]:
-        """Return a new connection to a ledger that is there and up to date; raises StoreTrouble."""
+        """Return a new connection to a ledger that exists and is up to date; raises StoreTrouble."""
         try:
             connection = self.connect()
             _prepare(connection)
@@ -204,7 +203,7 @@ class PostgresqlStore:
         return connection
 
     def reason(self, error: Any) -> str:
-        """Return what a person is told of an error of the driver or the server."""
+        """Return the text to show for an error of the driver or the server."""
         primary = getattr(getattr(error, "diag", None), "message_primary", None)
         text = primary or str(error).partition("\n")[0] or type(error).__name__
         return clean(self._redact(text), LONGEST_REASON).rstrip(".")
@@ -216,10 +215,10 @@ class PostgresqlStore:
         return self._speak(work, seconds, prepare=False)
 
     def _speak(self, work: Callable[[psycopg.Connection[Any]], Found], seconds: float, prepare: bool = True) -> Found:
-        """Return what work returns, which is done in a transaction; raises StoreTrouble.
+        """Run work in a transaction and return its result; raises StoreTrouble.
 
         Args:
-            prepare: whether the ledger is made, or brought up to date, where that is due.
+            prepare: whether to create or upgrade the ledger if necessary.
         """
         speaker = getattr(self._thread, "speaker", None)
         if speaker is None:
@@ -229,7 +228,7 @@ class PostgresqlStore:
 
 
 class _Speaker:
-    """A thread with a connection, which works for one other thread. Who waits no longer leaves it to its work."""
+    """A thread with a connection, which works for one other thread. If that stops waiting, the work continues."""
 
     def __init__(self, store: PostgresqlStore) -> None:
         self._store = store
@@ -291,7 +290,7 @@ class _Speaker:
             except Exception as error:
                 is_lost = was_open and self._connection is not None and self._connection.broken
                 self._drop()
-                if not is_lost:  # else that may have been long ago
+                if not is_lost:  # an old connection may have been lost long ago: try a new one
                     raise StoreTrouble(self._store.reason(error)) from None
 
     def _drop(self) -> None:
@@ -302,21 +301,21 @@ class _Speaker:
 
 
 def _format(connection: psycopg.Connection[Any]) -> int:
-    """Return the format of the ledger that is there, 0 for none; raises StoreTrouble for one that this release does not know."""
+    """Return the format of the existing ledger, 0 for none; raises StoreTrouble for a newer one."""
     ((there,),) = connection.execute("SELECT to_regclass(%s)", (f"{NAME}.format",)).fetchall()
     if there is None:
         return 0
     ((version,),) = connection.execute("SELECT max(version) FROM format").fetchall()
     if version > FORMAT:
-        raise StoreTrouble(f"a newer release of intrusion.response made it (format {version}, this release knows {FORMAT})")
+        raise StoreTrouble(f"a newer release of intrusion.response created it (format {version}, this release knows {FORMAT})")
     return int(version)
 
 
 def _prepare(connection: psycopg.Connection[Any]) -> None:
-    """Make the ledger, or bring it up to date, which only one does at a time."""
+    """Create or upgrade the ledger, one session at a time."""
     if _format(connection) == FORMAT:
         return
-    connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATING,))  # a transaction of its own: what follows sees what others did
+    connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATING,))  # a separate transaction, so that the next one sees what others did
     try:
         with connection.transaction():
             for number in range(_format(connection), FORMAT):
@@ -327,7 +326,7 @@ def _prepare(connection: psycopg.Connection[Any]) -> None:
 
 
 def _retain(connection: psycopg.Connection[Any], keep: int) -> None:
-    """Remove what is too old, where the role may do that and nobody else is at it."""
+    """Remove old records, if the role may do that and nobody else is doing it."""
 
     def execute(text: str, values: Mapping[str, Any]) -> tuple[list[Any], int]:
         cursor = connection.execute(named(text), values)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading the ledger for people, and for those who take back what was done."""
+"""Reads the ledger, for people and for undo."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .record import LONGEST_EXEMPTION, Filter, Record, Standing, firewall_name
 from .store import Ledger
 
 UNITS = {"s": 1, "": 60, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-#: Characters of an event's id that are enough where only one event begins with them.
+#: How many characters of an event's id are enough if only one event begins with them.
 ENOUGH = 12
 #: How the responder names an event in the description of an entry: "IPS event <id>.<responder> on <host>: <rule>".
 LISTED_EVENT = re.compile(r"(?:IPS event )?([0-9a-f]{32})\.\w+(?: on .*)?")
@@ -29,7 +29,7 @@ LISTED_EVENT = re.compile(r"(?:IPS event )?([0-9a-f]{32})\.\w+(?: on .*)?")
 
 @dataclass(frozen=True)
 class Query:
-    """What is wanted of the ledger."""
+    """A validated query."""
 
     filter: Filter
     limit: int
@@ -43,7 +43,7 @@ class Query:
         if last is not None and (since is not None or until is not None):
             raise InvalidInput("last cannot be combined with since or until.")
         if params["limit"] < 0:
-            raise InvalidInput(f"limit must be 0, for all, or more; got {params['limit']}.")
+            raise InvalidInput(f"limit must be 0 (for all) or more; got {params['limit']}.")
         found = Filter(
             event=parse_event(params["event"]),
             rule_name=parse_name("rule_name", params["rule_name"]),
@@ -62,10 +62,10 @@ class Query:
 def report(ledger: Ledger, query: Query, warn: Callable[[str], None]) -> dict[str, Any]:
     """Return module return values; raises LedgerUnusable."""
     if not ledger.enabled:
-        raise InvalidInput("ledger must name a file or a database; there is nothing to read in none.")
+        raise InvalidInput("ledger must be a file or a database to be read, but ledger is none.")
     there = ledger.is_there()
     if not there:
-        warn(f"There is no ledger {ledger.place}. Nothing was recorded here yet, or it was recorded elsewhere.")
+        warn(f"There is no ledger {ledger.place}. Nothing has been recorded here yet, or it was recorded elsewhere.")
     wanted = replace(query.filter, event=whole_event(ledger, query.filter.event))
     records, total = ledger.find(wanted, query.limit)
     standing = [found for found in ledger.standing(replace(wanted, actions=()), query.now) if _can_be_taken_back(found.last, warn)]
@@ -83,7 +83,7 @@ def report(ledger: Ledger, query: Query, warn: Callable[[str], None]) -> dict[st
 
 
 def exempt(ledger: Ledger, wanted: Filter, now: float) -> list[dict[str, Any]]:
-    """Return the addresses, of those that are wanted, that must not be blocked, with until when and who said so; raises LedgerUnusable."""
+    """Return the exempt addresses among those selected, with the end of the exemption and who made it; raises LedgerUnusable."""
     records, _total = ledger.find(Filter(addresses=wanted.addresses, actions=("unblock",), since=now - LONGEST_EXEMPTION))
     return exemptions(records, now)
 
@@ -102,34 +102,34 @@ def exemptions(unblocks: Iterable[Record], now: float) -> list[dict[str, Any]]:
 
 
 def whole_event(ledger: Ledger, event: Optional[str]) -> Optional[str]:
-    """Return the id of the one event that begins so, or event as it is; raises InvalidInput where there are several."""
+    """Return the id of the only event with this beginning, or event unchanged; raises InvalidInput if there are several."""
     found = [] if event is None else ledger.events(event, 2)
     if event is None or event in found or len(event) < ENOUGH or not found:
         return event
     if len(found) > 1:
-        raise InvalidInput(f"event must name one event, but several begin with {event!r}, such as {found[0]} and {found[1]}.")
+        raise InvalidInput(f"event must identify a single event, but several begin with {event!r}, such as {found[0]} and {found[1]}.")
     return found[0]
 
 
 def _can_be_taken_back(record: Record, warn: Callable[[str], None]) -> bool:
-    """Whether a module would take the record's entry; what no module of this release has written is left out, and named."""
+    """Whether a module would accept the record's entry; an entry that no release has written causes a warning."""
     try:
         parse_ipv4("address", record.address)
         refuse_control_characters("service", record.service)
     except InvalidInput:
-        warn(f"Record {record.id} names no entry of a blacklist ({clean(record.address, ENOUGH)}); it is left out of what stands.")
+        warn(f"Record {record.id} is not about a valid blacklist entry ({clean(record.address, ENOUGH)}); it is not counted as standing.")
         return False
     return True
 
 
 def shown_record(record: Record) -> dict[str, Any]:
-    """Return a record as a dictionary of its fields, with the time as text; what links it to superseded ones is left out."""
+    """Return a record as a dictionary, with the time as text, and without the link to superseded records."""
     fields = {name: value for name, value in record.cleaned()._asdict().items() if name not in ("id", "write")}
     return {"id": record.id, **fields, "at": utc_text(record.at, "milliseconds")}
 
 
 def shown_standing(found: Standing, now: float) -> dict[str, Any]:
-    """Return a standing block in the form in which cos_blacklist_entries takes it."""
+    """Return a standing block in a form that cos_blacklist_entries accepts."""
     began, last = found.began.cleaned(), found.last.cleaned()
     ends = last.ends
     return {
@@ -147,7 +147,7 @@ def shown_standing(found: Standing, now: float) -> dict[str, Any]:
 
 
 def parse_time(name: str, value: Optional[str]) -> Optional[float]:
-    """Return seconds since the epoch from such, or from ISO 8601 (UTC where it names no zone); raises InvalidInput."""
+    """Return seconds since the epoch from a number or from ISO 8601 (UTC without a time zone); raises InvalidInput."""
     text = (value or "").strip()
     if not text:
         return None
@@ -161,7 +161,7 @@ def parse_time(name: str, value: Optional[str]) -> Optional[float]:
 
 
 def parse_event(value: Optional[str]) -> Optional[str]:
-    """Return an event's id, also from the description of an entry or its beginning; None when empty; raises InvalidInput."""
+    """Return an event's id, also from an entry's description or its beginning; None if empty; raises InvalidInput."""
     name = parse_name("event", value)
     listed = LISTED_EVENT.fullmatch(name or "")
     return listed[1] if listed else name
@@ -171,5 +171,5 @@ def parse_span(name: str, value: str) -> float:
     """Return seconds from a number of minutes, or a number with a unit; raises InvalidInput."""
     found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([smhdw]?)", value.strip())
     if not found or float(found[1]) == 0:
-        raise InvalidInput(f"{name} must be minutes, or a time such as 90m, 2h or 1d; got {value[:80]!r}.")
+        raise InvalidInput(f"{name} must be a number of minutes, or a duration such as 90m, 2h or 1d; got {value[:80]!r}.")
     return float(found[1]) * UNITS[found[2]]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the ledger holds: records of writes, and what can be told from records alone."""
+"""Records of writes, and what can be derived from records alone."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ LONGEST_EXEMPTION = 30 * 86400
 WINDOW = 60.0
 
 
-#: Most records of a run have the same texts.
+#: Cached, since most records of a run have the same texts.
 _clean = functools.lru_cache(maxsize=1024)(clean)
-#: How long texts may be; those of entries are compared with what is listed, and so not cut.
+#: How long texts may be; those of entries are compared with the listing, and so are not truncated.
 _BOUNDS: dict[str, Optional[int]] = {
     **dict.fromkeys(("origin", "user", "job", "event", "event_rule", "overridden"), LONGEST_NAME),
     **dict.fromkeys(("rule_name", "description")),
@@ -34,23 +34,23 @@ _BOUNDS: dict[str, Optional[int]] = {
 
 
 class Record(NamedTuple):
-    """One write to one blacklist entry of one firewall, as far as it was known when this was recorded.
+    """One write to one blacklist entry of one firewall, as far as known at the time of recording.
 
-    Records are only ever added. A write that is recorded before it is sent has a second record afterwards, which supersedes the first.
+    Records are only ever added. A write that is recorded before it is sent gets a second record afterwards, which supersedes the first.
 
     Attributes:
-        at: when it was done, seconds since the epoch.
+        at: time of the write, seconds since the epoch.
         action: block, renew, update or unblock.
-        outcome: ok (the entry is listed, or gone, afterwards), failed, or unknown (it may have taken effect all the same).
-        ttl: seconds from then on, None when unknown; of an unblock, how long the address is exempt from blocking, None for not at all.
-        rule_name: as listed afterwards, or as sent where that is not known; of an unblock, as it was listed before.
-        code: code of the failure; together with ok, the entry stands, but was stored differently.
-        origin: what did it: the name of a module, or responder.
+        outcome: ok (the entry is listed, or gone, afterwards), failed, or unknown (the write may have taken effect).
+        ttl: seconds from then on, None if unknown; for an unblock, how long the address is exempt from blocking, None if it is not.
+        rule_name: as listed afterwards, or as sent if that is unknown; for an unblock, as listed before.
+        code: code of the failure; with ok, the entry stands, but was stored differently.
+        origin: what made the change: the name of a module, or responder.
         event: id of the IPS event that led to it.
         event_rule: name of the IPS rule that raised the event.
-        overridden: why the address was protected, where the user had that overridden.
-        write: names the write among all; of several records with the same, only the last counts. None where there is just one.
-        id: number in the ledger, given by it.
+        overridden: why the address was protected, if the user overrode that.
+        write: identifies the write; of several records with the same value, only the last counts. None if there is only one.
+        id: number in the ledger, assigned by it.
     """
 
     at: float
@@ -74,22 +74,22 @@ class Record(NamedTuple):
 
     @property
     def ends(self) -> Optional[float]:
-        """When the entry expires; None when that is not known, and for an unblock."""
+        """When the entry expires; None if that is unknown, and for an unblock."""
         return None if self.ttl is None or self.action == "unblock" else self.at + min(self.ttl, LARGEST_INTEGER)
 
     def cleaned(self) -> Record:
-        """Return it as it is kept, and read from older ledgers: texts on one line, names no longer than options may be."""
+        """Return it in the form for writing, and for reading older ledgers: texts on one line, names no longer than options may be."""
         texts = {name: (getattr(self, name), longest) for name, longest in _BOUNDS.items()}
         cleaned: dict[str, Any] = {name: _clean(text, longest) for name, (text, longest) in texts.items() if text}
         return self._replace(**cleaned)
 
 
 class Standing(NamedTuple):
-    """A block that was recorded and neither taken back nor expired.
+    """A recorded block that was neither removed nor has expired.
 
     Attributes:
-        began: the record that put the address on the blacklist, which tells why it is there; a renewal is no reason.
-        last: the latest record of the same entry, which tells what is listed and for how long.
+        began: the record of the first block, which says why the address is blocked; a renewal is not a reason.
+        last: the latest record of the same entry, which says what is listed and for how long.
     """
 
     began: Record
@@ -98,10 +98,10 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True)
 class Filter:
-    """Which records are meant; what is None or empty does not matter.
+    """Which records to select; None or empty means any.
 
     Attributes:
-        rule_name: the rule of the entry or of the event, A to Z in either case; may hold the wildcards * and ?, and [...] for sets.
+        rule_name: the rule of the entry or of the event, regardless of the case of A to Z; may contain the wildcards *, ? and [...].
         since, until: seconds since the epoch; from since on, and before until.
     """
 
@@ -118,8 +118,8 @@ class Filter:
 def standing(records: Iterable[Record], now: float) -> list[Standing]:
     """Return the blocks that stand after these records, which are final and in the order in which they were made.
 
-    What was only renewed or changed had begun otherwise, so it is not ours. A block that may have failed counts as standing,
-    and an unblock that may have failed as not done: asking the firewall once more does no harm.
+    An entry that was only renewed or changed was made by somebody else, so it is not ours. A block that may have failed counts as
+    standing, and an unblock that may have failed as not done, since asking the firewall again does no harm.
     """
     lives: dict[tuple[str, str, str], Standing] = {}
     for record in records:
@@ -134,10 +134,10 @@ def standing(records: Iterable[Record], now: float) -> list[Standing]:
 
 
 def offences(records: Iterable[Record]) -> int:
-    """Return how many events have led to a block, after these records of one address, which are final and in the order of time.
+    """Return how many events led to a block, according to these records of one address, which are final and in order of time.
 
-    Blocks without an event count one by one, on the firewall that has most. Renewals do not count, nor do blocks that were
-    taken back: all that had time left when their entry was unblocked, and the latest before that, which renewals prolong.
+    Blocks without an event count one by one, on the firewall that has the most. Renewals do not count, nor do blocks that were
+    removed: those with time left when their entry was unblocked, and the latest one before that, which renewals extend.
     """
     blocks: list[Record] = []
     entries: dict[tuple[str, str], list[Record]] = {}
@@ -155,19 +155,19 @@ def offences(records: Iterable[Record]) -> int:
 
 
 def exempt_until(records: Iterable[Record], now: float) -> Optional[float]:
-    """Return until when the address of these records, in the order of time, must not be blocked: the latest exemption counts."""
+    """Return until when the address of these records, in order of time, is exempt, or None; the latest exemption counts."""
     ends = [record.at + record.ttl for record in records if record.action == "unblock" and record.ttl is not None]
     return ends[-1] if ends and ends[-1] > now else None
 
 
 def exempt_reason(records: Iterable[Record], now: float) -> Optional[str]:
-    """Return why the address of these records must not be blocked, None where it may be."""
+    """Return why the address of these records must not be blocked, or None."""
     until = exempt_until(records, now)
-    return None if until is None else f"it is exempt from blocking until {utc_text(until)}, by the ledger"
+    return None if until is None else f"it is exempt from blocking until {utc_text(until)}, according to the ledger"
 
 
 def firewall_name(url: str) -> str:
-    """Return the address of a firewall in the one form in which the ledger knows it: no credentials, default ports left out."""
+    """Return the URL of a firewall in the form in which the ledger stores it: without credentials and default ports."""
     try:
         parts = urlsplit(url.strip())
         port = parts.port
@@ -175,7 +175,7 @@ def firewall_name(url: str) -> str:
         port = None
         parts = urlsplit("")
     if not parts.hostname:
-        raise InvalidInput("The address of a firewall must be a URL such as https://192.0.2.1; got something else.")
+        raise InvalidInput("The address of a firewall must be a URL such as https://192.0.2.1.")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     shown = "" if port in (None, {"https": 443, "http": 80}.get(parts.scheme)) else f":{port}"
     return f"{parts.scheme}://{host}{shown}{parts.path.rstrip('/')}"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A record on its way into a store, and what may be in the way."""
+"""A record in the form for a store, and the exception for a store that cannot be used."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class StoreTrouble(Exception):
 
 
 class Row(NamedTuple):
-    """A record as it is kept.
+    """A record as stored.
 
     Attributes:
-        key: tells the record from all others, so that it is kept once however often it is delivered.
+        key: identifies the record, so that it is stored once however often it is delivered.
         values: of the columns (sql.NAMES), and when the entry ends, as every database takes them.
     """
 
@@ -28,11 +28,11 @@ class Row(NamedTuple):
 
     @classmethod
     def of(cls, record: Record) -> Row:
-        """Make one of a new record."""
+        """Create one from a new record."""
         return cls(str(uuid.uuid4()), tuple(_storable(value) for value in (*record.cleaned()[:-1], record.ends)))
 
 
 def _storable(value: Any) -> Any:
     if isinstance(value, str):
-        return value.replace("\0", "?").encode("utf-8", "replace").decode()  # JSON can hold half a character, databases cannot
+        return value.replace("\0", "?").encode("utf-8", "replace").decode()  # JSON can contain lone surrogates, databases cannot
     return min(value, LARGEST_INTEGER) if isinstance(value, int) else value

@@ -1,15 +1,15 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tables of a shared ledger, format by format; each statement brings the format before it to the next."""
+"""The tables of a shared ledger, format by format; each migration upgrades the previous format."""
 
 from __future__ import annotations
 
-#: The schema in which everything is.
+#: The schema of all tables.
 NAME = "intrusion_response"
-#: Advisory locks, so that one of all does it: bringing the tables up to date, and removing what is too old.
+#: Advisory locks, so that only one session at a time upgrades the tables, or removes old records.
 MIGRATING, RETAINING, ADMITTING = 0x49524C01, 0x49524C02, 0x49524C03
-#: The first half of the two-part advisory locks of responders that live. A firewall that is worked has a lock of one part.
+#: The first half of the two-part advisory locks of live responders. The lock of a firewall that a responder owns has one part.
 MEMBERS = 0x49524C05
 #: The channel that wakes responders.
 CHANNEL = "intrusion_response"
@@ -62,7 +62,7 @@ CREATE TRIGGER records_are_final BEFORE UPDATE OR DELETE ON records FOR EACH ROW
 CREATE TRIGGER records_are_kept BEFORE TRUNCATE ON records FOR EACH STATEMENT EXECUTE FUNCTION refuse_changes();
 """
 
-#: What responders share: who there is, which addresses they admitted within a minute, and what is to be blocked on which firewall.
+#: What responders share: the members, the addresses that they admitted within a minute, and what to block on which firewall.
 _RESPONDERS = """
 CREATE TABLE members (name text PRIMARY KEY, pid integer NOT NULL, seen float8 NOT NULL, unused integer NOT NULL);
 CREATE TABLE admitted (address text COLLATE "C" PRIMARY KEY, at float8 NOT NULL);

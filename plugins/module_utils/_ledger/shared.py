@@ -23,13 +23,13 @@ from .record import WINDOW, Record
 from .row import StoreTrouble
 from .schema import ADMITTING, CHANNEL, MEMBERS
 
-#: Seconds between two looks at who lives, and between two looks back at what was committed late.
+#: Seconds between two checks of which members are alive, and between two checks for rows that were committed late.
 HOUSEKEEPING, LOOKING_BACK = 0.4, 3.0
-#: Seconds after which a member that says nothing is cut off.
+#: Seconds after which a silent member is disconnected.
 SILENT = 4.0
-#: Seconds for which settled targets are kept, for whoever asks late, and most that one turn takes.
+#: Seconds for which settled targets are kept, for members that ask late, and how many targets one turn takes at most.
 KEPT, MOST = 600.0, 2000
-#: How the server finds that a member is cut off, within some four seconds.
+#: Lets the server notice within about four seconds that a member is cut off.
 KEPT_ALIVE = "SET tcp_keepalives_idle = 2; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 2; SET tcp_user_timeout = 4000"
 NOW = "extract(epoch FROM clock_timestamp())::float8"
 
@@ -38,10 +38,10 @@ Room = Callable[[Optional[list[str]]], int]
 
 
 class Target(NamedTuple):
-    """An address that is to be blocked on a firewall for the sake of an event.
+    """An address to be blocked on a firewall because of an event.
 
     Attributes:
-        member, instance: the responder that took the event, by its name here and in the descriptions of its entries.
+        member, instance: the responder that received the event, by its name here and in the descriptions of its entries.
         received: epoch time of the event.
         ttl: seconds that its detector wants, None for those of the policy.
     """
@@ -59,7 +59,7 @@ class Target(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What became of a target so far: a text of the responder's own, and whether nothing will follow."""
+    """The outcome of a target so far: a text in the responder's own format, and whether it is final."""
 
     event: str
     firewall: str
@@ -71,10 +71,10 @@ class Turn(NamedTuple):
     """What a member found in the database.
 
     Attributes:
-        owned: firewalls that it works.
+        owned: firewalls that it owns.
         members: how many responders there are.
-        targets: for it to work, that are not settled.
-        answers: what became of targets of its own events since it last looked.
+        targets: unsettled targets on its firewalls.
+        answers: outcomes of targets of its own events since its last turn.
     """
 
     owned: frozenset[str]
@@ -87,12 +87,12 @@ class Session:
     """The life of a member; every method raises StoreTrouble, after which the session is over.
 
     Args:
-        store: where to.
-        member: its name among all.
-        firewalls: what there is to work.
+        store: the database.
+        member: its name.
+        firewalls: all firewalls.
 
     Attributes:
-        leaving: firewalls that it holds, but does not work any more, so that another can have them.
+        leaving: firewalls that it owns but is handing over.
     """
 
     def __init__(self, store: PostgresqlStore, member: str, firewalls: Sequence[str]) -> None:
@@ -109,7 +109,7 @@ class Session:
         try:
             self._execute(KEPT_ALIVE)
             self._execute("SET statement_timeout = 3000")
-            self._execute("SET synchronous_commit = off")  # what is shared here is made good by the inboxes, and the records have their own
+            self._execute("SET synchronous_commit = off")  # the inboxes make up for what is lost here; records use their own connections
             self._execute(f"LISTEN {CHANNEL}")
             ((self._pid, now),) = self._execute(sql.join("SELECT pg_backend_pid(),", NOW))
             self._answers_seen.move(now - KEPT)
@@ -126,23 +126,23 @@ class Session:
             raise
 
     def close(self) -> None:
-        """End, and let go of everything."""
+        """End the session, and release everything."""
         with suppress(Exception):
             self._connection.close()
 
     def leave(self) -> None:
-        """Let others have at once what was reserved."""
+        """Release at once what was reserved."""
         self._execute("DELETE FROM members WHERE name = %s", (self.member,))
 
     def wait(self, descriptor: int, seconds: float) -> None:
-        """Wait until somebody calls, the descriptor can be read, or so many seconds are over."""
+        """Wait for a notification, until the descriptor is readable, or for so many seconds."""
         try:
             select.select([self._connection.fileno(), descriptor], [], [], seconds)
         except Exception as error:
             raise StoreTrouble(f"the connection is lost ({type(error).__name__})") from None
 
     def turn(self, new: Sequence[Target], answers: Sequence[Answer]) -> Turn:
-        """Say that the member lives, hand over what it has, and take what is there for it."""
+        """Report that the member is alive, hand over its targets and answers, and fetch those for it."""
         if time.monotonic() - self._kept_house_at > HOUSEKEEPING:
             self._kept_house_at = time.monotonic()
             self._execute(sql.join("UPDATE members SET seen =", NOW, "WHERE name = %s"), (self.member,))
@@ -171,7 +171,7 @@ class Session:
         return Turn(frozenset(self._owned - self.leaving), self._members, self._targets(), self._answers())
 
     def admit(self, addresses: Collection[str], wanted: int, per_minute: int, room: Room) -> tuple[int, int]:
-        """Report addresses that were admitted, and reserve room for so many more all in all.
+        """Report addresses that were admitted, and reserve room for so many more in total.
 
         Args:
             per_minute: how many all may admit in a minute.
@@ -191,7 +191,7 @@ class Session:
                     ),
                     (list(addresses),),
                 )  # fmt: skip
-            # Of a member that is gone, what it had reserved may have been used, so that it counts for a minute more.
+            # A member that is gone may have used what it had reserved, so that counts for another minute.
             self._execute(sql.join("DELETE FROM members WHERE seen <", NOW, "- %s"), (WINDOW,))
             ((used, reserved),) = self._execute(
                 sql.join(
@@ -201,14 +201,14 @@ class Session:
                 (WINDOW, self.member),
             )  # fmt: skip
             left = room(None) - used
-            if left < reserved + wanted:  # look closer
+            if left < reserved + wanted:  # check exactly
                 left = room([one for (one,) in self._execute(sql.join("SELECT address FROM admitted WHERE at >", NOW, "- %s"), (WINDOW,))])
             granted = max(0, min(wanted, per_minute - used - reserved, left - reserved))
             self._execute("UPDATE members SET unused = %s WHERE name = %s", (granted, self.member))
         return granted, used + reserved
 
     def records(self, since: float, most: int) -> list[Record]:
-        """Return blocks and unblocks that were added since this was last asked, and the newest since a time when it is asked first."""
+        """Return blocks and unblocks added since the last call, or, in the first call, the newest ones since a time."""
         after = self._records_seen.after()
         condition = "at >= :since" if after is None else "id > :after"
         text = sql.join(
@@ -224,12 +224,12 @@ class Session:
         return new
 
     def tidy(self) -> None:
-        """Forget what nobody asks for any more."""
+        """Remove what is no longer needed."""
         self._execute(sql.join("DELETE FROM admitted WHERE at <", NOW, "- %s"), (2 * WINDOW,))
         self._execute(sql.join("DELETE FROM targets WHERE (settled AND changed <", NOW, "- %s) OR changed <", NOW, "- 86400"), (KEPT,))
 
     def _lease(self) -> int:
-        """Take firewalls that nobody works, hand on those that are more than a fair part, cut off who hangs; return the members."""
+        """Take firewalls without an owner, hand over those beyond a fair share, disconnect hanging members; return the members."""
         rows = self._execute(
             "SELECT objsubid, classid::bigint << 32 | objid::bigint, pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
             " AND (objsubid = 1 OR classid = %s) AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
@@ -244,7 +244,7 @@ class Session:
                 if got:
                     self._owned.add(firewall)
                     self._targets_seen = _Mark()
-        with suppress(StoreTrouble):  # others' sessions may be another role's
+        with suppress(StoreTrouble):  # other sessions may belong to another role
             self._execute(
                 sql.join("SELECT pg_terminate_backend(pid) FROM members WHERE seen <", NOW, "- %s AND pid = ANY(%s) AND name <> %s"),
                 (SILENT, [*members], self.member),
@@ -252,7 +252,7 @@ class Session:
         return len(members)
 
     def release(self, firewall: str) -> None:
-        """Let another have a firewall."""
+        """Release a firewall for another member."""
         key = next(key for key, name in self._firewalls.items() if name == firewall)
         self._execute("SELECT pg_advisory_unlock(%s)", (key,))
         self._owned.discard(firewall)
@@ -287,7 +287,7 @@ class Session:
 
 
 class _Mark:
-    """How far something was read. What gets its place early may be committed late, so that now and then it is read again from before."""
+    """How far a table was read. Since a row may be committed after later ones, earlier ones are read again now and then."""
 
     def __init__(self) -> None:
         self.before: float = 0
@@ -302,7 +302,7 @@ class _Mark:
         return self._latest
 
     def move(self, latest: float) -> None:
-        """Take note of what was read last."""
+        """Note what was read last."""
         self._latest = max(latest, self._latest or latest)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where records wait for a database that does not take them: one file for each batch, delivered in their order."""
+"""Where records wait for an unavailable database: one file for each batch, delivered in order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any, Callable
 
 from .row import Row, StoreTrouble
 
-#: Most batches that wait; a batch has 500 records at most, or what one task wrote.
+#: Maximum number of waiting batches; a batch has 500 records at most, or what one task wrote.
 MOST = 10_000
 SUFFIX = ".json"
 #: Seconds between two attempts to get the lock.
@@ -29,18 +29,18 @@ Add = Callable[[Sequence[Row], float], Any]
 class Spool:
     """A directory of waiting batches, shared by all processes of its owner.
 
-    A batch is removed after it was delivered. A process that is killed in between leaves it, and it is delivered again; its rows
-    have the same keys then, so nothing is kept twice.
+    A batch is removed after it was delivered. If a process is killed in between, the batch is delivered again; its rows
+    have the same keys then, so no record is added twice.
 
     Args:
-        path: the directory, made with mode 0700 when something has to wait.
+        path: the directory, created with mode 0700 when something has to wait.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
 
     def waiting(self) -> list[str]:
-        """Return the names of what waits, oldest first; what cannot be read counts as nothing."""
+        """Return the names of the waiting batches, oldest first; none if the directory cannot be read."""
         try:
             return sorted(name for name in os.listdir(self.path) if name.endswith(SUFFIX))
         except OSError:
@@ -54,7 +54,7 @@ class Spool:
             if os.stat(self.path).st_uid not in (os.geteuid(), 0):
                 raise StoreTrouble(f"{self.path} belongs to another user")
             if len(self.waiting()) >= MOST:
-                raise StoreTrouble(f"{MOST} batches wait in {self.path} already")
+                raise StoreTrouble(f"{MOST} batches are already waiting in {self.path}")
             descriptor, temporary = tempfile.mkstemp(dir=self.path, prefix=".new-")  # mode 0600
             with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
                 json.dump({"at": time.time(), "rows": rows}, stream)
@@ -71,14 +71,14 @@ class Spool:
                     os.unlink(temporary)
 
     def deliver(self, add: Add, seconds: float) -> None:
-        """Hand on what waits, in its order; raises StoreTrouble where that fails or takes longer than so many seconds."""
+        """Deliver the waiting batches in order; raises StoreTrouble if that fails or takes longer than so many seconds."""
         if not self.waiting():
             return
         end = time.monotonic() + seconds
         with self._lock(end):
             for name in self.waiting():
                 if time.monotonic() > end:
-                    raise StoreTrouble("what waits was not delivered in time")
+                    raise StoreTrouble("the waiting records were not delivered in time")
                 path = os.path.join(self.path, name)
                 try:
                     with open(path, encoding="utf-8") as stream:
@@ -95,7 +95,7 @@ class Spool:
 
     @contextmanager
     def _lock(self, end: float) -> Iterator[None]:
-        """Hold what only one process may hold; raises StoreTrouble."""
+        """Hold the lock of the directory; raises StoreTrouble."""
         try:
             descriptor = os.open(os.path.join(self.path, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -107,7 +107,7 @@ class Spool:
                     break
                 except OSError:
                     if time.monotonic() > end:
-                        raise StoreTrouble("another process delivers what waits") from None
+                        raise StoreTrouble("another process is delivering the waiting records") from None
                     time.sleep(PAUSE)
             yield
         finally:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is asked of a ledger, in the SQL that all stores share; values are named `:name`."""
+"""Queries in the SQL that all stores share; values are named `:name`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any, Callable, NamedTuple
 
 from .record import Filter, Record
 
-#: All but the number, in the order of their fields.
+#: All columns except the number, in the order of the fields.
 NAMES = Record._fields[:-1]
 COLUMNS = ", ".join(f'"{name}"' for name in NAMES)
 #: Not superseded by a later record of the same write.
 FINAL = "NOT EXISTS (SELECT 1 FROM records AS later WHERE later.write = records.write AND later.id > records.id)"
-#: Entries with a block that has not expired, whether or not it was taken back.
+#: Entries with a block that has not expired, whether or not it was removed.
 LIVE = "SELECT firewall, address, service FROM records WHERE action <> 'unblock' AND outcome <> 'failed' AND"
 
-#: How many records are final: of each write one. This is much quicker than to look at each.
+#: The number of final records, one for each write; much faster than checking each record.
 _COUNT_ALL = (
     "SELECT (SELECT count(*) FROM records WHERE write IS NULL)"
     " + (SELECT count(*) FROM (SELECT DISTINCT write FROM records WHERE write IS NOT NULL) AS writes)"
@@ -28,11 +28,11 @@ Values = dict[str, Any]
 
 
 class Dialect(NamedTuple):
-    """In what stores differ.
+    """What differs between stores.
 
     Attributes:
-        order: columns by which records come in the order in which they were made.
-        among: returns a condition for a column that must hold one of the texts `:name`, and their value.
+        order: columns that sort records in the order in which they were made.
+        among: returns a condition that a column is one of the texts `:name`, and their value.
         rule: returns a condition for a rule's name with wildcards, and its values.
         begins: the condition that an event begins with `:beginning`.
     """
@@ -80,7 +80,7 @@ def find(dialect: Dialect, found: Filter, limit: int) -> tuple[str, Values]:
 
 
 def count(dialect: Dialect, found: Filter) -> tuple[str, Values]:
-    """Return the query for how many records there are."""
+    """Return the query for the number of records."""
     condition, values = wanted(dialect, found)
     return (join("SELECT count(*) FROM records WHERE", condition, "AND", FINAL) if values else _COUNT_ALL), values
 
@@ -104,24 +104,24 @@ def events(dialect: Dialect) -> str:
     return join("SELECT DISTINCT event FROM records WHERE", dialect.begins, "ORDER BY event LIMIT :most")
 
 
-#: For the function offences: what was recorded of `:address` from `:since` on.
+#: For the function offences: the records of `:address` since `:since`.
 OFFENCES = join(
     "SELECT", COLUMNS, "FROM records WHERE address = :address AND at >= :since AND action IN ('block', 'unblock') AND", FINAL,
     "ORDER BY at, id",
 )  # fmt: skip
-#: An old block that has time left stays, and with it what tells whether it was taken back.
+#: An old block that has not expired stays, and with it the records that say whether it was removed.
 _FORGET = join(
     "DELETE FROM records WHERE id IN ( SELECT id FROM records WHERE at < :horizon AND (firewall, address, service) NOT IN (", LIVE,
     "ends > :now AND at < :horizon ) LIMIT :most )",
 )  # fmt: skip
 DAY = 86400
 LEAP = 30 * DAY
-#: Most records that are removed at once, so that who writes does not wait for it.
+#: Maximum number of records that are removed at once, so that writers do not have to wait.
 REMOVED = 10_000
 
 
 def retain(execute: Callable[[str, Values], tuple[list[Any], int]], keep: int, now: float) -> None:
-    """Remove what is older than so many days, at most once a day, in a transaction.
+    """Remove records older than keep days, at most once a day, in a transaction.
 
     Args:
         execute: carries a statement out, and returns rows and how many rows were concerned.
@@ -129,10 +129,10 @@ def retain(execute: Callable[[str, Values], tuple[list[Any], int]], keep: int, n
     (((applied,),), _count) = execute("SELECT max(applied) FROM retention", {})
     if 0 <= now - applied < DAY:
         return
-    if not applied or now - applied <= LEAP:  # else the clock may be wrong, which the next day will show
+    if not applied or now - applied <= LEAP:  # otherwise the clock may be wrong; the next day will show
         horizon = now - keep * DAY
         execute("UPDATE retention SET horizon = :horizon", {"horizon": horizon})
         _rows, removed = execute(_FORGET, {"horizon": horizon, "now": now, "most": REMOVED})
         if removed >= REMOVED:
-            return  # the next write goes on
+            return  # the next write continues
     execute("UPDATE retention SET applied = :now", {"now": now})

@@ -101,12 +101,12 @@ class SqliteStore:
         self._connections: list[sqlite3.Connection] = []
 
     def is_there(self) -> bool:
-        """Return whether there is a file; raises StoreTrouble where that cannot be told."""
+        """Return whether the file exists; raises StoreTrouble if that cannot be determined."""
         with _trouble():
             return is_there(self.path)
 
     def add(self, rows: Sequence[Row], keep: int) -> None:
-        """Add records, all or none, and remove what is older than so many days (0 for never); raises StoreTrouble."""
+        """Add records, all or none, and remove those older than keep days (0 for never); raises StoreTrouble."""
         try:
             with _trouble():
                 connection = self._connection()
@@ -120,7 +120,7 @@ class SqliteStore:
             raise
 
     def offences(self, address: str, since: float) -> list[Any]:
-        """Return what sql.OFFENCES asks for; raises StoreTrouble."""
+        """Return the result of sql.OFFENCES; raises StoreTrouble."""
         try:
             with _trouble():
                 there = is_there(self.path)
@@ -130,7 +130,7 @@ class SqliteStore:
             raise
 
     def read(self, text: str, values: Mapping[str, Any]) -> list[Any]:
-        """Return what a query finds; a ledger that is not there has no records. Raises StoreTrouble."""
+        """Return the result of a query; a ledger that does not exist has no records. Raises StoreTrouble."""
         with _trouble():
             if not is_there(self.path):
                 return []
@@ -145,7 +145,7 @@ class SqliteStore:
         self._thread = threading.local()
 
     def _connection(self) -> sqlite3.Connection:
-        """Return this thread's connection to the file that is there now, which is made when it is not."""
+        """Return this thread's connection to the current file, which is created if it does not exist."""
         if not is_there(self.path):
             create(self.path)
         status = os.stat(self.path)
@@ -160,7 +160,7 @@ class SqliteStore:
         return opened
 
     def _drop(self) -> None:
-        """Forget this thread's connection, and with it a transaction that was begun."""
+        """Discard this thread's connection, and with it an open transaction."""
         connection = getattr(self._thread, "connection", None)
         self._thread.connection = self._thread.file = None
         if connection is not None:
@@ -184,7 +184,7 @@ def _trouble() -> Iterator[None]:
 
 
 def is_there(path: str) -> bool:
-    """Return whether there is a file; raises OSError where that cannot be told."""
+    """Return whether the file exists; raises OSError if that cannot be determined."""
     try:
         os.stat(path)
     except FileNotFoundError:
@@ -193,7 +193,7 @@ def is_there(path: str) -> bool:
 
 
 def create(path: str) -> None:
-    """Make an empty ledger, complete at the moment when it is there; another process may be quicker.
+    """Create an empty ledger atomically; another process may be quicker.
 
     Raises:
         ValueError, OSError, sqlite3.Error: one of TROUBLE, as for open_file.
@@ -218,17 +218,17 @@ def create(path: str) -> None:
 
 
 def open_file(path: str, *, read_only: bool) -> sqlite3.Connection:
-    """Open a ledger that is there.
+    """Open an existing ledger.
 
     Raises:
-        ValueError, OSError, sqlite3.Error: one of TROUBLE; it is none, is not to be trusted, or cannot be opened.
+        ValueError, OSError, sqlite3.Error: one of TROUBLE; the file is not a ledger, is not trusted, or cannot be opened.
     """
     _need_sqlite()
     if os.geteuid() not in (0, os.stat(path).st_uid):
         raise ValueError("it belongs to another user")
     mode = "rw"
     if read_only:
-        # Write-ahead mode needs files beside the ledger. On a read-only disk they cannot be made, and nobody needs them.
+        # Write-ahead mode needs files beside the ledger. On a read-only disk they cannot be created, and are not needed.
         needs_none = not os.path.exists(f"{path}-wal") and not os.access(os.path.dirname(path), os.W_OK)
         mode = "ro&immutable=1" if needs_none else "ro"
     address = f"{Path(path).as_uri()}?mode={mode}"
@@ -240,7 +240,7 @@ def open_file(path: str, *, read_only: bool) -> sqlite3.Connection:
             raise ValueError("it is not a ledger")
         if version != FORMAT:
             age = "a newer" if version > FORMAT else "an older"
-            raise ValueError(f"{age} release of intrusion.response made it (format {version}, this release knows {FORMAT})")
+            raise ValueError(f"{age} release of intrusion.response created it (format {version}, this release knows {FORMAT})")
         connection.execute("PRAGMA synchronous = NORMAL")
     except BaseException:
         connection.close()
@@ -249,7 +249,7 @@ def open_file(path: str, *, read_only: bool) -> sqlite3.Connection:
 
 
 def wait(connection: sqlite3.Connection, seconds: float) -> None:
-    """Let a connection wait so long for other writers."""
+    """Let a connection wait that many seconds for other writers."""
     connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
 
@@ -261,4 +261,4 @@ def _reason(error: Exception) -> str:
 
 def _need_sqlite() -> None:
     if sqlite3 is None:
-        raise ValueError("this Python has no module sqlite3")
+        raise ValueError("this Python lacks the module sqlite3")

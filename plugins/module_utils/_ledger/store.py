@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The ledger: what was blocked and unblocked, when, by whom and why, in an append-only file or database.
 
-Writing never stands in the way of a block: whatever is wrong with file, disk or database is a warning. Reading fails where the
-ledger cannot be read, since "nothing was recorded" would be a wrong answer then.
+Writing never stops a block: any problem with the file, disk or database is only a warning. Reading fails if the ledger cannot be read,
+since "nothing was recorded" would then be a wrong answer.
 """
 
 from __future__ import annotations
@@ -27,54 +27,54 @@ __all__ = ["DAY", "KEEP_DAYS", "PATIENCE", "Ledger", "Store"]
 Warn = Callable[[str], None]
 
 KEEP_DAYS = 400
-#: Seconds to wait for other writers or a database; a batch takes some milliseconds, and no more processes wait than there are forks.
+#: Seconds to wait for other writers or a database; a batch takes a few milliseconds, and no more processes wait than there are forks.
 PATIENCE = 10.0
 
 
 class Store(Protocol):
-    """Where records are kept. All but close raise StoreTrouble, and a store that is not there has no records.
+    """Where records are kept. All methods except close raise StoreTrouble; a store that does not exist has no records.
 
     Attributes:
-        patience: seconds that adding may take, each time; may be changed.
+        patience: seconds that each write may take; may be changed.
     """
 
     @property
     def dialect(self) -> sql.Dialect:
-        """In what its SQL differs."""
+        """What is specific to its SQL."""
 
     patience: float
 
     def is_there(self) -> bool:
-        """Return whether it was made already."""
+        """Return whether it exists."""
 
     def add(self, rows: Sequence[Row], keep: int) -> Any:
-        """Add rows, all or none, and remove what is older than so many days (0 for never)."""
+        """Add rows, all or none, and remove rows older than keep days (0 for never)."""
 
     def offences(self, address: str, since: float) -> list[Any]:
-        """Return what sql.OFFENCES asks for."""
+        """Return the result of sql.OFFENCES."""
 
     def read(self, text: str, values: Mapping[str, Any]) -> list[Any]:
-        """Return what a query finds."""
+        """Return the result of a query."""
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
 
 
 class Ledger:
-    """The records of one machine, or of all that share a database.
+    """The records of one machine, or of all machines that share a database.
 
     Nothing is opened before it is needed.
 
     Args:
-        place: the file, made with mode 0600 in a directory made with mode 0700, or the database; None keeps nothing.
-        warn: takes the warnings, one for each kind of trouble until writing works again.
-        keep: days after which records are removed, 0 for never. Blocks that still stand are never removed.
+        place: the file, created with mode 0600 in a directory with mode 0700, or the database; None keeps nothing.
+        warn: called with warnings, once for each kind of problem until writing works again.
+        keep: days after which records are removed, 0 for never. Standing blocks are never removed.
         patience: seconds to wait for other writers or for the database, each time.
-        spool: directory below which records wait for a database that does not take them, when not that for what programs keep.
+        spool: parent directory of the records that wait for a database; by default in the user's state directory.
 
     Attributes:
-        place: as people are shown it, None for nowhere.
-        path: the file, None where there is none.
+        place: the name to show to people, None for nowhere.
+        path: the file, None for a database.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Ledger:
     def from_option(
         cls, value: Optional[str], warn: Warn, keep: int = KEEP_DAYS, patience: float = PATIENCE, spool: Optional[str] = None
     ) -> Ledger:
-        """Make one from the option ledger, where "none" switches it off; raises InvalidInput for what names no place."""
+        """Create one from the option ledger, where "none" switches it off; raises InvalidInput for an invalid place."""
         return cls(parse_place(value, warn), warn, keep, patience, spool)
 
     @property
@@ -125,23 +125,23 @@ class Ledger:
 
     @property
     def spool(self) -> Optional[str]:
-        """The directory in which records wait for a database, None for none."""
+        """The directory in which records wait for a database, or None."""
         return None if self._spool is None else self._spool.path
 
     @property
     def database(self) -> Optional[PostgresqlStore]:
-        """What responders share beside the records, None where nobody shares it."""
+        """The database, which responders also share for other purposes; None for a file."""
         return self._database
 
     def is_there(self) -> bool:
-        """Return whether there is anything to read; raises LedgerUnusable where that cannot be told."""
+        """Return whether the ledger exists; raises LedgerUnusable if that cannot be determined."""
         try:
             return self._store is not None and self._store.is_there()
         except StoreTrouble as error:
             raise self._unreadable(error) from None
 
     def record(self, records: Sequence[Record]) -> bool:
-        """Add records, all or none; return whether they are kept (or none should be). Never raises."""
+        """Add records, all or none; return whether they are kept, or need not be. Never raises."""
         if self._store is None or not records:
             return True
         rows = [Row.of(record) for record in records]
@@ -154,11 +154,11 @@ class Ledger:
         return True
 
     def deliver(self) -> bool:
-        """Hand on to the database what waits for it; return whether nothing waits any more. Never raises."""
+        """Deliver waiting records to the database; return whether none wait any more. Never raises."""
         try:
             self._deliver()
         except StoreTrouble as error:
-            self._tell(f"The ledger {self.place} cannot be written: {error}. What was done waits in {self.spool}.")
+            self._tell(f"The ledger {self.place} cannot be written: {error}. Records are waiting in {self.spool}.")
             return False
         self._told = None
         return True
@@ -169,7 +169,7 @@ class Ledger:
             self._spool.deliver(lambda rows, waited: database.add(rows, 0, waited), database.patience)
 
     def _set_aside(self, rows: Sequence[Row], trouble: StoreTrouble) -> bool:
-        """Let rows wait for the database, where there is one; return whether they are kept."""
+        """Let rows wait for the database, if there is one; return whether they are kept."""
         said = f"The ledger {self.place} cannot be written: {trouble}."
         if self._spool is None:
             self._tell(f"{said} What was done is not recorded.")
@@ -177,17 +177,17 @@ class Ledger:
         try:
             self._spool.put(rows)
         except StoreTrouble as error:
-            self._tell(f"{said} What was done is not recorded, since it cannot wait either: {error}.")
+            self._tell(f"{said} What was done is not recorded, since it cannot be kept for later either: {error}.")
             return False
-        self._tell(f"{said} What was done is not recorded yet; it waits in {self.spool} for the next run here.")
+        self._tell(f"{said} What was done is not recorded yet; the record waits in {self.spool} for the next run on this machine.")
         return True
 
     def offences(self, address: str, since: float, besides: Optional[str] = None) -> int:
-        """Count the offences, as the function of this name does, in what was recorded of the address from then on.
+        """Count the offences recorded for the address since a time, as the function offences does.
 
-        What the event `besides` has led to is left out: an event is no earlier offence of its own.
+        Records of the event `besides` are ignored, since an event is not an earlier offence of itself.
 
-        Never raises; what cannot be read counts as nothing.
+        Never raises; 0 if the ledger cannot be read.
         """
         if self._store is None:
             return 0
@@ -200,12 +200,12 @@ class Ledger:
         return offences(record for record in found if besides is None or record.event != besides)
 
     def exempt(self, address: str, now: float) -> Optional[str]:
-        """Return why the address is exempt from blocking, None where it is not. Never raises; what cannot be read counts as nothing."""
+        """Return why the address is exempt from blocking, or None. Never raises; None if the ledger cannot be read."""
         if self._store is None:
             return None
         try:
             rows = self._store.offences(address, now - LONGEST_EXEMPTION)
-        except StoreTrouble:  # which the next write will tell of
+        except StoreTrouble:  # the next write will report it
             return None
         return exempt_reason((Record(*row) for row in rows), now)
 
@@ -213,7 +213,7 @@ class Ledger:
         """Return records, newest first and at most limit of them (0 for all), and how many there are.
 
         Raises:
-            LedgerUnusable: it cannot be read. A ledger that is not there has no records.
+            LedgerUnusable: it cannot be read. A ledger that does not exist has no records.
         """
         rows = self._ask(lambda dialect: sql.find(dialect, wanted, limit))
         if not limit or len(rows) < limit:
@@ -222,25 +222,25 @@ class Ledger:
         return [Record(*row) for row in rows], total[0][0]
 
     def events(self, beginning: str, most: int) -> list[str]:
-        """Return the ids of events that begin so, in their order and at most so many; one that is no longer comes first.
+        """Return at most that many ids of events with this beginning, in order; an exact match comes first.
 
         Raises:
-            LedgerUnusable: it cannot be read. A ledger that is not there has none.
+            LedgerUnusable: it cannot be read. A ledger that does not exist has none.
         """
         return [event for (event,) in self._ask(lambda dialect: (sql.events(dialect), {"beginning": beginning, "most": most}))]
 
     def standing(self, wanted: Filter, now: float) -> list[Standing]:
-        """Return the standing blocks whose beginning is wanted, in the order in which they began.
+        """Return the standing blocks whose first record matches, in the order in which they were made.
 
         Raises:
-            LedgerUnusable: it cannot be read. A ledger that is not there has none.
+            LedgerUnusable: it cannot be read. A ledger that does not exist has none.
         """
         rows = self._ask(lambda dialect: sql.lives(dialect, wanted, now))
         matching = {row[-2] for row in rows if row[-1]}
         return [found for found in standing((Record(*row[:-1]) for row in rows), now) if found.began.id in matching]
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         if self._store is not None:
             self._store.close()
 

@@ -39,7 +39,7 @@ def test_as_list_yaml_or_json(apply, written):
     ([{"url": HOOK["url"]}], "type must be one of"),
     ([{**HOOK, "type": "pigeon"}], "type must be one of"),
     ([{**HOOK, "path": "x"}], "has an unknown field path"),
-    ([{**HOOK, "type": "email"}], "url does not go with type: email"),
+    ([{**HOOK, "type": "email"}], "url is not supported with type: email"),
     ([MAIL, {"type": "webhook", "url": "secret-path"}], r"\[1\].url must be a complete URL"),
     ([{"type": "webhook", "url": 7}], "does not have the form"),
     ([{"type": "syslog", "syslog": "secret-path"}], "does not have the form"),

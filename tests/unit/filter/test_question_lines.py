@@ -9,8 +9,8 @@ from __future__ import annotations
 def test_a_line_for_the_firewall_and_for_each_question(apply):
     rows = [
         {"name": "empty_text", "question": "How?", "answer": "", "means": "As expected."},
-        {"name": "whitelist", "question": "What?", "answer": "unknown", "means": "It was not found out."},
+        {"name": "whitelist", "question": "What?", "answer": "unknown", "means": "Not answered."},
     ]
     assert apply({"device": {"vendor": "Clavister", "model": None, "version": "15\n"}, "questions": rows}) == [
-        "Clavister, 15", "How? As expected. (empty_text: empty)", "What? It was not found out. (whitelist: unknown)",
+        "Clavister, 15", "How? As expected. (empty_text: empty)", "What? Not answered. (whitelist: unknown)",
     ]

@@ -15,12 +15,12 @@ BAD_ENTRIES = [
     ({"host": "2001:db8::1"}, "host", "IPv6"),
     ({"host": "203.0.113.0/24"}, "host", "networks and ranges"),
     ({"host": "203.0.113.1-203.0.113.9"}, "host", "networks and ranges"),
-    ({"host": "attacker.example.com"}, "host", "one IPv4 address"),
+    ({"host": "attacker.example.com"}, "host", "single IPv4 address"),
     ({"host": "203.0.113.05"}, "host", "leading zeros"),
     ({"host": "203.0.113.256"}, "host", "0 to 255"),
-    ({"host": "203.0.113"}, "host", "one IPv4 address"),
-    ({"host": ""}, "host", "one IPv4 address"),
-    ({"host": "٢٠٣.0.113.5"}, "host", "one IPv4 address"),
+    ({"host": "203.0.113"}, "host", "single IPv4 address"),
+    ({"host": ""}, "host", "single IPv4 address"),
+    ({"host": "٢٠٣.0.113.5"}, "host", "single IPv4 address"),
     ({"host": "203.0.113.5\n203.0.113.6"}, "host", "control characters"),
     ({"host": "203.0.113.5\n"}, "host", "control characters"),
     ({**ENTRY, "ttl": 0}, "ttl", "from 1 to 2147483647"),
@@ -47,7 +47,7 @@ BAD_ENTRIES = [
 ]
 
 BAD_DESTINATIONS = [
-    ([], "destinations", "at least one"),
+    ([], "destinations", "must not be empty"),
     ([{"type": "webhook"}], "destinations[0].url", "type: webhook"),
     ([{"type": "webhook", "url": ""}], "destinations[0].url", "empty"),
     ([{"type": "slack", "url": "hooks.example.com/x"}], "destinations[0].url", "https://"),
@@ -55,7 +55,7 @@ BAD_DESTINATIONS = [
     ([{"type": "webhook", "url": "https://hooks.example.com/a b"}], "destinations[0].url", "complete URL"),
     ([{"type": "email"}], "destinations[0].email_address", "type: email"),
     ([{"type": "email", "email_address": "secops"}], "destinations[0].email_address", "secops@example.com"),
-    ([{"type": "email", "email_address": "a@b.example,c@d.example"}], "destinations[0].email_address", "one address"),
+    ([{"type": "email", "email_address": "a@b.example,c@d.example"}], "destinations[0].email_address", "single address"),
     ([{"type": "syslog"}], "destinations[0].syslog", "type: syslog"),
     ([{"type": "syslog", "syslog": {**SYSLOG, "facility": 15}}], "facility", "16 to 23"),
     ([{"type": "syslog", "syslog": {**SYSLOG, "facility": 24}}], "facility", "16 to 23"),
@@ -64,7 +64,7 @@ BAD_DESTINATIONS = [
     ([{"type": "syslog", "syslog": {**SYSLOG, "udp_port": 65536}}], "udp_port", "from 1 to 65535"),
     ([{"type": "syslog", "syslog": {**SYSLOG, "ip_address": "log.example.com"}}], "ip_address", "not a name"),
     ([{"type": "syslog", "syslog": {**SYSLOG, "ip_address": "12345"}}], "ip_address", "IP address"),
-    ([{"type": "email", "email_address": "a@b.example", "url": "https://x.example/"}], "url", "does not go with"),
+    ([{"type": "email", "email_address": "a@b.example", "url": "https://x.example/"}], "url", "is not supported with"),
     ([{"type": "syslog", "syslog": SYSLOG}, {"type": "syslog", "syslog": {**SYSLOG, "facility": 17}}], "destinations[1]", "different"),
 ]
 

@@ -135,7 +135,7 @@ def test_one_bad_host_costs_its_own_address_only(tmp_path: Path, value: str) -> 
     play = Play(tmp_path, inventory + "\n    web2: {ansible_host: 192.0.2.2}\n    192.0.2.3: {ansible_host: '{{ nowhere }}'}\n")
     known = play.find()
     assert known == Known({"192.0.2.1": "web1", "192.0.2.2": "web2", "192.0.2.3": "192.0.2.3"}, ["bad", "192.0.2.3"])
-    assert "the address of bad, 192.0.2.3," in known.warning and "not protected" in known.warning
+    assert "addresses of bad, 192.0.2.3 are" in known.warning and "not protected" in known.warning
 
 
 def test_a_long_warning_is_cut_and_clean() -> None:

@@ -79,7 +79,7 @@ def test_what_tags_leave_of_an_entry_point(more: list[str], run: list[str], skip
         ({"server_name": "two words"}, "server_name must be a plain name"),
         ({"verify_timeout": -1}, "verify_timeout must be an integer"),
         ({"timeout": "canary-password"}, "timeout"),
-        ({"token": "canary-token"}, "account_alias is needed"),
+        ({"token": "canary-token"}, "requires account_alias"),
     ],
 )
 def test_bad_variables_are_refused_without_their_secrets(values: dict[str, Any], expected: str) -> None:

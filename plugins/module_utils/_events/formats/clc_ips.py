@@ -1,10 +1,10 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The IPS of CenturyLink Cloud, from what its WEBHOOK destination posts.
+"""Events of the CenturyLink Cloud IPS, as its WEBHOOK destination posts them.
 
-Field names and types: KB "IPS - RESTful API"; values of action, direction, flow and iface: the one published event and the
-vendor's texts. The wire form of the dates is not documented, so every likely one is read.
+Sources: for field names and types, KB "IPS - RESTful API"; for the values of action, direction, flow and iface, the only published event
+and the vendor's texts. The date format on the wire is not documented, so all likely ones are accepted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..ends import Attacker, Ends, is_plain
 from ..event import Event, Found, Seen
 
 NAME, DETECTOR = "clc_ips", "IPS"
-#: What the agent only looked on begins with one of these.
+#: Prefixes of actions that the agent only reported and did not take.
 DETECT_ONLY = re.compile(r"(?:detect only|ids):\s*")
 FLOW = re.compile(r" flow$")
 
@@ -37,20 +37,20 @@ NEEDED, ADDRESSES = {"hostName", "reason"}, {"sourceIP", "destinationIP"}
 
 
 def recognises(post: Mapping[str, Any]) -> bool:
-    """Tell whether an object is a post of the IPS."""
+    """Return whether an object is a post of the IPS."""
     return post.keys() >= NEEDED and not ADDRESSES.isdisjoint(post)
 
 
 def read(post: Mapping[str, Any], seen: Seen) -> Found:
-    """Return the one event of a post; raises InvalidEvent where a documented field has a wrong type, or none is there at all."""
+    """Return the event of a post; raises InvalidEvent if a documented field has a wrong type, or none is present."""
     return [event(post, seen.at)]
 
 
 def event(post: Mapping[str, Any], at: str) -> Event:
-    """Return the event of a post, which came in at a date in normal form; raises as `read`."""
+    """Return the event of a post, received at a date in normal form; raises like `read`."""
     post = checked(post)
     if FIELDS.isdisjoint(post):
-        raise InvalidEvent("None of the fields of an IPS event is there.")
+        raise InvalidEvent("It has none of the fields of an IPS event.")
     other = {name: value for name, value in post.items() if name not in FIELDS}
     return Event(identity(post), at, NAME, DETECTOR, other=other, **values_of(post))
 
@@ -71,7 +71,7 @@ def values_of(post: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def action_of(action: Optional[str]) -> tuple[Optional[str], bool]:
-    """Return the action, and whether the agent only looked on, from a text in lower case."""
+    """Return the action, and whether the agent only reported it, from a text in lower case."""
     only = DETECT_ONLY.match(action or "")
     return (action[only.end():].strip() or None, True) if action and only else (action, False)
 
@@ -79,8 +79,8 @@ def action_of(action: Optional[str]) -> tuple[Optional[str], bool]:
 def _attacker(values: Mapping[str, Any]) -> Attacker:
     """Return the attacker's address, or None and why there is none.
 
-    The server's side is the one that has the MAC address of the interface that the packet went through. Without it, the
-    direction tells, but only of a packet that flows with the connection.
+    The server's side is the one with the MAC address of the interface that the packet went through. Without it, the
+    direction decides, but only for a packet that flows with the connection.
     """
     here = _mac(values["interface"])
     ends = {end for end in ("source", "destination") if here and _mac(values[f"{end}_mac"]) == here}
@@ -96,13 +96,13 @@ def _attacker(values: Mapping[str, Any]) -> Attacker:
     if not address:
         return None, f"the event has no {other} address"
     if not is_plain(address):
-        return None, f"the {other} address is not one plain IPv4 address"
+        return None, f"the {other} address is not a plain IPv4 address"
     if addresses.source == addresses.destination:
         return None, "source and destination are the same address"
     return address, None
 
 
 def _mac(text: Optional[str]) -> Optional[str]:
-    """Return 12 hexadecimal digits; None for what is no MAC address, or only zeros."""
+    """Return 12 hexadecimal digits; None for an invalid MAC address, or only zeros."""
     digits = re.sub(r"[:-]", "", (text or "").strip().lower())
     return digits if re.fullmatch(r"[0-9a-f]{12}", digits) and digits.strip("0") else None

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""CrowdSec's HTTP notifications: alerts with their decisions, as the template `{{.|toJson}}` makes them.
+"""CrowdSec's HTTP notifications: alerts with their decisions, as written by the template `{{.|toJson}}`.
 
-Source: CrowdSec's documentation (HTTP plugin) and its model of alerts. Each address that a decision bans is an event. CrowdSec
-says for how long; it knows no severities, so a ban counts as high.
+Source: CrowdSec's documentation (HTTP plugin) and its model of alerts. Each address that a decision bans is an event, with
+the duration of the ban. CrowdSec has no severities, so a ban counts as high.
 """
 
 from __future__ import annotations
@@ -20,32 +20,31 @@ from ..event import Event, Found, Ignored, Seen
 
 NAME, DETECTOR = "crowdsec", "CrowdSec"
 SEVERITY = "high"
-#: Decisions that come from elsewhere, by the hundred thousand: blocklists, not what was seen here.
+#: Origins of decisions made elsewhere, by the hundred thousand: blocklists, not local detections.
 ELSEWHERE = frozenset(("capi", "lists"))
-#: A duration as Go writes it, such as 3h59m12.264032632s; one that begins with a minus is over.
-#: As Go writes it; less than a second is in units of its own.
+#: A duration as Go writes it, such as 3h59m12.264032632s; a negative one is over. Less than a second is in smaller units.
 DURATION = re.compile(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})(?:\.[0-9]{1,9})?s)?")
 MOMENT = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,9})?(?:ms|us|\u00b5s|\u03bcs|ns)")
 TAKEN = frozenset(("scenario", "source", "decisions", "start_at", "stop_at", "machine_id", "simulated"))
 
 
 def recognises(post: Mapping[str, Any]) -> bool:
-    """Tell whether an object is an alert."""
+    """Return whether an object is an alert."""
     return isinstance(post.get("scenario"), str) and isinstance(post.get("source"), Mapping) and not post.keys().isdisjoint(
         ("decisions", "start_at", "machine_id")
     )  # fmt: skip
 
 
 def read(post: Mapping[str, Any], seen: Seen) -> Found:
-    """Return an event for each banned address, or why there is none; raises InvalidEvent where a field has a wrong type."""
+    """Return an event for each banned address, or why there is none; raises InvalidEvent if a field has a wrong type."""
     post = checked(post)
     if not recognises(post):
-        raise InvalidEvent("It is no alert of CrowdSec.")
+        raise InvalidEvent("It is not a CrowdSec alert.")
     decisions = post.get("decisions") or []
     if not isinstance(decisions, list) or not all(isinstance(one, Mapping) for one in decisions):
-        raise InvalidEvent("decisions is no list of objects.")
+        raise InvalidEvent("decisions must be a list of objects.")
     if any(not isinstance(one.get("simulated"), (bool, type(None))) for one in (post, *decisions)):
-        raise InvalidEvent("simulated is neither true nor false.")
+        raise InvalidEvent("simulated must be true or false.")
     if post.get("simulated") or (decisions and all(one.get("simulated") for one in decisions)):
         return [Ignored("simulated")]
     bans: dict[str, Optional[int]] = {}
@@ -84,7 +83,7 @@ def _is_ban(decision: Mapping[str, Any]) -> bool:
 
 
 def _seconds(duration: Optional[str]) -> Optional[int]:
-    """Return whole seconds, 0 for one that is over, None where nothing readable is said."""
+    """Return whole seconds, 0 if it is over, None if it is missing or unreadable."""
     if duration is None:
         return None
     if duration.startswith("-") or MOMENT.fullmatch(duration):

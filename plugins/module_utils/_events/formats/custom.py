@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A format of the user's own: paths into the object, fixed texts and tables of values. Nothing is evaluated."""
+"""A user-defined format: paths into the object, fixed texts and tables of values. Nothing is evaluated."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PACKET = {"incoming": "source", "outgoing": "destination"}
 
 
 class Value(NamedTuple):
-    """Where a value comes from: a path, whose value a table may turn into another, or a fixed text."""
+    """Where a value comes from: a path, optionally translated by a table, or a fixed text."""
 
     path: Optional[str] = None
     text: Optional[str] = None
@@ -35,20 +35,20 @@ class Value(NamedTuple):
     otherwise: Optional[str] = None
 
     def of(self, post: Mapping[str, Any]) -> Any:
-        """Return the value in an object, None where there is none."""
+        """Return the value from an object, or None."""
         found = self.text if self.path is None else at(post, self.path)
         return found if self.table is None else self.table.get(_key(found), self.otherwise)
 
 
 class Custom:
-    """What a user says of the objects of a detector.
+    """A user's description of the objects of a detector.
 
     Args:
-        given: for each of FIELDS a path (text), or an object with `path` and perhaps `table` and `otherwise`, or with `text`; and
+        given: for each of FIELDS a path (a string), or an object with `path` and optionally `table` and `otherwise`, or with `text`; and
             `only`, the values, by path, that an object must have to be an event.
 
     Raises:
-        ValueError: something there cannot work; the message names it.
+        ValueError: something is invalid; the message names it.
     """
 
     NAME = NAME
@@ -61,19 +61,19 @@ class Custom:
             raise ValueError("only must be an object.")
         self._values = {name: _value(name, how) for name, how in given.items() if name != "only"}
         if "attacker" not in given and not {"source_ip", "destination_ip"} <= given.keys():
-            raise ValueError("needs attacker, or source_ip and destination_ip.")
+            raise ValueError("requires attacker, or source_ip and destination_ip.")
         lists = {path: wanted if isinstance(wanted, (list, tuple)) else [wanted] for path, wanted in only.items()}
         self._only = {path: frozenset(map(_key, wanted)) for path, wanted in lists.items()}
 
     def recognises(self, post: Mapping[str, Any]) -> bool:
-        """Tell whether an object is an event, and has an address."""
+        """Return whether an object is an event with an address."""
         return self._is_meant(post) and any(self._values[name].of(post) is not None for name in ADDRESSES if name in self._values)
 
     def _is_meant(self, post: Mapping[str, Any]) -> bool:
         return all(_key(at(post, path)) in wanted for path, wanted in self._only.items())
 
     def read(self, post: Mapping[str, Any], seen: Seen) -> Found:
-        """Return the event of an object, or why it is none; raises InvalidEvent where a value has a wrong type."""
+        """Return the event of an object, or why it is ignored; raises InvalidEvent if a value has a wrong type."""
         post = checked(post)
         if not self._is_meant(post):
             return [Ignored("other_type")]
@@ -94,7 +94,7 @@ class Custom:
 
 
 def at(post: Mapping[str, Any], path: str) -> Any:
-    """Return what stands at a path such as `data.client.address` or `decisions.0.value`; a name may itself hold dots."""
+    """Return the value at a path such as `data.client.address` or `decisions.0.value`; a name may itself contain dots."""
     if path in post:
         return post[path]
     value: Any = post
@@ -114,16 +114,16 @@ def _key(value: Any) -> str:
 
 def _value(name: str, how: Any) -> Value:
     if name not in FIELDS:
-        raise ValueError(f"has no field {name!r}; it has {', '.join(FIELDS)} and only.")
+        raise ValueError(f"has an unknown field {name!r}; supported are {', '.join(FIELDS)} and only.")
     if isinstance(how, str) and how:
         return Value(path=how)
     if not isinstance(how, Mapping) or not how or not set(how) <= set(WAYS) or ("path" in how) == ("text" in how):
-        raise ValueError(f"{name} must be a path, or an object with path (and perhaps table and otherwise), or with text.")
+        raise ValueError(f"{name} must be a path, or an object with path (and optionally table and otherwise), or with text.")
     table = how.get("table")
     if table is not None and not (isinstance(table, Mapping) and all(isinstance(one, (str, int)) for one in table.values())):
-        raise ValueError(f"{name}.table must be an object of texts.")
+        raise ValueError(f"{name}.table must be an object of strings.")
     for way in ("path", "text", "otherwise"):
         if how.get(way) is not None and not isinstance(how[way], str):
-            raise ValueError(f"{name}.{way} must be a text.")
+            raise ValueError(f"{name}.{way} must be a string.")
     texts = None if table is None else {_key(key): str(one) for key, one in table.items()}
     return Value(how.get("path"), how.get("text"), texts, how.get("otherwise"))

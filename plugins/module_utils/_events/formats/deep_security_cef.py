@@ -1,10 +1,10 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Deep Security (and the SYSLOG destination of the IPS, which was built on it): lines in CEF, bare, from syslog, or inside of JSON.
+"""Deep Security (and the SYSLOG destination of the IPS, which was built on it): lines in CEF, bare, from syslog, or inside JSON.
 
 Source: the vendor's help, "Syslog message formats", and published samples. CEF escapes | and \\ in the header, = and \\ in the values.
-A line tells the direction of the packet by which of `in` and `out` counts its bytes, and the protected host by `dvc` or `dvchost`.
+Whether `in` or `out` counts the bytes shows the direction of the packet; `dvc` or `dvchost` is the protected host.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ START = re.compile(
 OF_VENDOR = re.compile(rf"CEF: ?[0-9]{{1,3}}\|{VENDOR}\|")
 _HEADER_FIELD = r"\|([^|\\]*(?:\\.[^|\\]*)*)"
 HEADER = re.compile(rf"CEF: ?[0-9]{{1,3}}{_HEADER_FIELD * 6}\|", re.DOTALL)
-#: The beginning of a line: what stands before the CEF of a syslog server that writes its dates in ISO 8601 (RFC 5424).
+#: What precedes the CEF in a line from a syslog server with ISO 8601 dates (RFC 5424).
 DATE = re.compile(r"(?:<[0-9]{1,3}>)?(?:1 )?([0-9]{4}-[0-9]{2}-[0-9]{2}T\S+) ")
 KEY = re.compile(r"(?:^|[ \t])([A-Za-z0-9_.]+)=")
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -49,7 +49,7 @@ Given = Union[str, Mapping[str, Any]]
 
 
 def recognises(given: Given) -> bool:
-    """Tell whether a line, or one that an object carries, is CEF of Deep Security."""
+    """Return whether a line, or one in an object, is CEF of Deep Security."""
     line, begin = _line(given)
     return OF_VENDOR.match(line, begin) is not None
 
@@ -59,7 +59,7 @@ def read(given: Given, seen: Seen) -> Found:
     line, begin = _line(given)
     header = HEADER.match(line, begin)
     if header is None:
-        raise InvalidEvent("It is no line of CEF.")
+        raise InvalidEvent("It is not a line of CEF.")
     vendor, product, _version, signature, name, severity = (ESCAPED.sub(r"\1", part) for part in header.groups())
     if vendor != VENDOR or not PRODUCT.match(product):
         return [Ignored("foreign")]
@@ -95,7 +95,7 @@ def read(given: Given, seen: Seen) -> Found:
 
 
 def _line(given: Given) -> tuple[str, int]:
-    """Return the line with CEF in it, and where that begins; an empty one where there is none."""
+    """Return the line with CEF, and where the CEF begins; an empty line if there is none."""
     carriers: tuple[Any, ...] = (given,)
     if not isinstance(given, str):
         event = given.get("event")
@@ -113,7 +113,7 @@ def _extension(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for key, value in zip(parts[::2], parts[1::2]):
         if key in found:
-            raise InvalidEvent("A key of CEF stands twice in one line.")
+            raise InvalidEvent("A CEF key occurs twice in one line.")
         found[key] = ESCAPED.sub(_unescaped, value) if "\\" in value else value
     return found
 
@@ -123,7 +123,7 @@ def _unescaped(found: re.Match[str]) -> str:
 
 
 def _severity(text: str) -> Optional[str]:
-    """Return what a severity of 0 to 10 is in CEF's own scale."""
+    """Return the name of a severity from 0 to 10 on CEF's own scale."""
     if not re.fullmatch("[0-9]|10", text):
         return None
     value = int(text)
@@ -133,7 +133,7 @@ def _severity(text: str) -> Optional[str]:
 def _attacker(found: Mapping[str, str], home: Home) -> tuple[Optional[str], Optional[str], Optional[str]]:
     """Return the attacker, or None and why there is none, and the direction of the packet.
 
-    The protected host is the end that has its address, or that the packet goes to (`in`) or comes from (`out`).
+    The protected host is the end with its address, or the end that the packet goes to (`in`) or comes from (`out`).
     """
     ends = Ends(found.get("src"), found.get("dst"))
     direction = "incoming" if found.get("in") and not found.get("out") else "outgoing" if found.get("out") and not found.get("in") else None

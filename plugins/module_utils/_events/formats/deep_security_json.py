@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Deep Security (Workload Security, Server & Workload Protection): events as JSON, plain or in the envelope of Amazon SNS.
 
-Source: the vendor's help, "Events in JSON format". The properties are those of the IPS of CenturyLink Cloud, which was built on it,
-with a capital first; enumerations come as integers with a text beside them (`ActionString`), so both are read.
+Source: the vendor's help, "Events in JSON format". The properties are those of the CenturyLink Cloud IPS, which was built on it,
+but capitalised. Enumerations are integers with an additional text (`ActionString`); both are accepted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TYPES = frozenset((
     "SystemEvent", "PacketLog", ATTACK, "AntiMalwareEvent", "WebReputationEvent", "IntegrityEvent", "LogInspectionEvent",
     "AppControlEvent",
 ))  # fmt: skip
-#: 0x80 is added to the number of what the agent only looked on.
+#: 0x80 is added to the number of an action that the agent only reported.
 LOOKED_ON = range(0x80, 0x100)
 ACTIONS = {0: "unknown", 1: "deny", 2: "reset", 3: "insert", 4: "delete", 5: "replace", 6: "log only"}
 ACTIONS.update({0x80 + number: action for number, action in list(ACTIONS.items())})
@@ -45,19 +45,19 @@ TAKEN = frozenset((*SAME, *ENUMERATIONS, *(f"{name}String" for name in ENUMERATI
 
 
 def recognises(post: Mapping[str, Any]) -> bool:
-    """Tell whether an object is an event, or the envelope of one."""
+    """Return whether an object is an event, or the envelope of one."""
     return _is_envelope(post) or (isinstance(post.get("EventType"), str) and post["EventType"] in TYPES)
 
 
 def read(post: Mapping[str, Any], seen: Seen) -> Found:
-    """Return the events of an object or of an envelope, or why there are none; raises InvalidEvent where a field has a wrong type."""
+    """Return the events of an object or of an envelope, or why there are none; raises InvalidEvent if a field has a wrong type."""
     if not _is_envelope(post):
         return [_one(post, seen)]
     if post["Type"] != "Notification":
         return [Ignored("subscription")]
     message = post["Message"]
     if not isinstance(message, str):
-        raise InvalidEvent("Message is no text.")
+        raise InvalidEvent("Message must be a string.")
     return [_one(one, seen) for one in objects(message)]
 
 
@@ -84,7 +84,7 @@ def _one(post: Mapping[str, Any], seen: Seen) -> Union[Event, Ignored]:
 
 
 def _named(post: Mapping[str, Any], name: str, names: Mapping[int, str]) -> Optional[str]:
-    """Return what an integer of an enumeration means; a text means itself."""
+    """Return the meaning of an integer of an enumeration; a string is returned unchanged."""
     value = post.get(name)
     if isinstance(value, int) and not isinstance(value, bool):
         return names.get(value)

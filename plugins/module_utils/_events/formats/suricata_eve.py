@@ -1,10 +1,10 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Suricata's EVE records: objects, one a line, in a file, on a socket, in Redis or by syslog.
+"""Suricata's EVE records: objects, one per line, from a file, a socket, Redis or syslog.
 
-Source: Suricata's user guide, "Eve JSON Format", and what Suricata 7 writes. Who attacks is told by the rule's keyword `target`
-(`alert.source`, `alert.target`), else by who opened the connection.
+Source: Suricata's user guide, "Eve JSON Format", and the output of Suricata 7. The rule's keyword `target` (`alert.source`,
+`alert.target`) determines the attacker, or else the side that opened the connection.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from ..ends import Attacker, Ends, Home, one_of, the_strange_one
 from ..event import Event, Found, Ignored, Seen
 
 NAME, DETECTOR = "suricata_eve", "Suricata"
-#: Records that tell of an attack; a drop does where it holds the alert for which it was dropped.
+#: Records about attacks; a drop only if it contains the alert that caused it.
 ATTACKS = ("alert", "drop")
-#: The type stands before all that others choose, and quotes inside of texts are escaped.
+#: The type precedes everything that others choose, and quotes inside strings are escaped.
 TYPE = re.compile(r'"event_type": ?"([a-z0-9_]+)"')
 OTHER = [Ignored("other_type")]
 #: alert.severity: 1 is the highest.
 SEVERITIES = {1: "critical", 2: "high", 3: "medium", 4: "low"}
 #: Which end of a packet opened the connection.
 CLIENT = {"to_server": "source", "to_client": "destination"}
-#: Read into a field of the normal form, or the same for every event.
+#: Fields that become fields of the normal form, or are the same for every event.
 TAKEN = frozenset(("timestamp", "event_type", "src_ip", "src_port", "dest_ip", "dest_port", "proto", "direction", "host"))
 
 
 def recognises(post: Mapping[str, Any]) -> bool:
-    """Tell whether an object is an EVE record."""
+    """Return whether an object is an EVE record."""
     return isinstance(post.get("event_type"), str) and "timestamp" in post and not post.keys().isdisjoint(("flow_id", "src_ip", "stats"))
 
 
 def dismisses(line: str) -> bool:
-    """Tell without reading it whether a line is a record of another type."""
+    """Return, without parsing it, whether a line is a record of another type."""
     found = TYPE.search(line)
     return found is not None and found[1] not in ATTACKS
 
 
 def read(post: Mapping[str, Any], seen: Seen) -> Found:
-    """Return the event of a record, or why it is none; raises InvalidEvent where a field has a wrong type."""
+    """Return the event of a record, or why it is ignored; raises InvalidEvent if a field has a wrong type."""
     if fields.text(post, "event_type") is None:
         raise InvalidEvent("event_type is missing.")
     if post["event_type"] not in ATTACKS or not post.get("alert"):
@@ -55,7 +55,7 @@ def read(post: Mapping[str, Any], seen: Seen) -> Found:
 
 
 def values_of(post: Mapping[str, Any], home: Home) -> dict[str, Any]:
-    """Return the fields of the normal form of a record with an alert."""
+    """Return the fields of the normal form for a record with an alert."""
     alert = fields.part(post, "alert")
     ends = Ends(fields.text(post, "src_ip"), fields.text(post, "dest_ip"))
     client = CLIENT.get(fields.word(post, "direction") or "")

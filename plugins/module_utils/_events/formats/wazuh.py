@@ -4,9 +4,8 @@
 """Wazuh's alerts: what its integrator posts, what an active response gets, and the lines of alerts.json.
 
 Source: Wazuh's documentation (integration with external APIs, custom active response, rules classification), and its integration
-shuffle, which wraps the alert. The attacker is the
-address that the decoder found (`data.srcip`), so no other end is needed. An alert about Suricata holds Suricata's record, with
-numbers as texts, whose rules it follows.
+shuffle, which wraps the alert. The attacker is the address that the decoder found (`data.srcip`), so the other end is not needed.
+An alert about Suricata contains Suricata's record, with numbers as strings, and is treated like one.
 """
 
 from __future__ import annotations
@@ -22,21 +21,21 @@ from . import suricata_eve
 
 NAME, DETECTOR = "wazuh", "Wazuh"
 LEVELS = range(17)
-#: Below are notifications, such as a successful login, and errors of users; from here on Wazuh speaks of attacks.
+#: Lower levels are notifications, such as a successful login, and user errors; from here on, Wazuh classifies rules as attacks.
 FIRST_ATTACK = 6
-#: The names of the addresses and ports, of which decoders use the one or the other.
+#: The names that decoders use for addresses and ports.
 SOURCES, DESTINATIONS = ("srcip", "src_ip"), ("dstip", "dest_ip", "dst_ip")
 SOURCE_PORTS, DESTINATION_PORTS = ("srcport", "src_port"), ("dstport", "dest_port", "dst_port")
 
 
 def recognises(post: Mapping[str, Any]) -> bool:
-    """Tell whether an object is an alert, or what an active response gets."""
+    """Return whether an object is an alert, or what an active response gets."""
     rule = _alert(post).get("rule")
     return isinstance(rule, Mapping) and "level" in rule and not rule.keys().isdisjoint(("id", "description"))
 
 
 def read(post: Mapping[str, Any], seen: Seen) -> Found:
-    """Return the event of an alert, or why it is none; raises InvalidEvent where a field has a wrong type."""
+    """Return the event of an alert, or why it is ignored; raises InvalidEvent if a field has a wrong type."""
     post = checked(post)
     alert = _alert(post)
     is_response = "command" in post and alert is not post
@@ -82,7 +81,7 @@ def read(post: Mapping[str, Any], seen: Seen) -> Found:
 
 
 def _alert(post: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the alert itself, which an active response and the integration shuffle wrap."""
+    """Return the alert itself; an active response and the integration shuffle wrap it."""
     parameters = post.get("parameters")
     alert = parameters.get("alert") if isinstance(parameters, Mapping) and "command" in post else post.get("all_fields")
     return alert if isinstance(alert, Mapping) else post

@@ -194,7 +194,7 @@ def test_what_is_unpacked_is_measured(server: Recorder, monkeypatch: pytest.Monk
     server.answers = [(200, {"Content-Encoding": "gzip"}, gzip.compress(b"good"))]
     assert transport(server).send("GET", "/").text == "good"
     server.answers = [(200, {"Content-Encoding": "gzip"}, b"no gzip")]
-    with pytest.raises(BadResponse, match="unpacked"):
+    with pytest.raises(BadResponse, match="decompressed"):
         transport(server, retries=0).send("GET", "/")
 
 

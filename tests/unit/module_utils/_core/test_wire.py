@@ -167,7 +167,7 @@ def test_the_proxy_that_the_environment_names(environment: pytest.MonkeyPatch, v
 @pytest.mark.parametrize("proxy", ["gopher://proxy.example.com", "http://[::1", "http://proxy.example.com:port"])
 def test_a_proxy_that_is_none(environment: pytest.MonkeyPatch, proxy: str) -> None:
     environment.setenv("HTTPS_PROXY", proxy)
-    with pytest.raises(InvalidInput, match="proxy that is no URL") as caught:
+    with pytest.raises(InvalidInput, match="must be a URL") as caught:
         Transport(Endpoint("https://192.0.2.1", "api_url", use_proxy=True), redactor=Redactor())
     assert "use_proxy: false" in caught.value.hint
 

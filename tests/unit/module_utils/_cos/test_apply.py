@@ -98,7 +98,7 @@ def bring(firewall: Firewall, wanted: Wanted, *, check_mode: bool = False) -> di
 @pytest.mark.parametrize("ttl", [None, 0])
 def test_an_entry_of_unknown_life_is_not_shortened_by_chance(ttl: int | None) -> None:
     firewall = Firewall([Entry("203.0.113.5", "all_services", ttl, "REST", "", "for ever")])
-    with pytest.raises(InvalidInput, match="give ttl"):
+    with pytest.raises(InvalidInput, match="set ttl"):
         bring(firewall, Wanted("203.0.113.5", description="new"))
     assert firewall.writes == 0
     assert bring(firewall, Wanted("203.0.113.5", description="new", ttl=60))["changed"]

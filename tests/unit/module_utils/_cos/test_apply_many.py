@@ -188,7 +188,7 @@ def test_refused_texts_leave_the_addresses_blocked(door, switch: str) -> None:
     assert result["failed"] and result["changed"] and len(held(door)) == 12
     code = "rejected" if switch.startswith("reject") else "stored_differently"
     assert {entry["code"] for entry in result["entries"]} == {code}
-    assert ("in place again" in result["entries"][0]["msg"]) == (code == "rejected")
+    assert ("previous entry was restored" in result["entries"][0]["msg"]) == (code == "rejected")
 
 
 def test_a_full_firewall(door) -> None:

@@ -65,7 +65,7 @@ def test_another_time_than_asked_for_is_told(before: int | None, seconds: int) -
     assert unmet(change, listing, 1.0) == ("ttl",)
     failure = judge(change, listing, 1.0)
     assert failure is not None and failure.code == "stored_differently" and failure.changed
-    assert f"{seconds} seconds are listed, 86400 were asked for" in failure.message
+    assert f"{seconds} seconds are listed, 86400 were requested" in failure.message
     assert "text" not in str(failure.hint) and ("may limit" in str(failure.hint)) == (seconds == 200)
     assert is_cut(change, listing, 1.0) == (seconds == 200 and before == 100), "only then has the firewall clearly renewed it"
 
@@ -78,7 +78,7 @@ def test_texts_are_told_with_what_was_sent_and_what_is_listed() -> None:
     change = one(Wanted(HOST, ttl=600, rule_name="a rule", description="a long\x1b[1m text"))
     failure = judge(change, Listing([listed(rule_name="a rule", text="a long\x1b")]), 0.0)
     assert failure is not None and "ttl" not in failure.message and "rule_name" not in failure.message
-    assert "description is listed as 'a long?', 'a long?[1m text' was sent" in failure.message
+    assert "description is listed as 'a long?', but 'a long?[1m text' was sent" in failure.message
     assert "Try shorter or plainer texts" in str(failure.hint) and "limit" not in str(failure.hint)
 
 

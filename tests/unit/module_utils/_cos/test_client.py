@@ -28,10 +28,10 @@ def answered(door, body: Any, status: int = 200) -> IntrusionResponseError:
 @pytest.mark.parametrize(
     ("body", "code", "said"),
     [
-        ({"error": "false", "blacklist_hosts": []}, "bad_response", ": the answer is not what a cOS Core firewall sends."),
-        ({"error": 0, "blacklist_hosts": []}, "bad_response", ": the answer is not what a cOS Core firewall sends."),
-        ({"blacklist_hosts": []}, "bad_response", ": the answer is not what a cOS Core firewall sends."),
-        ("[]", "bad_response", ": the answer is not what a cOS Core firewall sends."),
+        ({"error": "false", "blacklist_hosts": []}, "bad_response", ": the answer does not come from a cOS Core firewall."),
+        ({"error": 0, "blacklist_hosts": []}, "bad_response", ": the answer does not come from a cOS Core firewall."),
+        ({"blacklist_hosts": []}, "bad_response", ": the answer does not come from a cOS Core firewall."),
+        ("[]", "bad_response", ": the answer does not come from a cOS Core firewall."),
         ({"error": True}, "rejected", " was answered with an error without a code."),
         ({"error": True, "error_code": 0, "error_message": ""}, "rejected", " was answered with an error without a code."),
         ({"error": True, "error_code": 10**30, "error_message": "x"}, "rejected", " was answered with an error without a code: x."),

@@ -24,7 +24,7 @@ def test_the_address_is_not_blocked_again_until_it_ends(door, monkeypatch) -> No
     assert not unblock(door, "2h", HOST, OTHER)["changed"], "the firewall has nothing to remove"
     writes = door.writes("cos")
     for check in (True, False):
-        with pytest.raises(ProtectedAddress, match=r"it is exempt from blocking until 20\S+Z, by the ledger"):
+        with pytest.raises(ProtectedAddress, match=r"it is exempt from blocking until 20\S+Z, according to the ledger"):
             door.entry(host=OTHER, check=check)
     refused = door.run("cos_blacklist_entries", hosts=[HOST, OTHER], ttl=60)
     assert refused["failed"] and {one["code"] for one in refused["entries"]} == {"protected_address"}
@@ -61,9 +61,9 @@ def test_check_mode_records_nothing(door) -> None:
 
 
 @pytest.mark.parametrize(("options", "says"), [
-    ({"exempt": "soon"}, "exempt must be minutes"), ({"exempt": "31d"}, "at most 30 days"),
-    ({"exempt": "2h", "state": "present"}, "goes with state: absent"),
-    ({"exempt": "2h", "ledger": "none"}, "exempt needs a ledger"),
+    ({"exempt": "soon"}, "exempt must be a number of minutes"), ({"exempt": "31d"}, "to 30 days"),
+    ({"exempt": "2h", "state": "present"}, "requires state: absent"),
+    ({"exempt": "2h", "ledger": "none"}, "exempt requires a ledger"),
 ])
 def test_bad_input(door, options, says) -> None:
     with pytest.raises(InvalidInput, match=says):

@@ -59,7 +59,7 @@ def test_spellings_of_never_block(text: str, expected: frozenset[IPv4Network]) -
     ],
 )  # fmt: skip
 def test_what_is_no_network_is_refused(text: str) -> None:
-    with pytest.raises(InvalidInput, match="never_block must hold addresses and networks"):
+    with pytest.raises(InvalidInput, match="never_block must contain addresses and networks"):
         parse_networks("never_block", ["192.0.2.1", text])
 
 
@@ -67,8 +67,8 @@ def test_what_is_no_network_is_refused(text: str) -> None:
 def test_what_has_no_effect_is_warned_of(door, text: str) -> None:
     door.environ = {"INTRUSION_RESPONSE_NEVER_BLOCK": f"192.0.2.1,{text}"}
     assert door.entry(host="203.0.113.9", never_block=[text])["changed"]
-    said = [warning for warning in door.warnings if "protect nothing" in warning]
-    assert ["never_block names" in said[0], "INTRUSION_RESPONSE_NEVER_BLOCK names" in said[1]] == [True, True]
+    said = [warning for warning in door.warnings if "have no effect" in warning]
+    assert ["never_block contains" in said[0], "INTRUSION_RESPONSE_NEVER_BLOCK contains" in said[1]] == [True, True]
 
 
 @given(strategies.integers(0, 2**32 - 1), strategies.integers(0, 32))
@@ -147,7 +147,7 @@ def test_a_kernel_that_does_not_tell_is_said(door, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(guard_module, "own_addresses", fail)
     assert door.entry(host="203.0.113.77")["changed"]
-    assert any("this machine cannot be told" in warning for warning in door.warnings)
+    assert any("this machine cannot be determined" in warning for warning in door.warnings)
 
 
 def test_the_firewall_is_not_blocked(monkeypatch: pytest.MonkeyPatch) -> None:

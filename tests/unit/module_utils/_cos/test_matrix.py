@@ -129,7 +129,7 @@ def test_a_refused_change_leaves_the_address_blocked(door) -> None:
     with pytest.raises(IntrusionResponseError) as caught:
         door.entry(host=HOST, description="far too long for this firewall")
     assert caught.value.code == "rejected" and caught.value.changed
-    assert "in place again" in caught.value.hint
+    assert "previous entry was restored" in caught.value.hint
     (held,) = door.owned(HOST)
     assert held["description"] == "short"
 
@@ -137,7 +137,7 @@ def test_a_refused_change_leaves_the_address_blocked(door) -> None:
 @pytest.mark.parametrize("reading", ["remaining", "configured"])
 def test_a_time_that_is_cut_short_is_never_a_success_without_a_word(door, reading: str) -> None:
     door.emulator.switch_many({"cos.longest_ttl": "200", "cos.ttl_in_list": reading})
-    told = "200 seconds are listed, 86400 were asked for"
+    told = "200 seconds are listed, 86400 were requested"
     with pytest.raises(IntrusionResponseError, match=told) as caught:
         door.entry(host=HOST, ttl=86400)
     assert caught.value.code == "stored_differently" and caught.value.changed and door.owned(HOST)

@@ -84,7 +84,7 @@ def test_bad_input_and_protected_addresses(door, options, says):
 def test_an_address_that_is_blocked_is_left_alone(door, look):
     door.entry(host=HOST, ttl=600)
     writes = door.writes("cos")
-    with pytest.raises(IntrusionResponseError, match="is on the blacklist"):
+    with pytest.raises(IntrusionResponseError, match="is already on the blacklist"):
         look()
     assert door.writes("cos") == writes and len(door.owned(HOST)) == 1
 

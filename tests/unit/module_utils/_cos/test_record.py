@@ -170,9 +170,9 @@ def test_a_database_that_stands_still_delays_no_block_and_loses_no_record(
     finally:
         postgresql.freeze(False)
     assert door.owned("203.0.113.6")
-    (warning,) = [one for one in door.warnings if "will not last" not in one]
+    (warning,) = [one for one in door.warnings if "will be lost" not in one]
     assert "did not answer within" in warning or "has not answered" in warning
-    assert "not recorded yet" in warning and "will not last" in door.warnings[-1]
+    assert "not recorded yet" in warning and "will be lost" in door.warnings[-1]
     found = info(door)
     assert found["shared"] and found["ledger"] == database and [one["host"] for one in found["standing"]] == [HOST, "203.0.113.6"]
     assert found["total"] == 2 and all(one["outcome"] == "ok" for one in found["records"])
@@ -217,7 +217,7 @@ def test_one_entry_is_left_alone_as_well(door) -> None:
     result = door.entry(host=HOST, state="absent", match_rule_name=True, rule_name="IPS")
     assert (result["action"], result["entry"]["rule_name"]) == ("unchanged", "theirs")
     for options in ({"state": "absent"}, {"rule_name": "IPS"}):
-        with pytest.raises(IntrusionResponseError, match="match_rule_name goes with"):
+        with pytest.raises(IntrusionResponseError, match="match_rule_name requires"):
             door.entry(host=HOST, match_rule_name=True, **options)
 
 
@@ -286,7 +286,7 @@ def test_no_event_disables_undo(door) -> None:
     older(door, address="203.0.113.8", service="two\nlines")
     found = info(door, limit=0)
     assert {one["host"] for one in found["standing"]} == {HOST, "203.0.113.6", "203.0.113.7"}
-    assert len([warning for warning in door.warnings if "left out of what stands" in warning]) == 2
+    assert len([warning for warning in door.warnings if "is not counted as standing" in warning]) == 2
     assert not any("\n" in warning or "\x1b" in warning for warning in door.warnings)
     undone = door.run("cos_blacklist_entries", entries=found["standing"], state="absent", match_rule_name=True)
     assert undone["counts"] == {"removed": 3}, undone
@@ -312,7 +312,7 @@ def test_a_ledger_that_will_not_last_is_said_once(door, home: bool, tmp_path: Pa
     door.entry(check=True, host=HOST)
     assert not door.warnings
     many(door, lots(501))
-    assert len([warning for warning in door.warnings if "will not last" in warning]) == home
+    assert len([warning for warning in door.warnings if "will be lost" in warning]) == home
 
 
 def test_who() -> None:

@@ -226,7 +226,7 @@ def test_what_never_shows_fails_in_the_end(door, fleet) -> None:
         ([{"server_name": "A", "manage": []}], {}, "servers[0]", "manage"),
         ([{"server_name": "A", "verify_timeout": -1}], {}, "servers[0]", "verify_timeout"),
         (["A", "B"], {"token": "some-token"}, "servers[0]", "account_alias"),
-        (["A"], {"manage": ["destinations"]}, "servers[0]", "at least one"),
+        (["A"], {"manage": ["destinations"]}, "servers[0]", "must not be empty"),
         (["A"], {"state": "absent", "destinations": [EMAIL]}, "servers[0]", "state: present"),
         (["A"], {"concurrency": 0}, "concurrency", "from 1 to 64"),
         (["A"], {"concurrency": 65}, "concurrency", "from 1 to 64"),

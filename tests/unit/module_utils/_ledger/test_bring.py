@@ -53,7 +53,7 @@ def test_all_of_it_once(ledger: Ledger, path: Path, database: str, monkeypatch: 
         ("none", "postgresql://u:s3cret@127.0.0.1:1/x", "FILE must be"),
         ("{path}", "{path}", "DATABASE must be"),
         ("{path}x", "postgresql://u:s3cret@127.0.0.1:1/x", "There is no ledger"),
-        ("{path}", "postgresql://u:s3cret@127.0.0.1:1/x", "cannot be brought over"),
+        ("{path}", "postgresql://u:s3cret@127.0.0.1:1/x", "cannot be imported"),
         ("{path}", "mysql://u:s3cret@127.0.0.1:1/x", "ledger must be"),
     ],
 )

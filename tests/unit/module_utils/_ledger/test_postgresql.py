@@ -122,7 +122,7 @@ def test_a_database_of_a_newer_release(database: str, tmp_path: Path, warnings: 
         connection.execute(f"UPDATE format SET version = {schema.FORMAT + 1}")
         ledger = open_ledger(database, tmp_path, warnings)
         assert ledger.record([record()]) and ledger.waiting == 1
-        assert "a newer release of intrusion.response made it" in warnings[0]
+        assert "a newer release of intrusion.response created it" in warnings[0]
         with pytest.raises(LedgerUnusable, match="newer release"):
             ledger.find(Filter())
         connection.execute(f"UPDATE format SET version = {schema.FORMAT}")
@@ -209,7 +209,7 @@ def test_without_the_driver(database: str, tmp_path: Path, warnings: list[str], 
     monkeypatch.setitem(sys.modules, "psycopg", None)
     ledger = open_ledger(database, tmp_path, warnings)
     assert ledger.record([record()]) and ledger.waiting == 1
-    assert "the Python package psycopg, 3.1 or newer, is needed" in warnings[0]
+    assert "it requires the Python package psycopg, 3.1 or newer" in warnings[0]
 
 
 def test_questions_are_looked_up(database: str, tmp_path: Path, warnings: list[str]) -> None:

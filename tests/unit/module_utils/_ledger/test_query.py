@@ -58,7 +58,7 @@ def test_spans(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "0.0h", "-5", "1y", "1h30m", "h", "1e3", "10 minutes", "9" * 20, "\u0661"])
 def test_what_is_no_span(text: str) -> None:
-    with pytest.raises(InvalidInput, match="last must be minutes"):
+    with pytest.raises(InvalidInput, match="last must be a number of minutes"):
         parse_span("last", text)
 
 

@@ -61,7 +61,7 @@ def test_it_is_bounded(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST", 2)
     spool.put([row(1)])
     spool.put([row(2)])
-    with pytest.raises(StoreTrouble, match="2 batches wait"):
+    with pytest.raises(StoreTrouble, match="2 batches are already waiting"):
         spool.put([row(3)])
     assert len(spool.waiting()) == 2
 

@@ -167,8 +167,8 @@ def test_without_sqlite(path: Path, warnings: list[str], monkeypatch: pytest.Mon
     monkeypatch.setattr(sqlite, "sqlite3", None)
     ledger = Ledger(str(path), warnings.append)
     assert not ledger.record([record()])
-    assert "no module sqlite3" in warnings[0]
+    assert "lacks the module sqlite3" in warnings[0]
     path.parent.mkdir()
     path.touch()
-    with pytest.raises(LedgerUnusable, match="no module sqlite3"):
+    with pytest.raises(LedgerUnusable, match="lacks the module sqlite3"):
         ledger.find(Filter())

@@ -95,7 +95,7 @@ def test_attacker_is_the_other_side(given_packet, attacker):
 def test_no_attacker_without_one_plain_address(address):
     found = event(sourceIP=address)
     assert found.attacker is None
-    assert found.attacker_reason == "the source address is not one plain IPv4 address"
+    assert found.attacker_reason == "the source address is not a plain IPv4 address"
     json.dumps(found.as_dict(), ensure_ascii=False).encode()
 
 

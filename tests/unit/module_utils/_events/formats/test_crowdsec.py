@@ -39,7 +39,7 @@ def alert(*decisions: dict[str, Any], **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(("post", "who"), [
     (ALERT, "203.0.113.172"),
     (alert({"scope": "ip", "origin": "cscli", "duration": "24h"}), "203.0.113.172"),
-    (alert({"value": "2001:db8::172"}), "the attacker's address is not one plain IPv4 address"),
+    (alert({"value": "2001:db8::172"}), "the attacker's address is not a plain IPv4 address"),
     (alert({"value": "10.0.0.9"}), "the attacker's address is one of our own"),
     (alert({"value": "192.168.1.9"}, source={"scope": "Ip", "value": "192.168.1.9"}), "the attacker's address is one of our own"),
     # not for us to block: ranges, countries, captchas, other people's lists, what is over, and no decision at all

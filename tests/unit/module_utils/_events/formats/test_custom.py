@@ -45,9 +45,9 @@ SWEEP = Custom({
     (HONEYPOT, COWRIE, "203.0.113.50"),
     (HONEYPOT, {**COWRIE, "eventid": "cowrie.session.closed"}, "other_type"),
     (HONEYPOT, {**COWRIE, "src_ip": "10.0.0.7"}, "the attacker's address is one of our own"),
-    (HONEYPOT, {**COWRIE, "src_ip": "2001:db8::50"}, "the attacker's address is not one plain IPv4 address"),
+    (HONEYPOT, {**COWRIE, "src_ip": "2001:db8::50"}, "the attacker's address is not a plain IPv4 address"),
     (HONEYPOT, {**COWRIE, "src_ip": None}, "the event has no attacker's address"),
-    (HONEYPOT, {**COWRIE, "src_ip": "{{ lookup('pipe', 'id') }}"}, "the attacker's address is not one plain IPv4 address"),
+    (HONEYPOT, {**COWRIE, "src_ip": "{{ lookup('pipe', 'id') }}"}, "the attacker's address is not a plain IPv4 address"),
     (SWEEP, ELASTIC, "203.0.113.9"),
     (SWEEP, {**ELASTIC, "network": {"direction": "outbound"}, "ends": [{"ip": "10.0.0.5"}, {"ip": "203.0.113.9"}]}, "203.0.113.9"),
     (SWEEP, {**ELASTIC, "network": {}, "ends": [{"ip": "10.0.0.5"}, {"ip": "203.0.113.9"}]}, "203.0.113.9"),
@@ -70,7 +70,7 @@ def test_the_normal_form():
 
 
 @pytest.mark.parametrize(("given_", "says"), [
-    ("x", "object"), ({}, "needs attacker"), ({"source_ip": "a"}, "needs attacker"), ({"attacker": "a", "colour": "b"}, "colour"),
+    ("x", "object"), ({}, "requires attacker"), ({"source_ip": "a"}, "requires attacker"), ({"attacker": "a", "colour": "b"}, "colour"),
     ({"attacker": ""}, "attacker"), ({"attacker": 5}, "attacker"), ({"attacker": {"path": "a", "text": "b"}}, "attacker"),
     ({"attacker": {"table": {}}}, "attacker"), ({"attacker": {"path": "a", "code": "b"}}, "attacker"),
     ({"attacker": "a", "severity": {"path": "b", "table": ["x"]}}, "severity.table"), ({"attacker": {"path": 5}}, "attacker.path"),

@@ -53,7 +53,7 @@ NO_MAC = {"Interface": "", "SourceMAC": "", "DestinationMAC": ""}
     ({**NUMBERS, **NO_MAC, "Direction": 1, "SourceIP": "10.0.0.80", "DestinationIP": "203.0.113.5"}, "203.0.113.5"),
     ({**NUMBERS, **NO_MAC, "Flow": 1}, "unclear which side is the server"),
     ({**NUMBERS, **NO_MAC, "Flow": -1}, "unclear which side is the server"),
-    (event(SourceIP="2001:db8::5"), "the source address is not one plain IPv4 address"),
+    (event(SourceIP="2001:db8::5"), "the source address is not a plain IPv4 address"),
     (event(SourceIP="10.0.0.80"), "source and destination are the same address"),
     (event(SourceIP="10.0.0.81"), "the attacker's address is one of our own"),
     (event(EventType="PacketLog"), "other_type"), (event(EventType="AntiMalwareEvent"), "other_type"), (event(EventType="SystemEvent"),

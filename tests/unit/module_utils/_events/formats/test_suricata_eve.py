@@ -61,7 +61,7 @@ SOURCE = {"source": {"ip": "198.51.100.66", "port": 443}, "target": {"ip": "10.0
     # without a direction the one that is not ours
     (GUIDE, "198.51.100.5"),
     ({**GUIDE, "src_ip": "198.51.100.5", "dest_ip": "192.168.2.14"}, "198.51.100.5"),
-    ({**GUIDE, "src_ip": "198.51.100.5", "dest_ip": "203.0.113.9"}, "neither end is one of our own addresses, and no direction tells"),
+    ({**GUIDE, "src_ip": "198.51.100.5", "dest_ip": "203.0.113.9"}, "neither end is one of our own addresses, and there is no direction"),
     # a connection of one of ours is no attack on us, whoever answers
     (alert(src_ip="10.0.0.80", dest_ip="203.0.113.5"), "the attacker's address is one of our own"),
     (alert(src_ip="203.0.113.5", dest_ip="10.0.0.80", direction="to_client"), "the attacker's address is one of our own"),
@@ -74,8 +74,8 @@ SOURCE = {"source": {"ip": "198.51.100.66", "port": 443}, "target": {"ip": "10.0
     # as recorded in a home network: both ends private
     (alert(src_ip="192.168.86.85", dest_ip="192.168.156.70"), "the attacker's address is one of our own"),
     ({**GUIDE, "src_ip": "192.168.86.85", "dest_ip": "192.168.156.70"}, "both ends are our own addresses"),
-    (alert(src_ip="2001:0db8:0000:0000:0000:0000:0000:0005", dest_ip="2001:db8::80"), "the source address is not one plain IPv4 address"),
-    ({**GUIDE, "src_ip": "fe80::1", "dest_ip": "203.0.113.5"}, "the source address is not one plain IPv4 address"),
+    (alert(src_ip="2001:0db8:0000:0000:0000:0000:0000:0005", dest_ip="2001:db8::80"), "the source address is not a plain IPv4 address"),
+    ({**GUIDE, "src_ip": "fe80::1", "dest_ip": "203.0.113.5"}, "the source address is not a plain IPv4 address"),
     (alert(src_ip="10.0.0.80", dest_ip="10.0.0.80"), "source and destination are the same address"),
     ({name: value for name, value in ALERT.items() if name != "src_ip"}, "the event has no source address"),
     # a drop of an inline sensor, with and without its alert, and what is no alert at all

@@ -75,8 +75,8 @@ def response(command: str, given: Any) -> dict[str, Any]:
     # no other end is needed, and never one of ours
     (alert(srcip="10.0.0.9", dstip="203.0.113.5"), "the attacker's address is one of our own"),
     (alert(srcip="192.168.1.4", dstip="192.168.1.5"), "the attacker's address is one of our own"),
-    (alert(srcip="2001:db8::7"), "the source address is not one plain IPv4 address"),
-    (alert(srcip="::ffff:203.0.113.8"), "the source address is not one plain IPv4 address"),
+    (alert(srcip="2001:db8::7"), "the source address is not a plain IPv4 address"),
+    (alert(srcip="::ffff:203.0.113.8"), "the source address is not a plain IPv4 address"),
     (alert(srcip=None, src_ip="203.0.113.8"), "203.0.113.8"),
     # a login that succeeded, a mistyped password, nobody to name
     (alert(3), "minor"), (alert(5), "minor"), (NETSTAT, "no_source"), (alert(srcip=""), "no_source"),

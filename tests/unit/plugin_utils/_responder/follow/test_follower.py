@@ -140,7 +140,7 @@ def test_the_detector_says_for_how_long(emulator: Handle, tmp_path: Path) -> Non
                                                                                                     "need each other"),
     ({"custom": {"attacker": "a"}}, "need each other"), ({"format": "custom", "custom": {"attacker": 5}}, "custom attacker must be a path"),
     ({"format": "custom", "custom": "attacker"}, "custom must be a mapping"),
-    ({"follow": [{"path": "a", "format": "custom", "custom": {"x": "a"}}]}, r"follow\[0\]\.custom has no field 'x'"),
+    ({"follow": [{"path": "a", "format": "custom", "custom": {"x": "a"}}]}, r"follow\[0\]\.custom has an unknown field 'x'"),
     ({"follow": "a"}, "follow must be a list"),
 ])  # fmt: skip
 def test_settings_that_cannot_work_are_refused(given: dict[str, Any], complaint: str) -> None:
