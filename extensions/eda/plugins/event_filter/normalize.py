@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turn the raw event of a detector that came in through another source into the event that rules see."""
+"""Turns a detector's raw event from another source into the event that rules see."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from typing import Any, Optional
 
 DOCUMENTATION = r"""
 ---
-short_description: Bring the raw event of an intrusion detector into the form that intrusion.response.webhook has
+short_description: Convert the raw event of an intrusion detector to the form of intrusion.response.webhook
 description:
   - Looks for what a detector sends in C(payload) (ansible.eda.webhook, event streams of an EDA controller), in C(body)
     (ansible.eda.kafka and other message buses), in C(journald.message) (ansible.eda.journald), and in the event itself
     (ansible.eda.pg_listener), as an object, a list of objects, JSON text or a line of CEF.
-  - Adds it to the event as C(intrusion), with the fields that the events of intrusion.response.webhook have. What else the event holds
-    is kept. Where one message holds several events, C(intrusion) is the first one with an attacker, and C(intrusions) has all of them.
-  - An event that is none of a detector, is no attack (such as Suricata's flow records), or has C(intrusion) already passes unchanged,
-    so the filter can stand behind a mixed stream. So does one in which a field has a wrong type; a warning names the field.
+  - Adds it to the event as C(intrusion), with the fields that the events of intrusion.response.webhook have. The rest of the event is
+    kept. If one message contains several events, C(intrusion) is the first one with an attacker, and C(intrusions) has all of them.
+  - An event that does not come from a detector, is not an attack (such as Suricata's flow records), or already has C(intrusion) passes
+    unchanged, so the filter works on mixed streams. So does one with a field of the wrong type; a warning names the field.
 options:
   format:
     description:
-      - The format of the events. With V(auto) it is recognised by its content, and what fits none, or more than one, passes unchanged.
-      - V(custom) is one of your own, see O(custom).
+      - The format of the events. V(auto) recognises it by the content; an event that fits no format, or more than one, passes unchanged.
+      - V(custom) is a user-defined format, see O(custom).
     type: str
     default: auto
     choices: [clc_ips, auto, deep_security_cef, deep_security_json, suricata_eve, wazuh, crowdsec, custom]
   home_networks:
     description:
-      - Your own addresses, by which some formats tell the attacker, who is never one of them.
-      - Without, they are the private and reserved ones.
+      - Your own addresses, which are never an attacker's, and by which some formats determine the attacker.
+      - By default, the private and reserved ones.
     type: list
     elements: str
   private:
-    description: Networks that may attack although they are among O(home_networks).
+    description: Networks among O(home_networks) that may still be an attacker's.
     type: list
     elements: str
   custom:
     description:
-      - For each field of the event a path into the object such as V(data.client.address), or an object with C(text) for a fixed text, or
+      - For each field of the event, a path into the object such as V(data.client.address), or an object with C(text) for a fixed text, or
         with C(path), C(table) and C(otherwise) for a table of values; C(only) has the values, by path, that make an object an event.
       - Nothing is evaluated. docs/detectors.md lists the fields.
     type: dict
   detect_only:
-    description: Whether events of agents that only look on, in detect mode, count. Without, they pass unchanged.
+    description: Whether events of agents in detect mode count. Otherwise, they pass unchanged.
     type: bool
     default: false
 """
@@ -104,7 +104,7 @@ def _reader(arguments: str) -> Any:
     if name not in reading.NAMES:
         raise ValueError(f"format must be one of {', '.join(reading.NAMES)}.")
     if (name == reading.CUSTOM) != (given["custom"] is not None):
-        raise ValueError("format: custom and custom need each other.")
+        raise ValueError("format: custom requires custom, and vice versa.")
     networks = {
         option: None if given[option] is None else [ip_network(text) for text in given[option]] for option in ("home_networks", "private")
     }
@@ -121,19 +121,19 @@ def main(
     custom: Optional[dict[str, Any]] = None,
     detect_only: bool = False,
 ) -> dict[str, Any]:
-    """Return the event with what the detector said as `intrusion`; unchanged where there is none. Raises ValueError for arguments."""
+    """Return the event with the detector's event as `intrusion`, or unchanged; raises ValueError for invalid arguments."""
     arguments = {"format": format, "home_networks": home_networks, "private": private, "custom": custom, "detect_only": detect_only}
     reader = _reader(json.dumps(arguments))
     if not isinstance(event, dict) or normal.is_normal(event.get("intrusion")):
         return event
     if "intrusion" in event:
-        logger.warning("An event came with an intrusion that is not one of ours; it is left out.")
+        logger.warning("An event has an invalid field intrusion, which is ignored.")
         event = {name: value for name, value in event.items() if name != "intrusion"}
     for given in _candidates(event, reader):
         try:
             found = [one.as_dict() for one in given() if isinstance(one, normal.Event)]
         except body.InvalidEvent as error:
-            logger.warning("An event looks like one of a detector and is none: %s", error)
+            logger.warning("An event looks like that of a detector but is invalid: %s", error)
             return event
         if found:
             intrusion = next((one for one in found if one["attacker"]), found[0])
@@ -142,7 +142,7 @@ def main(
 
 
 def _candidates(event: dict[str, Any], reader: Any) -> Iterator[Callable[[], list[Any]]]:
-    """Yield what may be read as events of the detector."""
+    """Yield functions that read the possible events of the detector."""
     journald = event.get("journald")
     places = (event.get("payload"), event.get("body"), journald.get("message") if isinstance(journald, Mapping) else None)
     # meta is what sources and filters add to every event
