@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 import tempfile
@@ -39,6 +40,7 @@ def play(stage: Stage, screen: Screen) -> None:
     """Start the responder, say where everything is, and wait for the end."""
     stage.responder.start(stage.environment)
     environment = stage.write_environment()
+    attack = json.dumps({"server": ATTACKED, "event": {"sourceIP": ATTACKER}})
     screen.line(f"""
 The stage is set, on loopback: the IPS with {len(SERVERS)} servers, the firewalls {" and ".join(FIREWALLS)}, and the responder.
 
@@ -57,7 +59,7 @@ In another terminal:
 
 An attack on {ATTACKED}, once it is protected; its IPS posts the event, and the responder blocks {ATTACKER}:
 
-  curl --json '{{"server": "{ATTACKED}", "event": {{"sourceIP": "{ATTACKER}"}}}}' {stage.emulator.ready["control_url"]}/events
+  curl --cacert "$COS_CA_PATH" --json '{attack}' {stage.emulator.ready["control_url"]}/events
 
 Ctrl-C ends it, and removes all of it.""")
     while True:

@@ -77,8 +77,8 @@ class Screen:
             self._console.print(Text(f"        {line}", style="dim"), soft_wrap=True)
 
     def line(self, text: str) -> None:
-        """Print a plain line."""
-        self._console.print(Text(text))
+        """Print plain lines as they are, so that commands can be copied."""
+        self._console.print(Text(text), soft_wrap=True)
 
     def _indented(self, content: Text) -> None:
         self._console.print(Padding(content, (0, 0, 0, 4), expand=False))

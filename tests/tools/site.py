@@ -12,6 +12,8 @@ from pathlib import Path
 
 import mermaidx
 
+from .variables import write_variables
+
 CONFIGURATION = """\
 project = "intrusion.response"
 extensions = ["myst_parser", "sphinx_antsibull_ext"]
@@ -51,9 +53,10 @@ def write_guides(tree: Path, pages: Path) -> None:
     for page in (pages / "docs").glob("*.md"):
         text = page.read_text(encoding="utf-8").replace("](../README.md", "](../index.md")
         page.write_text(with_diagrams(text, pages, page.stem), encoding="utf-8")
+    write_variables(tree, pages)
     trees = {
         "Guides": ["docs/README", *(f"docs/{guide}" for guide in GUIDES)],
-        "Reference": ["collection/index"],
+        "Reference": ["collection/index", "variables"],
         "Project": list(PROJECT),
     }
     missing = {path.stem for path in (tree / "docs").glob("*.md")} - {Path(page).name for part in trees.values() for page in part}
