@@ -53,23 +53,9 @@ class Memory:
         with self._lock:
             return sorted(self._records.get(address, {}).values(), key=lambda record: record.at)
 
-    def unblocks(self) -> list[Record]:
-        """Return the unblocks, newest first."""
+    def unblocks(self, since: float, addresses: Collection[str] = ()) -> list[Record]:
+        """Return the unblocks of these addresses, else of all, since an epoch time, newest first."""
         with self._lock:
-            addresses = list(self._records)
-        found = [one for address in addresses for one in self._known(address) if one.action == "unblock"]
+            wanted = list(addresses or self._records)
+        found = [one for address in wanted for one in self._known(address) if one.action == "unblock" and one.at >= since]
         return sorted(found, key=lambda record: record.at, reverse=True)
-
-    def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, float]:
-        """Return when each address was last removed from a firewall, since an epoch time."""
-        found: dict[str, float] = {}
-        with self._lock:
-            for address in addresses:
-                times = [
-                    one.at
-                    for one in self._records.get(address, {}).values()
-                    if one.action == "unblock" and one.outcome != "failed" and one.at >= since
-                ]
-                if times:
-                    found[address] = max(times)
-        return found

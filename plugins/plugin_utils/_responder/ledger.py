@@ -16,8 +16,8 @@ from typing import Any, Callable, NamedTuple, Optional
 from ...module_utils._core.errors import LedgerUnusable
 from ...module_utils._cos.record import who
 from ...module_utils._ledger.memory import Memory
-from ...module_utils._ledger.query import exempt, exemptions
-from ...module_utils._ledger.record import Filter, Record
+from ...module_utils._ledger.query import exemptions
+from ...module_utils._ledger.record import LONGEST_EXEMPTION, Filter, Record
 from ...module_utils._ledger.store import Ledger
 from .batch import BatchWriter
 
@@ -78,11 +78,8 @@ class LedgerWriter(BatchWriter[_Note]):
 
     def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, float]:
         """Return when somebody took addresses off a firewall, last and since an epoch time. Reads the ledger, so it may block."""
-        if self._memory is not None:
-            return self._memory.withdrawn(addresses, since)
-        wanted = Filter(addresses=tuple(addresses), actions=("unblock",), since=since)
         try:
-            found, _count = self._ledger.find(wanted)
+            found = self._unblocks(since, addresses)
         except LedgerUnusable as error:
             LOG.warning("%s What was taken back is not known.", error.message)
             self._on_failure()
@@ -107,12 +104,16 @@ class LedgerWriter(BatchWriter[_Note]):
 
     def exemptions(self) -> Optional[list[dict[str, Any]]]:
         """Return the addresses that must not be blocked, as query does; None where that cannot be read. May block."""
+        now = time.time()
         try:
-            if self._memory is None:
-                return exempt(self._ledger, Filter(), time.time())
-            return exemptions(self._memory.unblocks(), time.time())
+            return exemptions(self._unblocks(now - LONGEST_EXEMPTION), now)
         except LedgerUnusable:
             return None
+
+    def _unblocks(self, since: float, addresses: Collection[str] = ()) -> list[Record]:
+        if self._memory is not None:
+            return self._memory.unblocks(since, addresses)
+        return self._ledger.find(Filter(addresses=tuple(addresses), actions=("unblock",), since=since))[0]
 
     def write(self, items: Sequence[_Note]) -> None:
         try:

@@ -47,8 +47,7 @@ MOST_LIMITED, RETRIED = 10_000, 100
 SHOWN = 100
 #: Seconds for which the thread that writes the ledger waits for a database.
 LEDGER_PATIENCE = 2.0
-
-Emit = Callable[[dict[str, Any]], None]
+Tell = Callable[[dict[str, Any]], None]
 
 
 class Responder:
@@ -59,16 +58,16 @@ class Responder:
         relays: addresses that may post, and so are never blocked.
         inbox: is told the verdicts.
         metrics: is told everything that is counted.
-        emit: takes events for the rule engine; must not block.
+        tell: takes events for the rule engine; must not block.
 
     Raises:
         InvalidInput: a firewall's connection settings cannot work.
     """
 
-    def __init__(self, respond: Respond, relays: frozenset[IPv4Address], inbox: Inbox, metrics: Metrics, emit: Emit) -> None:
+    def __init__(self, respond: Respond, relays: frozenset[IPv4Address], inbox: Inbox, metrics: Metrics, tell: Tell) -> None:
         self._inbox = inbox
         self._metrics = metrics
-        self._emit = emit
+        self._hand_on = tell
         self._respond = respond
         self._limits = Limits(respond.limits)
         spool = os.path.join(os.path.dirname(inbox.path), "spool")
@@ -265,7 +264,7 @@ class Responder:
             self._metrics.verdicts.labels(verdict["verdict"]).inc()
         pending.tell(verdict)
         self._waiting.pop(pending, None)
-        self._emit(verdict)
+        self._hand_on(verdict)
         if pending.open or verdict["verdict"] == "limited":  # it is not settled by that
             self._inbox.note(pending.id, _kept(verdict))
 
@@ -286,7 +285,7 @@ class Responder:
         change = self._limits.change(time.monotonic())
         if change is not None:
             LOG.warning("The limit %s (%s) is %s.", change["limit"], change["value"], change["state"])
-            self._emit(change)
+            self._hand_on(change)
 
     def _tick(self) -> None:
         now = time.monotonic()

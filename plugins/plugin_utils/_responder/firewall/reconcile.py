@@ -25,7 +25,7 @@ from ..decide.policy import Policy
 from .messages import Wish
 
 #: Seconds until a target is tried again that could not be written, doubled each time.
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
+FIRST_RETRY, LONGEST_RETRY = 0.5, 60.0
 #: Oldest listing, in seconds, by which an address is believed to be blocked, and after which a write may go out.
 BELIEVED, BEFORE_WRITING = 1.0, 2.0
 
@@ -171,7 +171,7 @@ def _after_a_write(target: Target, view: View) -> Step:
         # Once more: another responder may be replacing the same entry right now, or there may be room by then.
         if not failure.retryable and (is_rejected or target.tries):
             return failure
-        target.not_before = time.monotonic() + min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**target.tries)
+        target.not_before = time.monotonic() + min(LONGEST_RETRY, FIRST_RETRY * 2.0**target.tries)
         target.tries += 1
     target.unsent()
     return SEND

@@ -255,11 +255,11 @@ def test_each_knows_what_others_recorded(cluster: Cluster) -> None:
     assert one.ledger.record([block])
     cluster.until(lambda: other.memory.offences("203.0.113.5", 0) == 1)
     assert other.ledger.record([block._replace(at=now + 1, action="unblock", write="w2")])
-    cluster.until(lambda: one.memory.withdrawn(["203.0.113.5", "203.0.113.6"], now) == {"203.0.113.5": now + 1})
+    writer = LedgerWriter(one.ledger, lambda: None, one.memory)
+    cluster.until(lambda: writer.withdrawn(["203.0.113.5", "203.0.113.6"], now) == {"203.0.113.5": now + 1})
     assert one.memory.offences("203.0.113.5", 0) == 0
     third = cluster.add()
-    cluster.until(lambda: third.memory.withdrawn(["203.0.113.5"], now) != {})
-    writer = LedgerWriter(one.ledger, lambda: None, one.memory)
+    cluster.until(lambda: third.memory.unblocks(now, ["203.0.113.5"]) != [])
     assert writer.exempt("203.0.113.9", 1) is None
     assert other.ledger.record([block._replace(address="203.0.113.9", action="unblock", ttl=3600, write="w3")])
     cluster.until(lambda: writer.exempt("203.0.113.9", 1) is not None)
