@@ -94,8 +94,8 @@ class StateDir:
         value: dict[str, Any] = record["value"]
         return value
 
-    def write(self, kind: str, key: tuple[str, ...], value: dict[str, Any]) -> None:
-        """Keep the record, replacing an earlier one."""
+    def write(self, kind: str, key: tuple[str, ...], value: dict[str, Any], durable: bool = False) -> None:
+        """Keep the record, replacing an earlier one; where it is to be durable, it is on the disk then."""
         if self._path is None:
             return
         path = _file(self._path, kind, key)
@@ -105,6 +105,9 @@ class StateDir:
             descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")
             with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
                 json.dump({"key": list(key), "value": value}, stream)
+                if durable:
+                    stream.flush()
+                    os.fsync(stream.fileno())
             os.replace(temporary, path)
             temporary = None
         except OSError as error:

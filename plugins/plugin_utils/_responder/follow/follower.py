@@ -8,19 +8,17 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import glob
-import hashlib
-import json
 import logging
 import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from ....module_utils._core.errors import InvalidInput
+from ....module_utils._core.state import StateDir
 from ....module_utils._events.body import InvalidEvent
 from ....module_utils._events.event import Event, Found, Ignored
 from ....module_utils._events.formats.custom import Custom
@@ -93,7 +91,7 @@ class Follower:
         self.path = settings.path
         self.reader = reader
         self._settings = settings
-        self._position = os.path.join(folder, f"follow-{hashlib.sha256(self.path.encode()).hexdigest()[:16]}.json")
+        self._state = StateDir(folder, LOG.warning)
         self._take = take
         self._metrics = metrics
         self._lines = 0
@@ -151,13 +149,11 @@ class Follower:
         tail.close()
 
     def _begin(self) -> Tail:
-        state: Optional[dict[str, Any]] = None
-        with suppress(OSError, ValueError), open(self._position, encoding="utf-8") as stream:
-            state = json.load(stream)
+        state = self._state.read("follow", (self.path,))
         try:
             tail = Tail(self.path, self._settings.rotated, state, self._settings.from_start)
         except (KeyError, TypeError, AttributeError):
-            LOG.warning("%s cannot be used; %s is followed from its end.", self._position, self.path)
+            LOG.warning("What was kept of %s cannot be used; it is followed from its end.", self.path)
             tail, state = Tail(self.path, self._settings.rotated), None
         if state is None:
             self._keep(tail.state())  # or what comes before the first position would be lost in a crash
@@ -217,15 +213,7 @@ class Follower:
 
     def _keep(self, state: dict[str, Any]) -> None:
         """Keep how far it came, durably; where that fails, these lines are read again after a restart, which has no second effect."""
-        new = f"{self._position}.new"
-        try:
-            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
-                json.dump(state, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(new, self._position)
-        except OSError as error:
-            LOG.warning("The position in %s could not be kept: %s.", self.path, error.strerror or type(error).__name__)
+        self._state.write("follow", (self.path,), state, durable=True)
 
 
 async def _awaited(awaitable: Awaitable[Any]) -> Any:

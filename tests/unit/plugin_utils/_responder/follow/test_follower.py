@@ -84,7 +84,7 @@ def test_it_goes_on_where_it_stopped_and_nothing_has_effect_twice(emulator: Hand
         until(lambda: len(running.verdicts()) == 2)
         assert {one["attacker"] for one in running.verdicts()} == {"203.0.113.3", "203.0.113.4"}
         until(lambda: counted(running, "events_repeated_total") == 1)
-    for position in Path(running.args["state_dir"]).glob("follow-*.json"):
+    for position in Path(running.args["state_dir"]).glob("follow/*.json"):
         position.write_text("{}", encoding="utf-8")
     with Running(tmp_path, respond, follow=follow(eve)) as running:
         append(eve, record("203.0.113.5"))
