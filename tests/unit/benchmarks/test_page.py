@@ -14,7 +14,8 @@ HEAD = "| What | Compared with | Measured |\n| --- | --- | --- |\n"
 
 
 def test_the_plot_is_that_of_the_table() -> None:
-    assert PLOT.read_text(encoding="utf-8") == plot(PAGE.read_text(encoding="utf-8")), "draw it anew: PYTHONPATH=tests .venv/bin/python -m benchmarks.page"
+    drawn = PLOT.read_text(encoding="utf-8") == plot(PAGE.read_text(encoding="utf-8"))
+    assert drawn, "draw it anew: PYTHONPATH=tests .venv/bin/python -m benchmarks.page"
 
 
 def test_rows_are_shares_of_what_they_are_compared_with() -> None:
