@@ -12,6 +12,8 @@ from pathlib import PurePosixPath
 import pytest
 import yaml
 
+from tools.layers import LAYERS
+
 from .conftest import FQCN, PACKAGE, ROOT
 
 LONGEST = 180
@@ -120,3 +122,14 @@ def test_links_lead_somewhere(tree, page):
 def test_every_guide_is_listed(tree):
     guides = {name.removeprefix("docs/") for name in tree if re.fullmatch(r"docs/[\w-]+\.md", name)} - {"README.md"}
     assert set(re.findall(r"^\| \[[\w.-]+\]\(([\w.-]+)\)", tree["docs/README.md"], re.MULTILINE)) == guides
+
+
+def test_checklists_name_what_exists(tree):
+    page = tree["docs/checklists.md"]
+    code = "\n".join(text for path, text in tree.items() if path.startswith("tests/unit/gates/"))
+    defined = set(re.findall(r"^def (test_\w+)", code, re.MULTILINE))
+    gates = set(re.findall(r"`(test_\w+)`", page))
+    assert gates and gates <= defined
+    layers = {name for part in re.findall(r"layers? ((?:`[\w-]+`(?:, )?)+)", page) for name in re.findall(r"`([\w-]+)`", part)}
+    assert layers and layers <= set(LAYERS)
+    assert all((ROOT / name).is_file() for name in re.findall(r"`((?:tests|meta|\.github)/[\w./-]+\.\w+)`", page))
