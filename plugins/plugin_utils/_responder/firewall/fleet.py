@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import logging
 import time
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
@@ -84,7 +85,8 @@ class Fleet:
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._reports: asyncio.Queue[Report] = asyncio.Queue()
+        self._reports: deque[Report] = deque()
+        self._wake, self._is_called = asyncio.Event(), False
         self._listening = asyncio.ensure_future(self._listen())
         for worker in self.workers:
             worker.start()
@@ -96,7 +98,7 @@ class Fleet:
         end = time.monotonic() + STOPPING
         for worker in self.workers:
             await asyncio.to_thread(worker.join, max(0.01, end - time.monotonic()))
-        self._reports.put_nowait(END)
+        self._told(END)
         await self._listening
 
     def use(self, respond: Respond, relays: frozenset[IPv4Address]) -> None:
@@ -152,14 +154,23 @@ class Fleet:
             worker.policy, worker.guard = self._respond.policy, self.guard
 
     def _told(self, report: Report) -> None:
-        with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._reports.put_nowait, report)
+        self._reports.append(report)
+        if not self._is_called:  # once for all that come while the loop has other things to do
+            self._is_called = True
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._wake.set)
 
     async def _listen(self) -> None:
         """Take what the workers tell, bit by bit: new events must not wait for old ones."""
         taken = itertools.count(1)
         while True:
-            report = await self._reports.get()
+            if not self._reports:
+                self._wake.clear()
+                self._is_called = False
+                if not self._reports:  # what came before that has called nobody
+                    await self._wake.wait()
+                continue
+            report = self._reports.popleft()
             if report is END:
                 return
             self._take(report)
