@@ -108,7 +108,8 @@ def test_block_attackers_takes_the_file_of_the_service(stage):
     given = {
         "host": "127.0.0.1", "tls": None, "allow_http": False, "path_secrets": None, "hmac_secrets": None, "hmac_secrets_file": None,
         "replay_window": 60, "allow_from": ["127.0.0.0/8"], "limits": {"rate": 10}, "monitor": {"port": 0}, "respond": respond,
-        "format": "auto", "custom": None, "follow": [{"path": str(stage.place / "eve.json"), "format": "suricata_eve"}],
+        "format": "auto", "custom": None, "detect_only": True,
+        "follow": [{"path": str(stage.place / "eve.json"), "format": "suricata_eve"}],
     }
     variables = stage.variables(**given)
     schema = json.loads((RULEBOOKS.parent / "plugins" / "event_source" / "schemas" / "webhook.json").read_text(encoding="utf-8"))
