@@ -37,8 +37,9 @@ LOG = logging.getLogger("intrusion.response")
 SHORTEST_GAP, SHARE, COMPARED = 0.25, 20, 4
 #: Seconds for which a resolved name is good.
 RESOLVED = 60.0
-#: From how many writes on several connections are worth their threads.
-SIDE_BY_SIDE = 16
+#: From how many writes on several connections are worth their threads, and for how many firewalls at a time: beyond that, threads only
+#: get into each other's way.
+SIDE_BY_SIDE, SEVERAL = 16, 4
 #: Seconds until a failure to write is said again.
 LOG_PAUSE = 3600.0
 #: What to look at, where the failure does not say it itself.
@@ -49,6 +50,8 @@ CHECKS = {
     "timeout_unknown": "Check the network, and how busy the firewall is.",
     "unreachable": "Check api_url, the network, and whether the firewall lets this machine use its REST API.",
 }
+
+_several = threading.BoundedSemaphore(SEVERAL)
 
 
 class Health:
@@ -177,11 +180,14 @@ class Link:
         self.lost = False
         for target in targets:
             target.change = change_for(target, view)
-        if len(targets) < SIDE_BY_SIDE:
+        if len(targets) >= SIDE_BY_SIDE and _several.acquire(blocking=False):
+            try:
+                self._client.each(lambda target: self._post(target, view), targets)
+            finally:
+                _several.release()
+        else:
             for target in targets:
                 self._post(target, view)
-        else:
-            self._client.each(lambda target: self._post(target, view), targets)
         self.sending = None
 
     def _post(self, target: Target, view: View) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -314,6 +315,17 @@ def test_nothing_is_lost_where_several_threads_write(emulator: Handle, monkeypat
         until(lambda: all(one.outcome(wish) for wish in wishes))
         assert all(one.outcome(wish, final=False) for wish in wishes)
         assert len(one.records) == len(writes(emulator)) == 600
+
+
+@pytest.mark.parametrize("free", [0, 1])
+def test_only_some_firewalls_at_a_time_get_several_threads(emulator: Handle, monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    several, used = threading.Semaphore(free), []
+    monkeypatch.setattr(link_module, "SIDE_BY_SIDE", 1)
+    monkeypatch.setattr(link_module, "_several", several)
+    with bench(emulator, concurrency=8) as one:
+        monkeypatch.setattr(one.worker._client, "each", lambda *given: used.append(given) or side_by_side(*given))
+        assert one.ask().result == "blocked"
+        assert bool(used) == bool(free) and several._value == free
 
 
 def side_by_side(function: Any, items: Any) -> None:
