@@ -70,7 +70,8 @@ def _past(ledger: Ledger, since: float, now: float) -> Past:
         if not ledger.is_there():
             return Past(place, since, problem=f"there is no ledger {place}.")
         records, _total = ledger.find(Filter(since=since))
-        return Past(place, since, records, ledger.standing(Filter(), now), exempt=exempt(ledger, Filter(), now))
+        standing, exemptions = ledger.standing(Filter(), now), exempt(ledger, Filter(), now)
+        return Past(place, since, records, standing, exempt=exemptions, shared=ledger.path is None)
     except LedgerUnusable as error:
         return Past(place, since, problem=error.message)
 

@@ -303,5 +303,6 @@ def test_an_address_that_is_let_in_can_be_left_alone(fleet: Fleet) -> None:
     history = fleet.play("intrusion.response.history", "-e", "blacklist_addresses=203.0.113.5")
     exempt, = re.findall(r'"(203\.0\.113\.5 .* exempt until .*)"', history.output)
     assert all(name in exempt for name in FIREWALLS), history.output
+    assert f"{ledger(fleet)} belongs to a single machine" in " ".join(history.output.split())
     wrong = fleet.play("intrusion.response.unblock", "-e", "blacklist_addresses=203.0.113.5", "-e", "blacklist_exempt=31d")
     assert wrong.status != 0 and "exempt must be at most 30 days" in wrong.output, wrong.output

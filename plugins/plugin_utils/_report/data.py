@@ -56,6 +56,7 @@ class Past:
         standing: blocks that stand, as far as the ledger knows.
         problem: why there is nothing to be told.
         exempt: addresses that must not be blocked, as response_ledger_info returns them.
+        shared: whether it has what was recorded on other machines, too.
     """
 
     place: str
@@ -64,6 +65,7 @@ class Past:
     standing: Sequence[Standing] = ()
     problem: str = ""
     exempt: Sequence[Mapping[str, Any]] = ()
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ class Report:
     now: float
     since: float
     ledger: str
+    ledger_shared: bool
     ledger_problem: str
     blocked: list[Blocked]
     entries: int
@@ -216,6 +219,7 @@ def build(
         now=now,
         since=past.since,
         ledger=clean(past.place),
+        ledger_shared=past.shared,
         ledger_problem=clean(past.problem),
         blocked=blocked,
         entries=sum(len(one.entries or ()) for one in firewalls),

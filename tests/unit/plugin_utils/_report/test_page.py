@@ -90,3 +90,9 @@ def test_an_empty_world_has_a_page():
 )
 def test_spans(seconds, text):
     assert page.span(seconds) == text
+
+
+def test_a_ledger_of_one_machine_says_so():
+    for shared in (False, True):
+        text = Tags(page.render(data.build([], [], data.Past("/ledger", NOW - 60, shared=shared), {}, NOW))).text
+        assert ("belongs to a single machine" in text) != shared
