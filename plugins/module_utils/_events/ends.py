@@ -118,6 +118,9 @@ def the_strange_one(ends: Ends, home: Home) -> Attacker:
     for address, name in ((source, "source"), (destination, "destination")):
         if not is_plain(address):
             return named(address, home, name)
+    for address, name in ((source, "source"), (destination, "destination")):
+        if private_name(address) in NOBODY:  # it is neither a server of ours nor anybody's peer
+            return None, f"the {name} address belongs to nobody"
     is_ours = home.has(source)
     if is_ours == home.has(destination):
         return None, "both ends are our own addresses" if is_ours else "neither end is one of our own addresses, and there is no direction"

@@ -31,9 +31,10 @@ class Seen(NamedTuple):
 
 
 class Ignored(NamedTuple):
-    """Something that is not an attack to act on; kind is one of IGNORED."""
+    """Something that is not an attack to act on; kind is one of IGNORED, address where a person has to go, if anywhere."""
 
     kind: str
+    address: Optional[str] = None
 
 
 #: The kinds of ignored events, with their meanings.

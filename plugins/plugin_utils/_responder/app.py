@@ -177,7 +177,7 @@ class App:
         new = await self._record(events)
         for one in found:
             if isinstance(one, Ignored):
-                self._metrics.ignored(one.kind)
+                self._metrics.ignored(one.kind, address=one.address)
         return {"ids": [event.id for event in events], "new": new, "known": len(events) - new, "ignored": len(found) - len(events)}
 
     async def _record(self, events: Sequence[Event]) -> int:

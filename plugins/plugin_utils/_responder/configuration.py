@@ -153,7 +153,7 @@ class Configuration(Access):
         self.refuse_to_be_open()
         custom_format(self.format, self.custom)
         for number, one in enumerate(self.follow):
-            if one.path in [other.path for other in self.follow[:number]]:
+            if os.path.realpath(one.path) in [os.path.realpath(other.path) for other in self.follow[:number]]:
                 raise InvalidInput(f"follow[{number}].path names the same file as another one.")
         return replace(self, state_dir=state)
 

@@ -110,11 +110,12 @@ class Metrics:
         more = f" (and {unsaid} more since the last such message)" if unsaid else ""
         LOG.warning("Refused a request or connection from %s: %s%s.", peer or "somebody", REASONS[reason], more)
 
-    def ignored(self, kind: str, count: int = 1) -> None:
-        """Count what is no attack to act on, by one of IGNORED."""
+    def ignored(self, kind: str, count: int = 1, address: Optional[str] = None) -> None:
+        """Count what is no attack to act on, by one of IGNORED; address is where a subscription is confirmed."""
         self._ignored.labels(kind).inc(count)
         if kind == "subscription":
-            LOG.warning("Amazon SNS waits for the confirmation of a subscription, which is never given by itself.")
+            LOG.warning("Amazon SNS waits for a subscription to be confirmed, which is never done automatically: %s",
+                        address or "its SubscribeURL is not one of Amazon's")  # fmt: skip
 
     def render(self, status: Mapping[str, Any]) -> Optional[bytes]:
         """Return all of it, with what the status says now, in the text format of Prometheus; None where nothing is counted."""

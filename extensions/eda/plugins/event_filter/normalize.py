@@ -97,8 +97,8 @@ reading = load("module_utils._events.reader")
 
 
 @functools.lru_cache(maxsize=64)
-def _reader(arguments: str) -> Any:
-    """Return the reader for a filter's arguments, which are the same for each of its events; raises ValueError."""
+def _reader(arguments: str) -> tuple[Any, Any]:
+    """Return our own addresses and the reader for a filter's arguments, which are the same for each of its events; raises ValueError."""
     given = json.loads(arguments)
     name = given["format"]
     if name not in reading.NAMES:
@@ -110,7 +110,7 @@ def _reader(arguments: str) -> Any:
     }
     home = ends.Home(networks["home_networks"] or None, (), networks["private"] or ())
     custom = None if given["custom"] is None else custom_format.Custom(given["custom"])
-    return reading.Reader(name, home, custom, given["detect_only"])
+    return home, reading.Reader(name, home, custom, given["detect_only"])
 
 
 def main(
@@ -123,7 +123,7 @@ def main(
 ) -> dict[str, Any]:
     """Return the event with the detector's event as `intrusion`, or unchanged; raises ValueError for invalid arguments."""
     arguments = {"format": format, "home_networks": home_networks, "private": private, "custom": custom, "detect_only": detect_only}
-    reader = _reader(json.dumps(arguments))
+    home, reader = _reader(json.dumps(arguments))
     if not isinstance(event, dict) or normal.is_normal(event.get("intrusion")):
         return event
     if "intrusion" in event:
@@ -131,7 +131,7 @@ def main(
         event = {name: value for name, value in event.items() if name != "intrusion"}
     for given in _candidates(event, reader):
         try:
-            found = [one.as_dict() for one in given() if isinstance(one, normal.Event)]
+            found = [_told(one, home) for one in given() if isinstance(one, normal.Event)]
         except body.InvalidEvent as error:
             logger.warning("An event looks like that of a detector but is invalid: %s", error)
             return event
@@ -139,6 +139,12 @@ def main(
             intrusion = next((one for one in found if one["attacker"]), found[0])
             return {**event, "intrusion": intrusion, **({"intrusions": found} if len(found) > 1 else {})}
     return event
+
+
+def _told(event: Any, home: Any) -> dict[str, Any]:
+    """Return the event as rules see it; behind a responder its policy says of the attackers of the IPS whether they are ours."""
+    told: dict[str, Any] = event.as_dict()
+    return {**told, "attacker": None, "attacker_reason": ends.OURS} if home.is_ours(event.attacker) else told
 
 
 def _candidates(event: dict[str, Any], reader: Any) -> Iterator[Callable[[], list[Any]]]:

@@ -9,11 +9,12 @@ but capitalised. Enumerations are integers with an additional text (`ActionStrin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Optional, Union
 
 from .. import fields
-from ..body import InvalidEvent, checked, identity, objects
+from ..body import INTEGERS, InvalidEvent, checked, identity, objects
 from ..ends import OURS
 from ..event import Event, Found, Ignored, Seen
 from . import clc_ips
@@ -25,10 +26,11 @@ TYPES = frozenset((
     "SystemEvent", "PacketLog", ATTACK, "AntiMalwareEvent", "WebReputationEvent", "IntegrityEvent", "LogInspectionEvent",
     "AppControlEvent",
 ))  # fmt: skip
-#: 0x80 is added to the number of an action that the agent only reported.
-LOOKED_ON = range(0x80, 0x100)
+#: This bit is set in the number of what the agent only looked on; a signed byte is negative then.
+LOOKED_ON = 0x80
+CONFIRM = re.compile(r"https://sns\.[a-z0-9-]{1,40}\.amazonaws\.com(?:\.cn)?/\?[\w=&%:.~+-]{1,1000}", re.ASCII)
 ACTIONS = {0: "unknown", 1: "deny", 2: "reset", 3: "insert", 4: "delete", 5: "replace", 6: "log only"}
-ACTIONS.update({0x80 + number: action for number, action in list(ACTIONS.items())})
+ACTIONS.update({number + LOOKED_ON - wrap: action for number, action in list(ACTIONS.items()) for wrap in (0, 0x100)})
 DIRECTIONS = {0: "incoming", 1: "outgoing"}
 FLOWS = {0: "connection", 1: "reverse"}
 SEVERITIES = {1: "low", 2: "medium", 3: "high", 4: "critical"}
@@ -54,7 +56,7 @@ def read(post: Mapping[str, Any], seen: Seen) -> Found:
     if not _is_envelope(post):
         return [_one(post, seen)]
     if post["Type"] != "Notification":
-        return [Ignored("subscription")]
+        return [Ignored("subscription", _address(post))]
     message = post["Message"]
     if not isinstance(message, str):
         raise InvalidEvent("Message must be a string.")
@@ -63,6 +65,12 @@ def read(post: Mapping[str, Any], seen: Seen) -> Found:
 
 def _is_envelope(post: Mapping[str, Any]) -> bool:
     return "TopicArn" in post and "Message" in post and isinstance(post.get("Type"), str)
+
+
+def _address(post: Mapping[str, Any]) -> Optional[str]:
+    """Return where a subscription is confirmed, unless that is anywhere else than at Amazon."""
+    found = fields.text(post, "SubscribeURL")
+    return found if found and CONFIRM.fullmatch(found) else None
 
 
 def _one(post: Mapping[str, Any], seen: Seen) -> Union[Event, Ignored]:
@@ -74,9 +82,8 @@ def _one(post: Mapping[str, Any], seen: Seen) -> Union[Event, Ignored]:
     wire = {name: post[theirs] for theirs, name in SAME.items() if theirs in post}
     for theirs, (name, names) in ENUMERATIONS.items():
         wire[name] = fields.text(post, f"{theirs}String") or _named(post, theirs, names)
-    looked_on = post.get("Action") in LOOKED_ON
     values = clc_ips.values_of(wire)
-    values["detect_only"] |= looked_on
+    values["detect_only"] |= bool((fields.number(post, "Action", INTEGERS) or 0) & LOOKED_ON)
     if seen.home.is_ours(values["attacker"]):
         values["attacker"], values["attacker_reason"] = None, OURS
     other = {name: value for name, value in post.items() if name not in TAKEN}
@@ -85,8 +92,8 @@ def _one(post: Mapping[str, Any], seen: Seen) -> Union[Event, Ignored]:
 
 def _named(post: Mapping[str, Any], name: str, names: Mapping[int, str]) -> Optional[str]:
     """Return the meaning of an integer of an enumeration; a string is returned unchanged."""
-    value = post.get(name)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return names.get(value)
-    return fields.text(post, name)
+    value, number = post.get(name), fields.number(post, name, INTEGERS)
+    if number is None:
+        return fields.text(post, name)
+    return names.get(number, value if isinstance(value, str) else None)
 

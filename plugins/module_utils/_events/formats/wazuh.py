@@ -45,8 +45,8 @@ def read(post: Mapping[str, Any], seen: Seen) -> Found:
     level = fields.number(rule, "level", LEVELS)
     if level is None:
         raise InvalidEvent("rule.level is missing, or none of 0 to 16.")
-    is_suricata = isinstance(data.get("alert"), Mapping) and "event_type" in data
-    if is_suricata and data["event_type"] not in suricata_eve.ATTACKS:
+    is_suricata = "event_type" in data and not data.keys().isdisjoint(("alert", "flow_id"))
+    if is_suricata and (data["event_type"] not in suricata_eve.ATTACKS or not data.get("alert")):
         return [Ignored("other_type")]
     if level < FIRST_ATTACK and not is_response and not is_suricata:
         return [Ignored("minor")]

@@ -69,8 +69,9 @@ class Follow:
             raise InvalidInput("path is required.")
         if self.format is not None:
             custom_format(self.format, self.custom)
-        stem, end = os.path.splitext(glob.escape(self.path))
-        return replace(self, rotated=self.rotated or (f"{stem}{end}?*", f"{stem}[-.]*{end}"))
+        # behind a symbolic link, what is renamed is the file that it leads to
+        parts = [os.path.splitext(glob.escape(name)) for name in dict.fromkeys((self.path, os.path.realpath(self.path)))]
+        return replace(self, rotated=self.rotated or tuple(name for stem, end in parts for name in (f"{stem}{end}?*", f"{stem}[-.]*{end}")))
 
 
 class Follower:
@@ -171,6 +172,10 @@ class Follower:
                 found: Found = self.reader.line(line, now)
             except InvalidEvent as error:
                 self._metrics.refused("line", f"{self.path} ({error})")
+                continue
+            except Exception as error:  # a defect must not keep the lines behind it from being read
+                LOG.error("A line of %s could not be read: %s.", self.path, type(error).__name__, exc_info=error)
+                self._metrics.refused("line", self.path)
                 continue
             for one in found:
                 if isinstance(one, Ignored):

@@ -155,6 +155,10 @@ def test_several_events_in_one_message():
 
 
 def test_our_own_networks_and_a_format_of_the_users_own():
+    own = {"payload": {**POST, "sourceIP": "198.51.100.7"}}
+    assert filtered(own)["intrusion"]["attacker"] == "198.51.100.7"
+    intrusion = filtered(own, home_networks=["198.51.100.0/24"])["intrusion"]
+    assert (intrusion["attacker"], intrusion["attacker_reason"]) == (None, "the attacker's address is one of our own")
     assert filtered({"body": {**EVE, "src_ip": "198.51.100.7"}}, home_networks=["198.51.100.0/24"])["intrusion"]["attacker"] is None
     assert filtered({"body": {**EVE, "src_ip": "10.0.0.9"}}, home_networks=[])["intrusion"]["attacker"] is None
     assert filtered({"body": {**EVE, "src_ip": "127.0.0.1"}}, home_networks=["198.51.100.0/24"])["intrusion"]["attacker"] is None

@@ -16,6 +16,7 @@ from hypothesis import given
 from ..anything import spoiled
 from ..reading import found, harmless, told
 
+CONFIRM = "https://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription&TopicArn=arn:aws:sns:us-west-2:123456789012:DS&Token=2336412f"
 SERVER, PEER = "00:0C:29:F3:6D:AE", "6E:58:E3:7A:D3:1E"
 EVENT: dict[str, Any] = {
     "Action": 2, "ActionString": "Reset", "DestinationIP": "10.0.0.80", "DestinationMAC": SERVER, "DestinationPort": 80, "Direction": 0,
@@ -68,8 +69,8 @@ def test_the_attacker_is_who_a_person_would_name(post, who):
 
 def test_the_normal_form():
     [whole], [numbers] = found("deep_security_json", EVENT), found("deep_security_json", NUMBERS)
-    told = {name: value for name, value in whole.as_dict().items() if value not in (None, [], {}) and name not in ("id", "other")}
-    assert told == {
+    told_ = {name: value for name, value in whole.as_dict().items() if value not in (None, [], {}) and name not in ("id", "other")}
+    assert told_ == {
         "received_at": "2015-08-27T03:38:10.250Z", "format": "deep_security_json", "detector": "Deep Security", "attacker": "203.0.113.5",
         "host_name": "web-07", "reason": "1000128 - HTTP Protocol Decoding", "action": "reset", "detect_only": False,
         "direction": "incoming",
@@ -79,7 +80,12 @@ def test_the_normal_form():
         "driver_time": "2018-08-01T16:54:20.000Z", "started_at": "2018-08-01T16:54:20.000Z",
     }  # fmt: skip
     assert (numbers.action, numbers.direction, numbers.flow, numbers.severity) == ("reset", "incoming", "connection", "medium")
-    for number, action, only in ((0x82, "reset", True), (0x81, "deny", True), (6, "log only", False), (0, "unknown", False), (99, None,
+    spelled = {**NUMBERS, **NO_MAC, "Action": "2", "Direction": "0", "Flow": 0.0}
+    assert told("deep_security_json", spelled) == "203.0.113.5"
+    for number in ("130", -126, 0x182, 130.0):  # in a text, as a signed byte, with more bits
+        assert found("deep_security_json", {**NUMBERS, "Action": number})[0].detect_only
+    for number, action, only in ((-126, "reset", True), (0x82, "reset", True),
+                                 (0x81, "deny", True), (6, "log only", False), (0, "unknown", False), (99, None,
                                                                                                                               False)):
         [one] = found("deep_security_json", {**NUMBERS, "Action": number})
         assert (one.action, one.detect_only) == (action, only)
@@ -97,7 +103,11 @@ def test_an_envelope_may_hold_many_and_subscribes_to_nothing():
     mixed = found("deep_security_json", envelope([EVENT, event(EventType="SystemEvent"), event(SourceIP="203.0.113.9")]))
     assert [getattr(one, "kind", None) or one.attacker for one in mixed] == ["203.0.113.5", "other_type", "203.0.113.9"]
     for kind in ("SubscriptionConfirmation", "UnsubscribeConfirmation"):
-        assert told("auto", envelope([], Type=kind, SubscribeURL="https://sns.us-west-2.amazonaws.com/?Action=x")) == "subscription"
+        assert told("auto", envelope([], Type=kind, SubscribeURL=CONFIRM)) == "subscription"
+    elsewhere = (CONFIRM.replace("amazonaws.com", "amazonaws.com.example.com"), f"{CONFIRM}\n", CONFIRM.replace("https", "http"), None)
+    for url, shown in ((CONFIRM, CONFIRM), *((url, None) for url in elsewhere)):
+        [one] = found("deep_security_json", envelope([], Type="SubscriptionConfirmation", SubscribeURL=url))
+        assert one.address == shown
     for message in ("x", "[", "5", "[5]", None, {"a": 1}):
         with pytest.raises(InvalidEvent):
             found("deep_security_json", envelope([], Message=message))

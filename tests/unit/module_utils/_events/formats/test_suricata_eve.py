@@ -76,6 +76,9 @@ SOURCE = {"source": {"ip": "198.51.100.66", "port": 443}, "target": {"ip": "10.0
     ({**GUIDE, "src_ip": "192.168.86.85", "dest_ip": "192.168.156.70"}, "both ends are our own addresses"),
     (alert(src_ip="2001:0db8:0000:0000:0000:0000:0000:0005", dest_ip="2001:db8::80"), "the source address is not a plain IPv4 address"),
     ({**GUIDE, "src_ip": "fe80::1", "dest_ip": "203.0.113.5"}, "the source address is not a plain IPv4 address"),
+    # a forged sender, or a group as the receiver, makes nobody at the other end the attacker
+    ({**GUIDE, "src_ip": "0.0.0.0", "dest_ip": "203.0.113.5"}, "the source address belongs to nobody"),
+    ({**GUIDE, "src_ip": "198.51.100.7", "dest_ip": "224.0.0.251"}, "the destination address belongs to nobody"),
     (alert(src_ip="10.0.0.80", dest_ip="10.0.0.80"), "source and destination are the same address"),
     ({name: value for name, value in ALERT.items() if name != "src_ip"}, "the event has no source address"),
     # a drop of an inline sensor, with and without its alert, and what is no alert at all

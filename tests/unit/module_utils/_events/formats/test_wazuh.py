@@ -72,6 +72,9 @@ def response(command: str, given: Any) -> dict[str, Any]:
     (SURICATA, "203.0.113.9"),
     ({**SURICATA, "data": {**SURICATA["data"], "direction": "to_server"}}, "the attacker's address is one of our own"),
     ({**SURICATA, "data": {**SURICATA["data"], "event_type": "http"}}, "other_type"),
+    # nor is a record without an alert, whatever the rule of Wazuh makes of it: its first address need not be who attacks
+    ({**SURICATA, "rule": SSH["rule"], "data": {name: value for name, value in {**SURICATA["data"], "event_type": "dns"}.items()
+                                                if name != "alert"}}, "other_type"),
     # no other end is needed, and never one of ours
     (alert(srcip="10.0.0.9", dstip="203.0.113.5"), "the attacker's address is one of our own"),
     (alert(srcip="192.168.1.4", dstip="192.168.1.5"), "the attacker's address is one of our own"),

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.intrusion.response.plugins.module_utils._events.event import Found
+from ansible_collections.intrusion.response.plugins.module_utils._events.reader import Reader
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import Configuration
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.follow import follower as module
 
@@ -107,6 +109,37 @@ def test_a_full_inbox_slows_it_down_and_loses_nothing(
         until(lambda: not json.loads(running.get("/status")[1])["follow"][str(eve)]["waits"])
     assert caplog.text.count("too many events wait") == 1
     assert len({event["intrusion"]["id"] for event in running.events}) == 250
+
+
+def test_behind_a_symbolic_link_rotation_loses_nothing_either(tmp_path: Path) -> None:
+    file, link = tmp_path / "disk" / "eve.json", tmp_path / "eve.json"
+    file.parent.mkdir()
+    file.touch()
+    link.symlink_to(file)
+    with Running(tmp_path, None, follow=follow(link)) as running:
+        append(file, record("203.0.113.2"))
+        until(lambda: len(running.events) == 1)
+    append(file, record("203.0.113.3"))
+    file.rename(file.with_name("eve.json.1"))
+    append(file, record("203.0.113.4"))
+    with Running(tmp_path, None, follow=follow(link)) as running:
+        until(lambda: {event["intrusion"]["attacker"] for event in running.events} >= {"203.0.113.3", "203.0.113.4"})
+    with pytest.raises(InvalidInput, match="the same file"):
+        Configuration.from_args({"follow": [*follow(link), *follow(file)]}, {})
+
+
+def test_a_defect_of_a_format_costs_one_line(tmp_path: Path, eve: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def line(self: Reader, given: bytes, at: float) -> Found:
+        if b"203.0.113.2" in given:
+            raise RuntimeError
+        return self.body(given, at)
+
+    monkeypatch.setattr(Reader, "line", line)
+    with Running(tmp_path, None, follow=follow(eve, from_start=True)) as running:
+        append(eve, record("203.0.113.2"), record("203.0.113.3"))
+        until(lambda: len(running.events) == 1)
+        assert running.events[0]["intrusion"]["attacker"] == "203.0.113.3"
+        assert counted(running, 'events_refused_total{reason="line"}') == 1
 
 
 def test_the_same_attack_by_two_detectors_is_two_events_and_one_block(emulator: Handle, tmp_path: Path, eve: Path) -> None:
