@@ -110,7 +110,7 @@ def finished(controller: Controller, number: int, collection: str = "jobs") -> d
     return controller.store.get(collection, number)
 
 
-def point_at(controller: Controller, ready: Mapping[str, Any], ledger: Path) -> None:
+def point_at(controller: Controller, ready: Mapping[str, Any], ledger: Path | str) -> None:
     """Give the AWX the services of an emulator, as an administrator would: in the inventory, the credentials and a setting."""
     store = controller.store
     for firewall in ready["firewalls"]:
@@ -124,10 +124,16 @@ def point_at(controller: Controller, ready: Mapping[str, Any], ledger: Path) -> 
     store.task_env = {"IPS_API_URL": ready["ips_url"], "CLC_V2_API_URL": ready["clc_url"]}
 
 
-def launch(controller: Controller, name: str, **answers: Any) -> dict[str, Any]:
+def launch(controller: Controller, name: str, job_type: str = "run", **answers: Any) -> dict[str, Any]:
     """Launch a template as admin does, with answers that its survey takes, and return the job when it has ended."""
     template = controller.named("job_templates", name)
-    path, body = f"/api/v2/job_templates/{template['id']}/launch/", {"extra_vars": answers}
+    path, body = f"/api/v2/job_templates/{template['id']}/launch/", {"extra_vars": answers, "job_type": job_type}
     launched = controller.serve("POST", path, {}, body, f"Bearer {TOKEN}")[1]
     assert launched["ignored_fields"] == {}
     return finished(controller, launched["id"])
+
+
+def relaunch(controller: Controller, job: Mapping[str, Any], hosts: str) -> dict[str, Any]:
+    """Launch a job anew as admin does, and return what comes of it."""
+    made = controller.serve("POST", f"/api/v2/jobs/{job['id']}/relaunch/", {}, {"hosts": hosts}, f"Bearer {TOKEN}")[1]
+    return finished(controller, made["id"])

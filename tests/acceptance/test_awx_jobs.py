@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from acceptance.awx_stage import finished, launch, point_at, set_up
+from acceptance.awx_stage import finished, launch, point_at, relaunch, set_up
 from awx.runner import run
 from awx.server import TOKEN, Controller
+from awx.store import Refused
 
 from emulator.testing import EmulatorProcess
 
@@ -31,16 +32,16 @@ class Scene:
     def __init__(self, controller: Controller, emulator: EmulatorProcess, ledger: Path) -> None:
         self.controller, self.emulator, self.ledger = controller, emulator, ledger
 
-    def launch(self, name: str, **answers: Any) -> dict[str, Any]:
-        return launch(self.controller, name, **answers)
+    def launch(self, name: str, job_type: str = "run", **answers: Any) -> dict[str, Any]:
+        return launch(self.controller, name, job_type, **answers)
 
     def blocked(self, firewall: str = "fw1") -> dict[str, int]:
         entries = self.emulator.control("GET", "state")["firewalls"][firewall]["entries"]
         return {entry["host"]: entry["ttl"] for entry in entries if entry["alert_type"] == "REST"}
 
-    def destinations(self) -> set[str]:
+    def destinations(self, name: str = SERVER) -> set[str]:
         servers = self.emulator.control("GET", "state")["servers"]
-        return {one["typeCode"] for server in servers if server["name"] == SERVER for one in server["destinations"]}
+        return {one["typeCode"] for server in servers if server["name"] == name for one in server["destinations"]}
 
     def records(self, columns: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True)) as connection:
@@ -96,7 +97,47 @@ def test_unblock_and_report(scene):
     assert set(scene.blocked()) == {"203.0.113.6"} and set(scene.blocked("fw2")) == {"203.0.113.5", "203.0.113.6"}
     well(scene.launch("Report"), "203.0.113.6, all_services, REST", SERVER)
     well(scene.launch("Report", blacklist_target="fw2", protect_target=SERVER), "203.0.113.5, all_services, REST")
-    badly(scene.launch("Unblock", blacklist_addresses="203.0.113.6", blacklist_target="firewals"), "matches no host of the inventory")
+    for name, answers in (("Unblock", {"blacklist_addresses": "203.0.113.6"}), ("Report", {})):
+        badly(scene.launch(name, blacklist_target="firewals", **answers), "matches no host of the inventory")
+    badly(scene.launch("History", blacklist_last="soon"), "last must be a number of minutes")
+    well(scene.launch("Unblock", blacklist_addresses="203.0.113.6", blacklist_exempt="2h"))
+    assert scene.blocked() == {} and set(scene.blocked("fw2")) == {"203.0.113.5"}
+    badly(scene.launch("Block", blacklist_addresses="203.0.113.6"), "exempt from blocking until")
+
+
+def test_a_database_is_the_ledger_of_all_nodes(scene, database):
+    """What one throw-away home blocked, another undoes: nothing that is needed for it is kept in either."""
+    point_at(scene.controller, scene.emulator.ready, database)
+    blocks = [scene.launch("Block", blacklist_addresses=address) for address in ("203.0.113.5", "203.0.113.6")]
+    assert set(scene.blocked()) == set(scene.blocked("fw2")) == {"203.0.113.5", "203.0.113.6"} and not scene.ledger.exists()
+    foretold = scene.launch("Undo", "check", blacklist_last="1h", blacklist_addresses="203.0.113.5")
+    assert well(foretold, "203.0.113.5: would be removed")["check_mode"] and len(scene.blocked()) == 2
+    undone = scene.launch("Undo", blacklist_last="1h", blacklist_addresses="203.0.113.5")
+    assert well(undone)["addresses"] == ["203.0.113.5"] and "belongs to a single machine" not in undone["_output"]
+    assert set(scene.blocked()) == set(scene.blocked("fw2")) == {"203.0.113.6"}
+    well(scene.launch("History"), *(f"admin ({block['id']})" for block in blocks), f"removed by admin ({undone['id']})")
+
+
+def test_servers_that_failed_are_onboarded_again_with_the_answers_given_before(scene):
+    """A relaunch on failed hosts is limited to them, and nothing else is written."""
+    controller, other = scene.controller, "VA1ACMEWEB02"
+    inventory = controller.named("inventories", "Intrusion response")["id"]
+    unknown = json.dumps({"protect_detection": "api", "protect_server_name": "VA1ACMENONE"})
+    held = controller.store.create("hosts", {"name": other, "inventory": inventory, "variables": unknown})
+    controller.store.links["groups", controller.named("groups", "servers")["id"], "hosts"].append(held["id"])
+    mail = json.dumps([{"type": "email", "email_address": "secops@example.com"}])
+    job = scene.launch("Onboard", protect_destinations=mail)
+    badly(job, other)
+    assert scene.destinations() == {"EMAIL"} and scene.destinations(other) == set()
+    held["variables"] = json.dumps({"protect_detection": "api"})
+    scene.emulator.control("DELETE", "journal")
+    again = relaunch(controller, job, "failed")
+    well(again)
+    assert (again["limit"], again["launch_type"]) == (other, "relaunch") and scene.destinations(other) == {"EMAIL"}
+    written = [entry["path"] for entry in scene.emulator.writes() if "login" not in entry["path"]]
+    assert written and not any(SERVER in path for path in written), written
+    with pytest.raises(Refused, match="0 failed hosts"):
+        relaunch(controller, again, "failed")
 
 
 def test_onboard_and_offboard(scene):

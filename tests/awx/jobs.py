@@ -8,19 +8,29 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import surveys
 from .store import Refused, Store, now
 
-#: Runs a job and returns its status, its artifacts and its output.
-Run = Callable[[Store, Mapping[str, Any]], tuple[str, dict[str, Any], str]]
+
+class Outcome(NamedTuple):
+    """What came of a job; failed: the hosts that failed or could not be reached, None where the playbook did not get so far."""
+
+    status: str = "successful"
+    artifacts: Mapping[str, Any] = {}
+    output: str = ""
+    failed: tuple[str, ...] | None = ()
+
+
+#: Runs a job.
+Run = Callable[[Store, Mapping[str, Any]], Outcome]
 PROMPTS = {"limit": "", "job_type": "run", "verbosity": 0}
 DONE = ("successful", "failed", "canceled")
 
 
-def succeed(_store: Store, _job: Mapping[str, Any]) -> tuple[str, dict[str, Any], str]:
-    return "successful", {}, ""
+def succeed(_store: Store, _job: Mapping[str, Any]) -> Outcome:
+    return Outcome()
 
 
 class Jobs:
@@ -50,6 +60,21 @@ class Jobs:
             ignored["extra_vars"] = dropped
         shown = {name: value for name, value in made.items() if not name.startswith("_")}
         return {**shown, made["type"]: made["id"], "url": f"/api/v2/{made['type']}s/{made['id']}/", "ignored_fields": ignored}
+
+    def relaunch(self, number: int, hosts: str, user: int) -> dict[str, Any]:
+        """Launch a job anew, with the answers that it had, on all hosts or on those that failed (JobRelaunch in awx/api/views)."""
+        job = self.store.get("jobs", number)
+        about = {name: job[name] for name in PROMPTS}
+        if hosts != "all":
+            failed = job.get("_failed")
+            if job["status"] not in DONE or failed is None:
+                raise Refused({"hosts": f"Cannot retry on {hosts} hosts, playbook stats not available."})
+            if not failed:
+                raise Refused({"hosts": f"Cannot relaunch because previous job had 0 {hosts} hosts."})
+            about["limit"] = ",".join(failed)
+        about |= {"launch_type": "relaunch", "_user": user}
+        made = self._job(self.store.get("job_templates", job["template"]), job["_variables"], about)
+        return {name: value for name, value in made.items() if not name.startswith("_")}
 
     def launch_by(self, name: str, given: Mapping[str, Any], **about: Any) -> dict[str, Any]:
         """Launch a job template as a schedule or a webhook does: nobody is asked, and nobody has launched it."""
@@ -84,13 +109,14 @@ class Jobs:
     def _work(self, job: dict[str, Any]) -> None:
         job["status"] = "running"
         try:
-            status, artifacts, output = self.run(self.store, job)
+            done = self.run(self.store, job)
         except Exception as error:  # as AWX, which gives such a job the status error
-            status, artifacts, output = "error", {}, repr(error)
-        job.update(artifacts=artifacts, _output=output, finished=now(), failed=status != "successful", event_processing_finished=True)
-        job["status"] = status
+            done = Outcome("error", output=repr(error), failed=None)
+        good = done.status == "successful"
+        job.update(artifacts=done.artifacts, _output=done.output, _failed=done.failed, finished=now(), failed=not good)
+        job.update(event_processing_finished=True, status=done.status)
         if job.get("_node") is not None:
-            self._after(job, status == "successful")
+            self._after(job, good)
 
     def _workflow(self, template: Mapping[str, Any], accepted: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
         made = self._record("workflow_jobs", template, about)

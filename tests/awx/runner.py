@@ -19,6 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tools.workspace import clean_environment, make_home
 
+from .jobs import Outcome
 from .store import Store
 
 BIN = Path(sys.executable).parent
@@ -31,7 +32,7 @@ class Unsafe(str):
 yaml.SafeDumper.add_representer(Unsafe, lambda dumper, text: dumper.represent_scalar("!unsafe", text))
 
 
-def run(store: Store, job: Mapping[str, Any]) -> tuple[str, dict[str, Any], str]:
+def run(store: Store, job: Mapping[str, Any]) -> Outcome:
     """Run it as RunJob does (awx/main/tasks/jobs.py); what an execution environment holds is what the tests have installed."""
     template = store.get("job_templates", job["template"])
     with tempfile.TemporaryDirectory(prefix="awx_") as folder:
@@ -55,7 +56,10 @@ def run(store: Store, job: Mapping[str, Any]) -> tuple[str, dict[str, Any], str]
         command = [BIN / "ansible-runner", "run", place, "-p", template["playbook"], "--ident", str(job["id"]), "--quiet"]
         subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False)
         done = place / "artifacts" / str(job["id"])
-        return (done / "status").read_text(encoding="utf-8"), artifacts(done), (done / "stdout").read_text(encoding="utf-8")
+        status, output = ((done / name).read_text(encoding="utf-8") for name in ("status", "stdout"))
+        told = stats(done)
+        failed = None if told is None else tuple(sorted({*told.get("failures", ()), *told.get("dark", ())}))
+        return Outcome(status, (told or {}).get("artifact_data") or {}, output, failed)
 
 
 def unsafe(value: Any) -> Any:
@@ -118,10 +122,11 @@ def injected(store: Store, template: Mapping[str, Any], place: Path) -> dict[str
     return environment
 
 
-def artifacts(done: Path) -> dict[str, Any]:
-    """Return what set_stats left, as ansible-runner says it in its last event."""
+def stats(done: Path) -> dict[str, Any] | None:
+    """Return what the last event says: which hosts failed, and what set_stats left."""
     for path in sorted((done / "job_events").glob("*.json"), key=lambda path: int(path.name.partition("-")[0]), reverse=True):
         event = json.loads(path.read_text(encoding="utf-8"))
         if event["event"] == "playbook_on_stats":
-            return event["event_data"].get("artifact_data") or {}
-    return {}
+            told: dict[str, Any] = event["event_data"]
+            return told
+    return None

@@ -145,6 +145,8 @@ class Controller:
         if sub in ("approve", "deny"):
             workflow = self.store.get("workflow_jobs", self.store.get("workflow_approvals", int(number))["workflow_job"])
             wanted = ("workflow_job_templates", workflow["template"], "approval_role")
+        elif sub == "relaunch":
+            wanted = ("job_templates", self.store.get("jobs", int(number))["template"], "execute_role")
         else:
             wanted = (collection, int(number or 0), "execute_role" if sub == "launch" else "admin_role")
         for role, what in self.store.roles.items():
@@ -182,6 +184,8 @@ class Controller:
         if sub == "launch":
             self.launched.append(self.jobs.launch(collection, number, body or {}, user))
             return 201, self.launched[-1]
+        if sub == "relaunch":
+            return 201, self.jobs.relaunch(number, (body or {}).get("hosts", "all"), user)
         if sub in ("approve", "deny"):
             self.jobs.decide(number, sub == "approve", user)
             return 204, None

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from awx.catalogue import KINDS
+from awx.jobs import Outcome
 from awx.server import TOKEN, Controller
 from awx.store import Refused
 
@@ -144,3 +145,30 @@ def test_an_approval_between_two_tasks(controller):
     assert refused.value.status == 403
     send(controller, "workflow_approvals", {}, f"{approval['id']}/approve/")
     assert controller.store.get("workflow_jobs", made["id"])["status"] == "successful"
+
+
+def test_a_relaunch_keeps_the_answers_and_is_limited_to_what_failed(controller):
+    """AWX knows which hosts failed only when the playbook got to its end, and refuses to relaunch on none."""
+    jobs, outcomes = controller.jobs, [Outcome("failed", failed=("fw2", "fw9")), Outcome(), Outcome("failed", failed=None)]
+    jobs.run = lambda _store, _job: outcomes.pop(0)
+    send(controller, "projects", {"name": "p", "organization": 1, "scm_type": "git", "scm_url": "https://git"})
+    given = {"name": "j", "project": 1, "playbook": "block.yml", "ask_variables_on_launch": True, "extra_vars": '{"own": 1}'}
+    send(controller, "job_templates", given)
+    first = send(controller, "job_templates", {"extra_vars": {"a": "{{ b }}"}}, "2/launch/")
+
+    def again(number: int, hosts: str) -> Any:
+        jobs.threads[-1].join(60)
+        return send(controller, "jobs", {"hosts": hosts}, f"{number}/relaunch/")
+
+    second = again(first["id"], "failed")
+    assert (second["limit"], json.loads(second["extra_vars"]), second["launch_type"]) == ("fw2,fw9", {"own": 1, "a": "{{ b }}"}, "relaunch")
+    with pytest.raises(Refused, match="0 failed hosts"):
+        again(second["id"], "failed")
+    third = again(first["id"], "all")
+    assert third["limit"] == ""
+    with pytest.raises(Refused, match="stats not available"):
+        again(third["id"], "failed")
+    send(controller, "users", {"username": "u", "password": "p"})
+    with pytest.raises(Refused) as refused:
+        controller.serve("POST", f"/api/v2/jobs/{first['id']}/relaunch/", {}, {}, "Basic dTpw")
+    assert refused.value.status == 403
