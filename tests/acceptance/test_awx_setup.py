@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -50,19 +51,51 @@ def test_a_second_run_changes_nothing(arguments):
         assert controller.writes() == [] and held(controller) == before
 
 
+def test_what_was_deleted_and_edited_by_hand_is_predicted_and_put_right():
+    """What depends on what is not there any more is skipped by a prediction; what the set-up says nothing of is left alone."""
+    with set_up() as controller:
+        store, made = controller.store, held(controller)
+        store.delete("teams", controller.named("teams", "Operators")["id"])
+        for number in list(store.objects["workflow_job_template_nodes"]):
+            store.delete("workflow_job_template_nodes", number)
+        block = controller.named("job_templates", "Block")
+        survey = copy.deepcopy(store.surveys[block["id"]])
+        store.surveys[block["id"]]["spec"] = survey["spec"][:1]
+        block |= {"allow_simultaneous": False, "playbook": "extensions/awx/undo.yml", "extra_vars": "", "limit": "fw1"}
+        store.links["job_templates", block["id"], "credentials"].clear()
+        before = held(controller)
+        played = play(controller, SETUP, variables(), "--check")
+        assert played.status == 0 and played.changed > 0, played.output
+        assert controller.writes() == [] and held(controller) == before
+        played = play(controller, SETUP, variables())
+        assert played.status == 0 and held(controller) == made, played.output
+        assert store.surveys[block["id"]] == survey and len(store.links["job_templates", block["id"], "credentials"]) == 1
+        assert (block["allow_simultaneous"], block["playbook"], block["limit"]) == (True, "extensions/awx/block.yml", "fw1")
+        assert "198.51.100.0/24" in block["extra_vars"]
+
+
 def test_teardown_removes_what_was_made_and_only_that():
+    """Of the same name, of the same type, in another organization, or a copy: what others made stays. The team's name was a choice."""
     with set_up() as controller:
         store = controller.store
         security = controller.named("organizations", "Security")["id"]
-        store.create("teams", {"name": "Others", "organization": security})
-        store.create("credentials", {"name": "Of mine", "organization": security, "inputs": {},
-                                     "credential_type": controller.named("credential_types", "Intrusion response IPS")["id"]})
+        ips, firewalls = (controller.named("credential_types", f"Intrusion response {name}") for name in ("IPS", "firewalls"))
+        controller.named("teams", "Operators")["name"] = 'Blue, "green"'
+        store.create("teams", {"name": "Operators", "organization": security})
+        store.create("credentials", {"name": "Of mine", "organization": security, "credential_type": ips["id"]})
+        elsewhere = {"name": firewalls["name"], "organization": 1, "credential_type": firewalls["id"], "description": MARK}
+        store.create("credentials", elsewhere)
+        store.create("inventories", {"name": "Copy", "organization": security, "description": MARK})
+        controller.named("workflow_job_templates", "Block with approval")["description"] = "mine"
         played = play(controller, TEARDOWN, {"awx_organization": "Security"})
         assert played.status == 0, played.output
         left = {kind: names for kind, names in held(controller).items() if names}
         assert left == {
-            "organizations": {"Default", "Security"}, "users": {"admin"}, "teams": {"Others"}, "credentials": {"Of mine"},
-            "credential_types": {"Intrusion response IPS"},
+            "organizations": {"Default", "Security"}, "users": {"admin"}, "teams": {"Operators"},
+            "credentials": {"Of mine", "Intrusion response firewalls"}, "inventories": {"Copy"},
+            "credential_types": {"Intrusion response IPS", "Intrusion response firewalls"},
+            "workflow_job_templates": {"Block with approval"}, "workflow_job_template_nodes": {"block", "approve"},
+            "workflow_approval_templates": {"Approve the block"},
         }
 
 
