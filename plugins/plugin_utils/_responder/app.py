@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts webhook, inbox, responder, output and monitor together: what the event source and the service run."""
+"""Assembles webhook, inbox, responder, output and monitor into what the event source and the service run."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ from .webhook.tls import Certificates
 
 LOG = logging.getLogger("intrusion.response")
 
-#: Seconds for which finished events are remembered, so that one that is sent again is known.
+#: Seconds for which finished events are remembered, to recognise one that is sent again.
 KEEP = 7 * 86400.0
-#: Events of an earlier run that are read at once, and acted on in one turn of the loop.
+#: How many events of an earlier run are read at once, and acted on in one turn of the loop.
 REPLAYED, AT_ONCE = 500, 20
-#: Bytes of events without a verdict that are kept at most.
+#: Maximum bytes of events without a verdict.
 MOST_BYTES = 64 * 1024 * 1024
-#: Descriptors for everything but connections, and verdicts that the status shows.
+#: File descriptors for everything except connections, and number of verdicts in the status.
 OTHERS, SHOWN = 64, 20
 
 
 def check(settings: Configuration) -> None:
-    """Look at what the settings need beyond themselves, without opening a socket or a database; raises InvalidInput."""
+    """Check what the settings require, without opening a socket or a database; raises InvalidInput."""
     if not HAS_AIOHTTP:
-        raise InvalidInput("The webhook needs the Python package aiohttp.")
+        raise InvalidInput("The webhook requires the Python package aiohttp.")
     if settings.tls is not None:
         Certificates(settings.tls)
     firewalls = () if settings.respond is None else settings.respond.firewalls
@@ -63,12 +63,12 @@ def check(settings: Configuration) -> None:
 
 
 class App:
-    """All of it, as an asynchronous context manager that serves until its end.
+    """The whole responder, as an asynchronous context manager that serves until it exits.
 
     Args:
         settings: checked by `check`.
-        emit: takes one event for the rule engine; the first one tells where the webhook listens, and what is going to happen.
-        is_written: whether what was emitted last could be written.
+        emit: called with each event for the rule engine; the first one says where the webhook listens, and how it runs.
+        is_written: whether the last emitted event could be written.
 
     Attributes:
         addresses: where webhook and monitor listen.
@@ -88,11 +88,11 @@ class App:
         self._latest: deque[dict[str, Any]] = deque(maxlen=SHOWN)
 
     async def __aenter__(self) -> App:
-        """Start everything, in an order in which the end can be the reverse.
+        """Start everything, in an order that can be reversed to stop.
 
         Raises:
-            CannotListen: an address cannot be had.
-            StateInUse, StateUnusable: the inbox cannot be had.
+            CannotListen: an address is not available.
+            StateInUse, StateUnusable: the inbox is not available.
         """
         settings = self.settings
         async with AsyncExitStack() as stack:
@@ -139,7 +139,7 @@ class App:
         except CannotListen as error:
             if self.settings.monitor is not None:
                 raise
-            LOG.warning("%s There is no monitor; set monitor.port.", error.message)
+            LOG.warning("%s The monitor is off; set monitor.port.", error.message)
         stack.push_async_callback(monitor.stop)
 
     @property
@@ -147,7 +147,7 @@ class App:
         return self.settings.respond is not None and self.settings.respond.dry_run
 
     def reload(self, settings: Configuration) -> list[str]:
-        """Take new settings as far as that is possible while running; return the names of those that need a restart."""
+        """Apply new settings as far as possible while running; return the names of those that require a restart."""
         self.settings, stuck = reloaded(self.settings, settings)
         self._webhook.use(self.settings)
         for follower, follow in zip(self._followers, self.settings.follow):
@@ -181,16 +181,16 @@ class App:
         return {"ids": [event.id for event in events], "new": new, "known": len(events) - new, "ignored": len(found) - len(events)}
 
     async def _record(self, events: Sequence[Event]) -> int:
-        """Record events, and act on those that are new; return how many these are once all are on the disk.
+        """Record events, and act on the new ones; return how many those are, once all are on disk.
 
         Raises:
-            Refused: there is no room for them.
-            NotRecorded: not all are on the disk; those that are will be known when they come again.
+            Refused: too many are waiting.
+            NotRecorded: not all are on disk; those that are will be recognised when they are sent again.
         """
         stored = [Stored(event.id, event.received, event.as_json()) for event in events]
         sizes = [len(one.event) for one in stored if not self._inbox.knows(one.id)]
         if sizes and self._is_full(sum(sizes)):
-            raise Refused("busy", 429, "too many events wait", retry_after=1.0)
+            raise Refused("busy", 429, "too many events are waiting", retry_after=1.0)
         pairs = zip(events, stored)
         outcomes = await asyncio.gather(*(self._inbox.accept(one, partial(self._act, event, one)) for event, one in pairs))
         self._metrics.accepted.inc(sum(outcomes))
@@ -205,7 +205,7 @@ class App:
     def _act(self, event: Event, stored: Stored, replayed: bool = False) -> None:
         if self._responder is not None:
             self._responder.act(event, stored, replayed)
-        else:  # it is settled when the rule engine has it
+        else:  # it is settled once the rule engine has it
             handed_on = {"type": "event", "intrusion": event.as_dict()}
             self._output.put(handed_on, lambda: self._inbox.finish(event.id, {"type": "event"}))
 
@@ -215,11 +215,11 @@ class App:
         self._output.put(event)
 
     async def _replay(self, newest: int) -> None:
-        """Act on what an earlier run acknowledged and did not finish, bit by bit, while new events come."""
+        """Act on events that an earlier run acknowledged but did not finish, bit by bit, while new ones arrive."""
         count = 0
         pending, last = await asyncio.to_thread(self._inbox.pending, 0, REPLAYED, newest)
         if pending:
-            LOG.warning("Going on with events of the last run.")
+            LOG.warning("Continuing with events of the last run.")
         while pending:
             for stored in pending:
                 count += 1
@@ -231,16 +231,16 @@ class App:
                 try:
                     event = Event.from_json(stored.event)
                 except InvalidEvent as error:
-                    LOG.warning("A recorded event cannot be read any more: %s", error)
+                    LOG.warning("A recorded event can no longer be read: %s", error)
                     self._inbox.finish(stored.id, {"type": "verdict", "verdict": "ignored", "reason": str(error)})
                     continue
                 self._act(event, stored, replayed=True)
             pending, last = await asyncio.to_thread(self._inbox.pending, last, REPLAYED, newest)
         if count:
-            LOG.info("Went on with %s events of the last run.", count)
+            LOG.info("Continued with %s events of the last run.", count)
 
     def status(self) -> dict[str, Any]:
-        """Return what runs, since when, whether all is well, what is not, the limits and the last verdicts."""
+        """Return what runs and since when, whether all is well or what is not, the limits and the last verdicts."""
         responder = self._responder
         return {
             "version": VERSION,
@@ -266,12 +266,12 @@ class App:
 
 
 async def run(args: Mapping[str, Any], emit: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
-    """Serve until cancelled, as the event source does it.
+    """Serve until cancelled, for the event source.
 
     Raises:
-        InvalidInput: a setting cannot work.
-        CannotListen: an address cannot be had.
-        StateInUse, StateUnusable: the inbox cannot be had.
+        InvalidInput: a setting is invalid.
+        CannotListen: an address is not available.
+        StateInUse, StateUnusable: the inbox is not available.
     """
     settings = await asyncio.to_thread(Configuration.from_args, args)
     await asyncio.to_thread(check, settings)

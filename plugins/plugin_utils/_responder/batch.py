@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A thread that writes what others put, together where much waits; the inbox, the ledger and the output are such writers."""
+"""A thread that writes items in batches; the inbox, the ledger and the output are such writers."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ LOG = logging.getLogger("intrusion.response")
 
 Item = TypeVar("Item")
 
-#: Seconds until what failed is tried again when nothing new comes.
+#: Seconds until a failed write is retried if nothing new arrives.
 PAUSE = 1.0
 
 
 class BatchWriter(Generic[Item]):
-    """Writes items in their order; whoever puts one never waits.
+    """Writes items in order, without making callers wait.
 
-    A write that fails is tried again, with what came since, until it succeeds, until patience is at its end, or until the close.
+    A failed write is retried, together with later items, until it succeeds, patience runs out, or the writer is closed.
 
     Attributes:
         what: what is written, for the log ("Verdicts").
-        waiting: items at most that wait; more are lost.
-        batch: items at most that are written at once.
-        patience: seconds of trouble after which what could not be written is given up.
+        waiting: maximum number of waiting items; more are lost.
+        batch: maximum number of items written at once.
+        patience: seconds of failures after which waiting items are given up.
         lost: how many items were given up.
     """
 
@@ -50,27 +50,27 @@ class BatchWriter(Generic[Item]):
         self._thread = threading.Thread(target=self._run, name=self.what.lower(), daemon=True)
         self._thread.start()
 
-    # What the thread of the writer calls
+    # Called by the writer's thread
 
     def write(self, items: Sequence[Item]) -> None:
-        """Write items, all or none; raises when it could not."""
+        """Write items, all or none; raises if that fails."""
         raise NotImplementedError
 
     def wrote(self, items: Sequence[Item]) -> None:
-        """Take note of items that were written."""
+        """Handle items that were written."""
 
     def failed(self, items: Sequence[Item]) -> Sequence[Item]:
-        """Take note of items that could not be written, and return those that are worth another attempt."""
+        """Handle items that could not be written, and return those that are worth another attempt."""
         return items
 
     def given_up(self, items: Sequence[Item]) -> None:
-        """Take note of items that are lost."""
+        """Handle items that are lost."""
 
     def tidy(self) -> float:
-        """Do what is to be done now and then while nothing fails; return the seconds until the next time."""
+        """Do periodic work while nothing fails; return the seconds until the next time."""
         return math.inf
 
-    # What others call
+    # Called by others
 
     @property
     def healthy(self) -> bool:
@@ -81,7 +81,7 @@ class BatchWriter(Generic[Item]):
         return len(self._items)
 
     def put(self, item: Item, delay: float = 0.0) -> bool:
-        """Take an item, which may wait so many seconds for others; return whether it is going to be written."""
+        """Accept an item, which may wait so many seconds for others; return whether it will be written."""
         with self._wake:
             if self._closing or len(self._items) >= self.waiting:
                 self.lost += 1
@@ -94,7 +94,7 @@ class BatchWriter(Generic[Item]):
             return True
 
     def close(self, timeout: Optional[float] = None) -> None:
-        """Write what waits, once, and end; return after so many seconds even if that takes longer."""
+        """Write the waiting items once, and end; return after so many seconds even if that takes longer."""
         with self._wake:
             self._closing = True
             self._wake.notify()
@@ -128,7 +128,7 @@ class BatchWriter(Generic[Item]):
         self._tidy_at = time.monotonic() + pause
 
     def _trouble(self, error: Exception) -> float:
-        """Say once that there is trouble; return since when."""
+        """Report once that writing fails; return since when."""
         if self._failing_since is None:
             self._failing_since = time.monotonic()
             LOG.error("%s cannot be written: %s.", self.what, str(error).rstrip(".") or type(error).__name__)
@@ -137,7 +137,7 @@ class BatchWriter(Generic[Item]):
     def _attempt(self, items: Sequence[Item]) -> None:
         try:
             self.write(items)
-        except Exception as error:  # whatever it is, the thread must live on
+        except Exception as error:  # whatever it is, the thread must survive
             since, now = self._trouble(error), time.monotonic()
             kept = self.failed(items)
             with self._wake:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole configuration: the arguments of the event source and the file of the service are the same mapping."""
+"""The whole configuration: the event source's arguments and the service's file are the same mapping."""
 
 from __future__ import annotations
 
@@ -39,37 +39,37 @@ LOG = logging.getLogger("intrusion.response")
 
 
 def _connection(name: str, help: str, kind: str = "text", **more: Any) -> Any:
-    """Declare a setting by the modules' table of connection options."""
+    """Declare a setting from the modules' table of connection options."""
     option = next(option for option in COS_CONNECTION if option.name == name)
     return setting(kind, help, option.default, env=option.env, fixed=True, **more)
 
 
 @dataclass(frozen=True)
 class Firewall:
-    """One of `respond.firewalls`. There are no retries: the responder sends again by itself, with the listing in view."""
+    """One of `respond.firewalls`. There are no retries: the responder itself sends again, based on the listing."""
 
-    name: Optional[str] = setting("text", "What verdicts and metrics call it.", fixed=True, shown="its address")
+    name: Optional[str] = setting("text", "Its name in verdicts and metrics.", fixed=True, shown="its address")
     api_url: str = _connection("api_url", "Address of its REST API; required.")
     username: Optional[str] = _connection("username", "User of the REST API.")
     password: Optional[str] = _connection("password", "Its password.", "secret")
-    validate_certs: bool = _connection("validate_certs", "Whether its certificate is checked.", "boolean")
-    ca_path: Optional[str] = _connection("ca_path", "Authorities that its certificate may come from.", "path")
-    allow_http: bool = _connection("allow_http", "Whether credentials may go over plain http.", "boolean")
-    use_proxy: bool = _connection("use_proxy", "Whether proxies of the environment are used.", "boolean")
-    timeout: float = _connection("timeout", "Seconds for a request, all in all.", "number", low=0.1, high=3600)
-    concurrency: int = setting("integer", "Connections at a time, where its answers take time.", 4, low=1, high=64, fixed=True)
+    validate_certs: bool = _connection("validate_certs", "Whether to verify its certificate.", "boolean")
+    ca_path: Optional[str] = _connection("ca_path", "CA certificates to trust for its certificate.", "path")
+    allow_http: bool = _connection("allow_http", "Whether credentials may be sent over plain http.", "boolean")
+    use_proxy: bool = _connection("use_proxy", "Whether to use the proxies set in the environment.", "boolean")
+    timeout: float = _connection("timeout", "Seconds for a request, in total.", "number", low=0.1, high=3600)
+    concurrency: int = setting("integer", "Connections at a time, if its answers are slow.", 4, low=1, high=64, fixed=True)
 
     def completed(self, _environ: Mapping[str, str]) -> Firewall:
-        """Check that a client can be made of it; nothing is opened."""
+        """Check that a client can be created from it; nothing is opened."""
         if REQUESTS_IMPORT_ERROR is not None:
-            raise InvalidInput("api_url needs the Python package requests.")
+            raise InvalidInput("api_url requires the Python package requests.")
         if not self.api_url:
             raise InvalidInput("api_url is required.")
         with CosClient.from_call(self.call(False)):
             return replace(self, name=self.name or firewall_name(self.api_url))
 
     def call(self, dry_run: bool) -> Call:
-        """Return the connection options as the modules' code takes them."""
+        """Return the connection options in the form that the modules' code expects."""
         return Call({**vars(self), "retries": 0}, check_mode=dry_run)
 
     @property
@@ -83,25 +83,28 @@ class Respond:
 
     firewalls: tuple[Firewall, ...] = setting("sections", "Where attackers are blocked.", (), section=Firewall, fixed=True)
     policy: Policy = setting("section", "Which events lead to a block, and the block itself.", section=Policy)
-    escalation: EscalationSettings = setting("section", "Longer blocks for those that come again.", section=EscalationSettings)
-    limits: LimitSettings = setting("section", "Where blocking stops.", section=LimitSettings)
-    never_block: tuple[str, ...] = setting("texts", f"Addresses and networks that are never blocked, beside `{NEVER_BLOCK_ENV}`.", ())
+    escalation: EscalationSettings = setting("section", "Longer blocks for repeat offenders.", section=EscalationSettings)
+    limits: LimitSettings = setting("section", "When to stop blocking.", section=LimitSettings)
+    never_block: tuple[str, ...] = setting(
+        "texts", f"Addresses and networks that are never blocked, in addition to `{NEVER_BLOCK_ENV}`.", ()
+    )
     ledger: Optional[str] = setting(
-        "text", "File or PostgreSQL database in which blocks are recorded, or none.", env=LEDGER[0].env, fixed=True, shown="as the modules'"
+        "text", "File or PostgreSQL database in which blocks are recorded, or none.", env=LEDGER[0].env, fixed=True,
+        shown="as for the modules",
     )
-    ledger_keep: int = setting("integer", "Days for which records are kept, 0 for ever.", KEEP_DAYS, low=0, high=36500, fixed=True)
+    ledger_keep: int = setting("integer", "Days for which records are kept; 0 means forever.", KEEP_DAYS, low=0, high=36500, fixed=True)
     verdict_after: float = setting(
-        "number", "Seconds after which a verdict goes out although a firewall has not answered.", 10.0, low=0.01, high=3600
+        "number", "Seconds after which a verdict goes out even if a firewall has not answered.", 10.0, low=0.01, high=3600
     )
-    dry_run: bool = setting("boolean", "Decide everything, write nothing.", False, fixed=True)
+    dry_run: bool = setting("boolean", "Decide everything, but write nothing.", False, fixed=True)
 
     def completed(self, environ: Mapping[str, str]) -> Respond:
-        """Check the firewalls as a whole, and what concerns several sections."""
+        """Check the firewalls as a whole, and the relations between sections."""
         if not self.firewalls:
-            raise InvalidInput("firewalls must name at least one firewall.")
+            raise InvalidInput("firewalls must contain at least one firewall.")
         for number, one in enumerate(self.firewalls):
             if any(one.name == other.name or one.address == other.address for other in self.firewalls[:number]):
-                raise InvalidInput(f"firewalls[{number}].name and api_url must differ from those of the other firewalls.")
+                raise InvalidInput(f"firewalls[{number}].name and api_url must be unique among the firewalls.")
         never_block = (*self.never_block, *environ.get(NEVER_BLOCK_ENV, "").replace(",", " ").split())
         parse_networks(f"never_block (with {NEVER_BLOCK_ENV})", never_block, LOG.warning)
         return replace(self, never_block=never_block, escalation=self.escalation.above(self.policy.ttl))
@@ -113,65 +116,65 @@ class Respond:
 
 @dataclass(frozen=True)
 class Configuration(Access):
-    """Everything that can be set."""
+    """All settings."""
 
-    host: str = setting("text", "Where the webhook listens; beyond loopback only authenticated and with TLS.", "127.0.0.1",
+    host: str = setting("text", "Where the webhook listens; beyond loopback, authentication and TLS are required.", "127.0.0.1",
                         objection=host_objection, fixed=True)  # fmt: skip
     port: int = setting("integer", "Where the webhook listens.", 5005, low=0, high=65535, fixed=True)
     allow_http: bool = setting("boolean", "Listen beyond loopback without TLS.", False, fixed=True)
-    tls: Optional[Tls] = setting("section", "Without it, the webhook speaks plain http.", section=Tls, optional=True)
-    limits: WebhookLimits = setting("section", "What the webhook takes at most.", section=WebhookLimits)
+    tls: Optional[Tls] = setting("section", "TLS; without it, the webhook uses plain http.", section=Tls, optional=True)
+    limits: WebhookLimits = setting("section", "What the webhook accepts at most.", section=WebhookLimits)
     format: str = setting("word", "The format of events; `auto` recognises it by the content.", clc_ips.NAME, choices=NAMES)
-    custom: Optional[Mapping[str, Any]] = setting("object", "A format of your own, for `format: custom`, see `detectors.md`.")
-    detect_only: bool = setting("boolean", "Whether events of agents that only look on, in detect mode, count.", False)
-    follow: tuple[Follow, ...] = setting("sections", "Files whose lines are events, too.", (), section=Follow, fixed=True)
+    custom: Optional[Mapping[str, Any]] = setting("object", "A user-defined format, for `format: custom`, see `detectors.md`.")
+    detect_only: bool = setting("boolean", "Whether events of agents in detect mode count.", False)
+    follow: tuple[Follow, ...] = setting("sections", "Files with an event per line.", (), section=Follow, fixed=True)
     state_dir: Optional[str] = setting(
-        "path", f"Directory of the inbox, one running source each (else `responder` in `{STATE_DIR_ENV}`).", fixed=True,
-        shown="below the directory for state",
+        "path", f"Directory of the inbox, for one running source only; by default `responder` in `{STATE_DIR_ENV}`.", fixed=True,
+        shown="in the user's state directory",
     )  # fmt: skip
     monitor: Optional[MonitorSettings] = setting(
-        "section", "Health, metrics and status; without it, on loopback where that can be had.", section=MonitorSettings, optional=True
+        "section", "Health, metrics and status; by default on loopback, if the port is free.", section=MonitorSettings, optional=True
     )
     respond: Optional[Respond] = setting(
-        "section", "What to do about events; without it, they are recorded and handed on.", section=Respond, optional=True
+        "section", "What to do about events; without it, they are recorded and passed on.", section=Respond, optional=True
     )
 
     @classmethod
     def from_args(cls, args: Mapping[str, Any], environ: Optional[Mapping[str, str]] = None) -> Configuration:
-        """Read it; raises InvalidInput, naming the setting at fault, before anything is opened."""
+        """Parse it; raises InvalidInput, which names the invalid setting, before anything is opened."""
         return read(cls, {name: value for name, value in args.items() if name != "eda_feedback_queue"}, "", environ)
 
     def completed(self, environ: Mapping[str, str]) -> Configuration:
-        """Find the directory of the state, and refuse to be open to everybody."""
+        """Determine the state directory, and refuse to be open to everybody."""
         name, state = "state_dir", self.state_dir
         if state is None:
             name = f"state_dir is not given, and {STATE_DIR_ENV}"
             shared = state_path("state_dir", environ.get(STATE_DIR_ENV), FOLDER, LOG.warning)
             state = shared and os.path.join(shared, "responder")
         if state is None or os.path.relpath(state) == "none":
-            raise InvalidInput(f"{name} must be a directory, not none: events are acknowledged only when they are recorded.")
+            raise InvalidInput(f"{name} must be a directory, not none: events are acknowledged only once they are recorded.")
         self.refuse_to_be_open()
         custom_format(self.format, self.custom)
         for number, one in enumerate(self.follow):
             if os.path.realpath(one.path) in [os.path.realpath(other.path) for other in self.follow[:number]]:
-                raise InvalidInput(f"follow[{number}].path names the same file as another one.")
+                raise InvalidInput(f"follow[{number}].path is the same file as another one.")
         return replace(self, state_dir=state)
 
     def reader(self, follow: Optional[Follow] = None) -> Reader:
-        """Return what reads the events of the webhook, or of a file."""
+        """Return the reader for the events of the webhook, or of a file."""
         home = Home() if self.respond is None else self.respond.policy.home(self.respond.networks)
         if follow is not None and follow.format is not None:
             return Reader(follow.format, home, custom_format(follow.format, follow.custom), self.detect_only)
         return Reader(self.format, home, custom_format(self.format, self.custom), self.detect_only)
 
     def refuse_to_be_open(self) -> None:
-        """Raise InvalidInput when everybody could post events, or read the secret on the way."""
+        """Raise InvalidInput if everybody could post events, or read the secret in transit."""
         if is_loopback(self.host):
             return
         if not self.authenticates and not (self.tls and self.tls.client_ca_file):
             raise InvalidInput(
-                f"Refusing to listen on {self.host} for everybody: set at least one of path_secrets, hmac_secrets, "
+                f"Refusing to listen on {self.host} without authentication: set at least one of path_secrets, hmac_secrets, "
                 "tls.client_ca_file and allow_from (a list of senders), or listen on 127.0.0.1."
             )
         if self.tls is None and not self.allow_http:
-            raise InvalidInput(f"Refusing to listen on {self.host} without TLS: set tls.cert_file, or allow_http: true if you must.")
+            raise InvalidInput(f"Refusing to listen on {self.host} without TLS: set tls.cert_file, or allow_http: true.")

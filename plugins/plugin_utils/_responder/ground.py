@@ -1,9 +1,9 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The file under the inbox: made, locked, and told from whatever somebody puts in its place.
+"""The file of the inbox: created, locked, and checked for being replaced.
 
-SQLite in WAL mode with synchronous=FULL: a commit is on the disk when it returns.
+SQLite in WAL mode with synchronous=FULL: a commit is on disk when it returns.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ INSERT INTO instance SELECT lower(hex(randomblob(2))) WHERE NOT EXISTS (SELECT 1
 CREATE INDEX IF NOT EXISTS events_pending ON events (seq) WHERE finished IS NULL;
 CREATE INDEX IF NOT EXISTS events_finished ON events (finished) WHERE finished IS NOT NULL;
 """
-NOT_REPLACED = "It may hold events that were acknowledged, so it is never replaced. Repair it, or move it away yourself to start afresh."
+NOT_REPLACED = "It may contain acknowledged events, so it is never replaced. Repair it, or move it away to start afresh."
 NOT_OURS = "state_dir must be a directory that the user of this process can write to."
-#: Where SQLite's header has the application's own number (fileformat2, 1.3), by which an overwritten file is told.
+#: Offset of the application id in SQLite's header (fileformat2, 1.3), which reveals an overwritten file.
 OUR_NUMBER = slice(68, 72)
 HEADER = 100
 
 
 class StateInUse(IntrusionResponseError):
-    """Another process works with this state."""
+    """Another process uses this state."""
 
     code = "state_in_use"
 
 
 class StateUnusable(IntrusionResponseError):
-    """The state cannot be read or written; starting without it could lose events that were acknowledged."""
+    """The state cannot be read or written; starting without it could lose acknowledged events."""
 
     code = "state_unusable"
 
@@ -50,10 +50,10 @@ class Ground:
     """The open database.
 
     Args:
-        path: its file; the directory is made with mode 0700 where it is missing, the file has mode 0600.
+        path: its file, created with mode 0600; a missing directory is created with mode 0700.
 
     Raises:
-        StateInUse: another process has it.
+        StateInUse: another process uses it.
         StateUnusable: it is damaged, of another release, or not ours to write.
     """
 
@@ -71,11 +71,11 @@ class Ground:
 
     @property
     def is_open(self) -> bool:
-        """Whether it was not let go of."""
+        """Whether it is open."""
         return self._file >= 0
 
     def is_ours(self) -> bool:
-        """Return whether the files that somebody would find are those that are open here, and not cut or overwritten."""
+        """Return whether the files at these paths are still those that are open here, and not truncated or overwritten."""
         try:
             file, lock, journal = (os.stat(f"{self._path}{suffix}") for suffix in ("", ".lock", "-wal"))
             same = os.path.samestat
@@ -83,11 +83,11 @@ class Ground:
             is_whole = journal.st_size > 0 and file.st_size >= self._size and self._number == os.pread(self._file, HEADER, 0)[OUR_NUMBER]
         except OSError:
             return False
-        self._size = file.st_size  # which never shrinks by itself
+        self._size = file.st_size  # it never shrinks by itself
         return are_these and is_whole
 
     def release(self) -> None:
-        """Close everything; SQLite's own locks would go with any descriptor of the file, so that one is the last."""
+        """Close everything; closing any descriptor of the file releases SQLite's locks, so ours is closed last."""
         with suppress(AttributeError, sqlite3.Error):
             self.database.close()
         for descriptor in (self._file, self._lock):
@@ -97,13 +97,13 @@ class Ground:
 
 
 def _prepare(path: str) -> tuple[int, int]:
-    """Make the directory, lock it against other processes, make the file; return the descriptors of the lock and of the file."""
+    """Create the directory, lock it against other processes, and create the file; return the descriptors of the lock and of the file."""
     where = directory = os.path.dirname(os.path.abspath(path))
     lock = -1
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
         if os.stat(directory).st_mode & stat.S_IWOTH:
-            raise _unusable(directory, "everybody can write to this directory", "Take that right away from others (chmod o-w).")
+            raise _unusable(directory, "everybody can write to this directory", "Remove that permission (chmod o-w).")
         lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         where = path
@@ -118,13 +118,13 @@ def _prepare(path: str) -> tuple[int, int]:
         if lock >= 0:
             os.close(lock)
         if isinstance(error, BlockingIOError):
-            raise StateInUse(f"{directory} is used by another process.", hint="Give each responder a state_dir of its own.") from None
+            raise StateInUse(f"{directory} is used by another process.", hint="Give each responder its own state_dir.") from None
         raise _unusable(where, error.strerror or "no access", NOT_OURS) from None
     return lock, file
 
 
 def _database(path: str) -> sqlite3.Connection:
-    """Open the database, whose tables are made where it is new; what is not ours is left as it is."""
+    """Open the database, and create its tables if it is new; a file that is not ours is left unchanged."""
     database: Optional[sqlite3.Connection] = None
     try:
         database = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
@@ -139,7 +139,7 @@ def _database(path: str) -> sqlite3.Connection:
             database.executescript(f"BEGIN IMMEDIATE;{SCHEMA}{version}COMMIT;")
         database.execute("SELECT id, received, event, verdict, name FROM events, instance WHERE finished IS NULL LIMIT 1").fetchall()
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")  # a write, after which the -wal file is there for good
+        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")  # a write, after which the -wal file exists permanently
     except (sqlite3.Error, StateUnusable) as error:
         if database is not None:
             database.close()

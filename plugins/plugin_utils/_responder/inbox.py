@@ -1,11 +1,11 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inbox: accepted events until their verdict, on the disk before they are acknowledged, each once.
+"""The inbox: keeps accepted events until their verdict, on disk before they are acknowledged, and each of them once.
 
-Everything that waits is committed together, so many events cost one flush of the disk. The ground is looked at before and after each
-commit: where the file is gone, was replaced, cut or overwritten, nothing is acknowledged until there is a new one, into which
-everything without a verdict goes first.
+Everything that is waiting is committed together, so many events cost one disk flush. The file is checked before and after each
+commit: if it is gone, or was replaced, truncated or overwritten, nothing is acknowledged until there is a new one, to which
+everything without a verdict is written first.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from .ground import Ground, StateUnusable
 
 LOG = logging.getLogger("intrusion.response")
 
-#: Its name in the directory for state.
+#: Its name in the state directory.
 FILE = "inbox.sqlite3"
-#: How many of the newest events are known by heart; older ones are found in the file.
+#: How many of the newest events are kept in memory; older ones are looked up in the file.
 REMEMBERED = 100_000
-#: Most finished events that are remembered, whatever their age, and how many rows one step of tidying up removes.
+#: Maximum number of finished events that are remembered, and how many rows one step of the cleanup removes.
 MOST_FINISHED, PRUNE_STEP = 200_000, 500
 PRUNE_PAUSE = 5.0
 INSERT = "INSERT OR IGNORE INTO events (id, received, event) VALUES (?, ?, ?)"
@@ -43,16 +43,16 @@ DELETE FROM events WHERE seq IN (
     UNION ALL SELECT seq FROM events WHERE finished IS NOT NULL AND seq <= (SELECT max(seq) FROM events) - ? LIMIT ?
 )
 """
-#: Seconds for which a verdict may wait for others, or for the next event, to be committed with.
+#: Seconds for which a verdict may wait to be committed with others, or with the next event.
 VERDICT_PAUSE = 0.05
 
 
 class NotRecorded(Exception):
-    """The event is not on the disk, so its sender has to try again."""
+    """The event is not on disk, so its sender has to try again."""
 
 
 class Stored(NamedTuple):
-    """An accepted event; received is an epoch time in seconds, event its normal form as JSON, verdict the one that went out."""
+    """An accepted event; received is an epoch time in seconds, event its normal form as JSON, verdict the last one that went out."""
 
     id: str
     received: float
@@ -61,7 +61,7 @@ class Stored(NamedTuple):
 
 
 class _Change(NamedTuple):
-    """A statement, which begins its values with the id of an event; where it adds one, there is a future of whether it is new."""
+    """A statement, whose first value is the id of an event; if it adds one, there is a future for whether it is new."""
 
     statement: str
     values: tuple[Any, ...]
@@ -72,15 +72,15 @@ class Inbox(BatchWriter[_Change]):
     """Accepted events and their verdicts. `accept`, `knows` and `restore` belong to the event loop.
 
     Args:
-        path: file of the database; its directory is made with mode 0700 where it is missing, the file has mode 0600.
+        path: file of the database, created with mode 0600; a missing directory is created with mode 0700.
         keep: seconds for which finished events are remembered (their ids and verdicts).
 
     Attributes:
         size: bytes of the events without a verdict.
-        instance: what tells those who write on behalf of these events from others: four random digits, always the same.
+        instance: identifies the responder that writes on behalf of these events: four random digits, always the same.
 
     Raises:
-        StateInUse: another process has it.
+        StateInUse: another process uses it.
         StateUnusable: the file is damaged, of another release, or not ours to write.
     """
 
@@ -100,16 +100,16 @@ class Inbox(BatchWriter[_Change]):
         super().__init__()
 
     async def accept(self, stored: Stored, act: Callable[[], None]) -> bool:
-        """Take an event; return whether it is new, once it is on the disk.
+        """Accept an event; return whether it is new, once it is on disk.
 
-        Acting does not wait for that: a full disk is no reason not to block. Whoever sent it is told to try again, which has no
+        Acting does not wait for that: a full disk is not a reason not to block. The sender is told to try again, which has no
         second effect.
 
         Args:
-            act: begins to act on a new event.
+            act: starts acting on a new event.
 
         Raises:
-            NotRecorded: it is not on the disk.
+            NotRecorded: it is not on disk.
         """
         if stored.id in self._known:
             first = self._known[stored.id]
@@ -132,7 +132,7 @@ class Inbox(BatchWriter[_Change]):
         return event_id in self._known
 
     def restore(self, stored: Stored) -> None:
-        """Take note of an event that is pending."""
+        """Note a pending event."""
         with self._lock_of_size:
             self._unfinished[stored.id] = stored
             self.size += len(stored.event)
@@ -147,11 +147,11 @@ class Inbox(BatchWriter[_Change]):
         self.put(_Change(FINISH, (event_id, _text(verdict), time.time())), VERDICT_PAUSE)
 
     def note(self, event_id: str, verdict: Mapping[str, Any]) -> None:
-        """Record the verdict of an event that is not settled by it, so that it is not told again after a restart."""
+        """Record the verdict of an event that is not settled by it, so that it is not repeated after a restart."""
         self.put(_Change(NOTE, (event_id, _text(verdict))), VERDICT_PAUSE)
 
     def forget(self, event_id: str) -> None:
-        """Forget an event for which nothing was done, so that it is new when it comes again."""
+        """Drop an event for which nothing was done, so that it is new when it is sent again."""
         self._known.pop(event_id, None)
         self._drop(event_id)
         self.put(_Change(FORGET, (event_id,)), VERDICT_PAUSE)
@@ -180,19 +180,19 @@ class Inbox(BatchWriter[_Change]):
             return database.execute(query, values).fetchall()
 
     def close(self, timeout: Optional[float] = None) -> None:
-        """Commit what waits, and let go of the state."""
+        """Commit what is waiting, and release the state."""
         super().close(timeout)
         with suppress(sqlite3.Error):
             self._ground.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._ground.release()
 
     def write(self, items: Sequence[_Change]) -> None:
-        """Commit all of it, with everything that is pending where the ground is a new one."""
+        """Commit all of it, together with everything that is pending if the file is new."""
         if self._lost_ground and not self._ground.is_open:
-            self._ground = Ground(self.path)  # raises where it cannot be had
+            self._ground = Ground(self.path)  # raises if it is not available
         try:
             self._new = self._commit(items)
-            self._look_at_the_ground()  # what is committed may be so to a file that nobody finds again
+            self._look_at_the_ground()  # the commit may have gone to a file that nobody finds again
         except sqlite3.Error:
             with suppress(sqlite3.Error):
                 if self._ground.database.in_transaction:
@@ -211,7 +211,7 @@ class Inbox(BatchWriter[_Change]):
         execute("COMMIT")
         new = [count == 1 or self._lost_ground for change, count in zip(changes, counts) if change.done is not None]
         if self._lost_ground:
-            LOG.warning("There is a new inbox in %s, with %s events that wait for their verdict.", self.path, len(pending))
+            LOG.warning("There is a new inbox in %s, with %s events that wait for a verdict.", self.path, len(pending))
             self._lost_ground = False
         return new
 
@@ -219,7 +219,7 @@ class Inbox(BatchWriter[_Change]):
         self._answer(items, self._new)
 
     def failed(self, items: Sequence[_Change]) -> Sequence[_Change]:
-        """Tell the senders to try again; verdicts are kept for another attempt."""
+        """Tell the senders to try again, and keep verdicts for another attempt."""
         self._answer(items, None)
         return [change for change in items if change.done is None]
 
@@ -239,22 +239,22 @@ class Inbox(BatchWriter[_Change]):
                 continue
             if new is None:
                 done.set_exception(NotRecorded("The event could not be recorded."))
-                done.exception()  # or asyncio complains when nobody waits for it any more
+                done.exception()  # otherwise asyncio complains if nobody waits for it any more
             else:
                 done.set_result(new[number])
 
     def _look_at_the_ground(self) -> None:
-        """Make sure that what is written is what will be found again; otherwise let go of it, and raise."""
+        """Make sure that the open file is the one that will be found again; otherwise close it, and raise."""
         if self._ground.is_ours():
             return
         if not self._lost_ground:
-            LOG.error("%s was removed, replaced or cut by somebody. Nothing is acknowledged until there is a new one.", self.path)
+            LOG.error("%s was removed, replaced or truncated. Nothing is acknowledged until there is a new one.", self.path)
         self._lost_ground = True
         self._ground.release()
-        raise StateUnusable(f"{self.path} was removed, replaced or cut.")
+        raise StateUnusable(f"{self.path} was removed, replaced or truncated.")
 
     def tidy(self) -> float:
-        """Forget old events, some at a time."""
+        """Remove old events, some at a time."""
         self._look_at_the_ground()
         with suppress(sqlite3.Error):
             values = (time.time() - self._keep, MOST_FINISHED, PRUNE_STEP)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the ledger from a thread of its own: a slow or full disk never holds a block up."""
+"""Writes the ledger from a separate thread, so that a slow or full disk never delays a block."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from .batch import BatchWriter
 
 LOG = logging.getLogger("intrusion.response")
 
-#: Seconds for which records wait for others, and between two looks at what waits for a shared ledger.
+#: Seconds for which records wait for others, and between two attempts to deliver records to a shared ledger.
 PAUSE, DELIVERING = 0.05, 1.0
-#: Seconds for which what the ledger says to a wish holds for all firewalls, and of how many that is known.
+#: Seconds for which the ledger's answer about a wish is used for all firewalls, and for how many wishes.
 KEPT, MOST = 1.0, 20_000
 
 Then = Callable[[], None]
 
 
 class _Note(NamedTuple):
-    """Records; what to call, without raising, after they are written or given up; whether to leave out what stands already."""
+    """Records; what to call, without raising, after they are written or given up; whether to skip standing blocks."""
 
     records: tuple[Record, ...]
     then: Then
@@ -40,14 +40,14 @@ class _Note(NamedTuple):
 
 
 class LedgerWriter(BatchWriter[_Note]):
-    """Takes records from any thread; trouble is warned of by the ledger itself.
+    """Takes records from any thread; the ledger itself warns about failures.
 
     Args:
         on_failure: called at each failure, from any thread.
-        memory: what is known by heart of a shared ledger.
+        memory: what is kept in memory of a shared ledger.
 
     Attributes:
-        spooled: batches of records that wait for a shared ledger, as of a moment ago.
+        spooled: number of batches of records that recently waited for a shared ledger.
     """
 
     what = "Ledger"
@@ -65,10 +65,10 @@ class LedgerWriter(BatchWriter[_Note]):
         super().__init__()
 
     def note(self, records: Collection[Record], then: Then = lambda: None, completes: bool = False) -> None:
-        """Take records, and what to call after they, and what was put before, are written or given up.
+        """Accept records, and what to call after they, and all earlier ones, are written or given up.
 
         Args:
-            completes: whether they are of blocks that stand, so that what the ledger has of them already is left out.
+            completes: whether they are of standing blocks, so that those already in the ledger are skipped.
         """
         note = _Note(tuple(records), then, completes)
         if self._memory is not None and not completes:
@@ -77,19 +77,19 @@ class LedgerWriter(BatchWriter[_Note]):
             then()
 
     def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, float]:
-        """Return when somebody took addresses off a firewall, last and since an epoch time. Reads the ledger, so it may block."""
+        """Return when addresses were last removed from a firewall since an epoch time. Reads the ledger, so it may block."""
         try:
             found = self._unblocks(since, addresses)
         except LedgerUnusable as error:
-            LOG.warning("%s What was taken back is not known.", error.message)
+            LOG.warning("%s It is unknown which blocks were undone.", error.message)
             self._on_failure()
             return {}
         return {record.address: record.at for record in reversed(found) if record.outcome != "failed"}
 
     def exempt(self, address: str, number: int) -> Optional[str]:
-        """Return why the address must not be blocked for the sake of the wish of this number, None where it may be.
+        """Return why the address must not be blocked for the wish of this number, or None.
 
-        Reads a ledger that is not shared, so it may block; what the first worker reads holds for those of the other firewalls.
+        Reads a ledger that is not shared, so it may block; the result of the first worker is used for the other firewalls.
         """
         if self._memory is not None:
             return self._memory.exempt(address, time.time())
@@ -103,7 +103,7 @@ class LedgerWriter(BatchWriter[_Note]):
         return reason
 
     def exemptions(self) -> Optional[list[dict[str, Any]]]:
-        """Return the addresses that must not be blocked, as query does; None where that cannot be read. May block."""
+        """Return the exempt addresses, like query; None if the ledger cannot be read. May block."""
         now = time.time()
         try:
             return exemptions(self._unblocks(now - LONGEST_EXEMPTION), now)
@@ -121,24 +121,24 @@ class LedgerWriter(BatchWriter[_Note]):
             for note in items:
                 records += self._missing(note.records, records) if note.completes else note.records
             if not self._ledger.record([record._replace(user=self._user, job=self._job) for record in records]):
-                raise LedgerUnusable("see the warning before this")
+                raise LedgerUnusable("see the previous warning")
         except LedgerUnusable:
             self._on_failure()
             raise
 
     def _missing(self, records: Sequence[Record], waiting: Sequence[Record]) -> list[Record]:
-        """Return the records of blocks that neither the ledger nor what waits to be written has."""
+        """Return the records of blocks that are neither in the ledger nor waiting to be written."""
         if not self._ledger.enabled:
             return []
         standing = [one.last for one in self._ledger.standing(Filter(), time.time())]
         known = {(record.firewall, record.address, record.service) for record in (*standing, *waiting)}
         missing = [record for record in records if (record.firewall, record.address, record.service) not in known]
         if missing:
-            LOG.warning("%s blocks of an earlier run were not in the ledger; they are recorded now.", len(missing))
+            LOG.warning("%s blocks of an earlier run were not in the ledger, and are recorded now.", len(missing))
         return missing
 
     def tidy(self) -> float:
-        """Hand on to a shared ledger what waits for it."""
+        """Deliver waiting records to a shared ledger."""
         if self._ledger.database is None:
             return math.inf
         is_delivered = self._ledger.deliver()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the responder tells about itself: metrics for Prometheus, whether it is well, and its status."""
+"""What the responder reports about itself: metrics for Prometheus, health, and status."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ else:
 
 LOG = logging.getLogger("intrusion.response")
 
-#: Returns whether the responder is well ("healthy"), and what there is to say about it; or what else is worth a look.
+#: Returns whether the responder is well ("healthy") with its state, or further details.
 Status = Callable[[], dict[str, Any]]
 
-#: Seconds between two messages in the log about refusals for one reason.
+#: Seconds between two log messages about refusals for one reason.
 LOG_PAUSE = 60.0
 #: Seconds.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -49,20 +49,20 @@ LIMITS = WebhookLimits(connections=32, connections_per_source=16)
 class MonitorSettings:
     """The section `monitor`."""
 
-    enabled: bool = setting("boolean", "Whether there is a monitor at all.", True, fixed=True)
+    enabled: bool = setting("boolean", "Whether there is a monitor.", True, fixed=True)
     host: str = setting("text", "Where it listens.", "127.0.0.1", objection=host_objection, fixed=True)
     port: int = setting("integer", "Where it listens.", 9105, low=0, high=65535, fixed=True)
-    names: tuple[str, ...] = setting("texts", "Names by which it may be asked, beside localhost, its own and addresses.", (), fixed=True)
+    names: tuple[str, ...] = setting("texts", "Host names that it answers to, besides localhost, its own and addresses.", (), fixed=True)
 
     def completed(self, _environ: Mapping[str, str]) -> MonitorSettings:
-        """Warn of readers."""
+        """Warn if others can read it."""
         if self.enabled and not is_loopback(self.host):
-            LOG.warning("monitor: everybody who reaches %s port %s can read health and metrics.", self.host, self.port)
+            LOG.warning("monitor: everybody who can reach %s port %s can read health and metrics.", self.host, self.port)
         return self
 
 
 class Metrics:
-    """Counts what happens, in a registry of its own; without prometheus_client nothing is counted."""
+    """Counts what happens, in its own registry; without prometheus_client, nothing is counted."""
 
     def __init__(self) -> None:
         self._registry = prometheus_client.CollectorRegistry() if HAS_PROMETHEUS else None
@@ -76,19 +76,19 @@ class Metrics:
         self.accepted = make("Counter", "events_accepted", "New events that were recorded and acknowledged.")
         self.repeated = make("Counter", "events_repeated", "Events that were acknowledged, but recorded before.")
         self._refused = make("Counter", "events_refused", "Requests and connections that were refused.", ("reason",))
-        self._ignored = make("Counter", "events_ignored", "What came in and is no attack to act on.", ("kind",))
+        self._ignored = make("Counter", "events_ignored", "Events that are not attacks to act on.", ("kind",))
         self.verdicts = make("Counter", "verdicts", "Events by their verdict.", ("verdict",))
         self.latency = make("Histogram", "latency_seconds", "From the event to the firewall's answer.", buckets=BUCKETS)
         self.ledger_errors = make("Counter", "ledger_errors", "Times that the ledger could not be written.")
-        self._queue = make("Gauge", "queue", "Events that wait for their verdict.")
+        self._queue = make("Gauge", "queue", "Events that wait for a verdict.")
         self._limited_events = make("Gauge", "limited_events", "Events that wait until the limits allow more blocks.")
-        self._firewall = make("Gauge", "firewall_up", "Whether the firewall answered last time.", ("firewall",))
-        self._lost = make("Gauge", "lost", "Verdicts and records that could not be handed on or written.", ("what",))
-        self._limited = make("Gauge", "limited", "Whether the limits keep new addresses from being blocked.")
+        self._firewall = make("Gauge", "firewall_up", "Whether the firewall answered the last request.", ("firewall",))
+        self._lost = make("Gauge", "lost", "Verdicts and records that could not be passed on or written.", ("what",))
+        self._limited = make("Gauge", "limited", "Whether a limit keeps new addresses from being blocked.")
         self._limit = make("Gauge", "limit", "How much each limit of respond.limits allows.", ("limit",))
         self._limit_in_use = make("Gauge", "limit_in_use", "How much of each limit is in use.", ("limit",))
         self._ledger_waiting = make("Gauge", "ledger_waiting", "Batches of records that wait for a shared ledger.")
-        self._ledger_shared = make("Gauge", "ledger_shared", "Whether a shared ledger answers; 0 where there is none, too.")
+        self._ledger_shared = make("Gauge", "ledger_shared", "Whether a shared ledger answers; also 0 without one.")
         self._worked = make("Gauge", "firewall_worked", "Whether this responder works the firewall.", ("firewall",))
         self._dry_run = make("Gauge", "dry_run", "Whether nothing is written to the firewalls.")
         for reason in REASONS:
@@ -99,7 +99,7 @@ class Metrics:
             self.verdicts.labels(verdict)
 
     def refused(self, reason: str, peer: Optional[str]) -> None:
-        """Count a refusal, for one of REASONS, and say so now and then."""
+        """Count a refusal, for one of REASONS, and log it now and then."""
         self._refused.labels(reason).inc()
         now = time.monotonic()
         since, unsaid = self._said.get(reason, (-math.inf, 0))
@@ -108,17 +108,17 @@ class Metrics:
             return
         self._said[reason] = (now, 0)
         more = f" (and {unsaid} more since the last such message)" if unsaid else ""
-        LOG.warning("Refused a request or connection from %s: %s%s.", peer or "somebody", REASONS[reason], more)
+        LOG.warning("Refused a request or connection from %s: %s%s.", peer or "an unknown address", REASONS[reason], more)
 
     def ignored(self, kind: str, count: int = 1, address: Optional[str] = None) -> None:
-        """Count what is no attack to act on, by one of IGNORED; address is where a subscription is confirmed."""
+        """Count an ignored event, by one of IGNORED; address is where to confirm a subscription."""
         self._ignored.labels(kind).inc(count)
         if kind == "subscription":
-            LOG.warning("Amazon SNS waits for a subscription to be confirmed, which is never done automatically: %s",
+            LOG.warning("Amazon SNS is waiting for a subscription to be confirmed, which is never done automatically: %s",
                         address or "its SubscribeURL is not one of Amazon's")  # fmt: skip
 
     def render(self, status: Mapping[str, Any]) -> Optional[bytes]:
-        """Return all of it, with what the status says now, in the text format of Prometheus; None where nothing is counted."""
+        """Return all metrics, including those from the status, in the text format of Prometheus; None if nothing is counted."""
         if self._registry is None:
             return None
         self._queue.set(status.get("waiting", 0))
@@ -140,21 +140,21 @@ class Metrics:
 
 
 class _Nothing:
-    """Stands in for every metric when nothing is counted."""
+    """Replaces every metric if nothing is counted."""
 
     def __getattr__(self, _name: str) -> Callable[..., _Nothing]:
         return lambda *_values: self
 
 
 class Monitor:
-    """Serves GET /healthz (503 when not all is well), /status (which says more) and /metrics, to who asks by its own name or an address.
+    """Serves GET /healthz (503 if not all is well), /status (with more details) and /metrics, to requests by its own name or an address.
 
     Args:
         status: called in the event loop.
-        details: for /status alone, called in a thread.
+        details: only for /status, called in a thread.
 
     Raises:
-        CannotListen: (at the start) the address cannot be had.
+        CannotListen: (at the start) the address is not available.
     """
 
     def __init__(self, settings: MonitorSettings, metrics: Metrics, status: Status, details: Status = dict) -> None:
@@ -173,7 +173,7 @@ class Monitor:
 
     async def _answer(self, request: web.BaseRequest, connection: Connection) -> web.Response:
         connection.proven = True
-        if not self._is_ours(request.headers.get("Host", "")):  # a web page that has its own name lead here must not read this
+        if not self._is_ours(request.headers.get("Host", "")):  # a web page whose own name resolves to here must not read this
             return web.Response(status=421, text="The monitor answers for its own names only; see monitor.names.\n")
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, headers={"Allow": "GET"})

@@ -18,19 +18,19 @@ from .batch import BatchWriter
 
 LOG = logging.getLogger("intrusion.response")
 
-#: Most events that wait for the rule engine, and most lines that wait for whoever reads standard output.
+#: Maximum number of events that wait for the rule engine, and of lines that wait for the reader of standard output.
 WAITING, LINES = 10_000, 1000
-#: Seconds for the end, and until what waits is looked at again.
+#: Seconds to end, and until waiting events are checked again.
 DRAIN, LOOK = 2.0, 0.05
 
 Emit = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Output:
-    """Hands events on one after the other; nobody waits for whoever takes them. An asynchronous context manager.
+    """An asynchronous context manager that passes on events one after the other, without making anybody wait for their consumer.
 
     Args:
-        emit: takes one event, in its own time.
+        emit: consumes one event, at its own pace.
 
     Attributes:
         lost: how many events were given up.
@@ -58,12 +58,12 @@ class Output:
         return len(self._items) >= WAITING
 
     def put(self, event: dict[str, Any], done: Callable[[], None] = lambda: None) -> None:
-        """Take an event, and what to call once it is handed on; when too many wait, the oldest is given up."""
+        """Accept an event, and what to call once it is passed on; if too many are waiting, the oldest is given up."""
         if self.is_full:
-            del self._items[1]  # the first is being handed on
+            del self._items[1]  # the first one is being passed on
             self.lost += 1
             if not self._is_late:
-                LOG.warning("Whoever takes the verdicts is too slow: some are lost. Blocking goes on.")
+                LOG.warning("The reader of the verdicts is too slow: some are lost. Blocking continues.")
             self._is_late = True
         self._items.append((event, done))
         self._wake.set()
@@ -72,18 +72,18 @@ class Output:
         while True:
             while not self._items:
                 if self._is_late:
-                    LOG.warning("Whoever takes the verdicts caught up; %s events were lost.", self.lost)
+                    LOG.warning("The reader of the verdicts has caught up; %s events were lost.", self.lost)
                 self._is_late = False
                 self._wake.clear()
                 await self._wake.wait()
             event, done = self._items[0]
             try:
                 await self._emit(event)
-            except Exception:  # such as one of an event filter: the next event may pass
+            except Exception:  # for example in an event filter: the next event may pass
                 LOG.exception("An event could not be handed to the rule engine")
             self._items.popleft()
             done()
-            await asyncio.sleep(0)  # whoever takes it may do so without ever waiting, and there is more to do than to report
+            await asyncio.sleep(0)  # the consumer may never wait, and there is more to do than reporting
 
     async def _drain(self) -> None:
         while self._items:  # noqa: ASYNC110
@@ -91,24 +91,24 @@ class Output:
 
 
 class Lines(BatchWriter[bytes]):
-    """Writes events to a descriptor, one JSON object a line, in a thread of its own; what fails is tried again from where it broke off."""
+    """Writes events to a descriptor, one JSON object per line, in a separate thread; a failed write is continued from where it stopped."""
 
     what = "Verdicts"
     waiting = LINES
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._rest, self._begun = b"", 0  # what is left of so many lines
+        self._rest, self._begun = b"", 0  # the rest of so many lines
         super().__init__()
 
     async def emit(self, event: dict[str, Any]) -> None:
-        """Take one event; when too many lines wait, wait."""
+        """Accept one event; if too many lines are waiting, wait."""
         while len(self) >= LINES:  # noqa: ASYNC110  the lines are taken in another thread
             await asyncio.sleep(LOOK)
         self.put(f"{json.dumps(event, separators=(',', ':'), default=str)}\n".encode())
 
     def write(self, items: Sequence[bytes]) -> None:
-        """Write lines; after a failure they come again, with others behind them."""
+        """Write lines; after a failure they come again, followed by others."""
         content = self._rest + b"".join(items[self._begun :])
         self._begun = len(items)
         try:

@@ -61,7 +61,7 @@ class Responder:
         tell: takes events for the rule engine; must not block.
 
     Raises:
-        InvalidInput: a firewall's connection settings cannot work.
+        InvalidInput: a firewall's connection settings are invalid.
     """
 
     def __init__(self, respond: Respond, relays: frozenset[IPv4Address], inbox: Inbox, metrics: Metrics, tell: Tell) -> None:

@@ -42,7 +42,8 @@ SWITCH_INTERVAL = 0.001
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the service until SIGTERM or SIGINT, or one of the tools; return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="webhook.py", description="Take events of intrusion detectors, block the attackers, and print every verdict as a line of JSON."
+        prog="webhook.py",
+        description="Receive events of intrusion detectors, block the attackers, and print every verdict as a line of JSON.",
     )
     parser.add_argument("command", nargs="?", choices=("status",), help="status: show what runs; without it, run")
     parser.add_argument("--config", metavar="FILE", help="the settings, as YAML")
@@ -66,7 +67,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         settings = _settings(options.config)
         if options.check:
             check(settings)
-            LOG.info("The settings in %s are usable.", options.config)
+            LOG.info("The settings in %s are valid.", options.config)
         elif options.test_event:
             return asyncio.run(send_test(settings, _print))
         elif options.replay:
@@ -112,12 +113,12 @@ async def _reload(app: App, path: str, asked: asyncio.Event) -> None:
         try:
             settings = await asyncio.to_thread(_settings, path)
         except IntrusionResponseError as error:
-            LOG.error("The settings stay as they are: %s", error.as_result()["msg"])
+            LOG.error("The settings were not changed: %s", error.as_result()["msg"])
             continue
         stuck = app.reload(settings)
         LOG.info("The settings in %s are in use.", path)
         if stuck:
-            LOG.warning("These change with a restart only: %s.", ", ".join(stuck))
+            LOG.warning("These changes require a restart: %s.", ", ".join(stuck))
 
 
 def _leave() -> None:
@@ -137,15 +138,15 @@ def _settings(path: str) -> Configuration:
 
 def _read(path: str) -> dict[str, Any]:
     if not HAS_YAML:
-        raise InvalidInput("The configuration file needs the Python package PyYAML.")
+        raise InvalidInput("The configuration file requires the Python package PyYAML.")
     try:
         with open(path, encoding="utf-8") as stream:
             content = yaml.safe_load(stream)
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text in UTF-8'}.") from None
+        raise InvalidInput(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise InvalidInput(f"{path} is not YAML" + (f" (line {mark.line + 1})." if mark else ".")) from None
     if not isinstance(content, dict):
-        raise InvalidInput(f"{path} must hold a mapping of names to values.")
+        raise InvalidInput(f"{path} must contain a mapping of names to values.")
     return content

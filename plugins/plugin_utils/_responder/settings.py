@@ -169,7 +169,7 @@ def _one(name: str, value: Any, how: Setting, environ: Mapping[str, str]) -> Any
 
 def _text(name: str, value: Any, is_secret: bool = False) -> str:
     if not isinstance(value, str):
-        raise InvalidInput(f"{name} must be a text (put it in quotes)" + ("." if is_secret else f"; got {_shown(value)}."))
+        raise InvalidInput(f"{name} must be a string (put it in quotes)" + ("." if is_secret else f"; got {_shown(value)}."))
     text = value if is_secret else value.strip()
     if not text.strip() or CONTROL_CHARACTERS.search(text):
         raise InvalidInput(f"{name} must not be empty, or contain control characters or line breaks.")
@@ -193,7 +193,7 @@ def _path(name: str, value: Any) -> str:
     text = _text(name, value)
     path = os.path.expandvars(text)
     if "$" in path:
-        raise InvalidInput(f"{name} names a variable that is not set: {_shown(text)}.")
+        raise InvalidInput(f"{name} contains a variable that is not set: {_shown(text)}.")
     return os.path.abspath(os.path.expanduser(path))
 
 
@@ -209,7 +209,7 @@ def _secrets_in(name: str, path: str, many: bool) -> list[tuple[str, str]]:
     found = [(number, line) for number, line in lines if line.strip() and not line.lstrip().startswith("#")]
     if len(content) > LARGEST_FILE or not found or (len(found) > 1 and not many):
         what = "no secret" if not found else "more than one line" if len(content) <= LARGEST_FILE else "too much for secrets"
-        raise InvalidInput(f"{name} names a file with {what} in it: {path}.")
+        raise InvalidInput(f"{name} refers to a file with {what}: {path}.")
     return [(f"{name} ({path}, line {number})", line.strip() if many else line) for number, line in found]
 
 
@@ -217,7 +217,7 @@ def warn_if_open(name: str, path: str) -> None:
     """Warn when everybody on this machine can read a file that holds a secret."""
     with suppress(OSError):
         if os.stat(path).st_mode & stat.S_IROTH:
-            LOG.warning("%s: %s can be read by everybody: change its mode.", name, path)
+            LOG.warning("%s: %s can be read by everybody; change its mode.", name, path)
 
 
 def _shown(value: Any) -> str:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""For the person who runs it: a test of the whole way in, the status, and what these settings would have done."""
+"""Tools for operators: an end-to-end test, the status, and what these settings would have done."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ SAMPLE = {
     "iface": "00:00:5E:00:53:01", "destinationMAC": "00:00:5E:00:53:01", "sourceMAC": "00:00:5E:00:53:02", "eventOrigin": "AGENT",
 }  # fmt: skip
 VERDICTS_SHOWN = 10
-#: Verdicts of the running service that mean that an address was to be blocked.
+#: Verdicts of the running service about an address to be blocked.
 BLOCKS = {"blocked", "renewed", "already_blocked", "failed", "withdrawn"}
 
 
 async def send_test(settings: Configuration, show: Print) -> int:
-    """Post a sample event to the running service over its own webhook, and show what would become of it; return the exit status.
+    """Post a sample event to the running service through its own webhook, and show the verdict that it would get; return the exit status.
 
-    It is marked by an authenticated header, so nothing is recorded, and nothing is blocked.
+    An authenticated header marks it as a test, so nothing is recorded or blocked.
     """
     body = json.dumps({**SAMPLE, "startTime": int(time.time() * 1000)}).encode()
     headers = {**test_headers(settings, body), "Content-Type": "application/json"}
@@ -62,7 +62,7 @@ async def send_test(settings: Configuration, show: Print) -> int:
 
 
 async def show_status(settings: Configuration, show: Print) -> int:
-    """Show the status of the running service, from its monitor; return the exit status, 0 where it is well."""
+    """Show the status of the running service, from its monitor; return the exit status, 0 if all is well."""
     monitor = settings.monitor or MonitorSettings()
     status, text = await _request(False, monitor.host, monitor.port, "GET", "/status")
     if status != 200:
@@ -106,7 +106,7 @@ def _writer(state: dict[str, Any]) -> str:
 async def _request(
     tls: bool, host: str, port: int, method: str, path: str, body: Optional[bytes] = None, headers: Optional[dict[str, str]] = None
 ) -> tuple[int, str]:  # fmt: skip
-    """Ask this machine's own server; whose certificate it shows does not matter, since the settings say where it is."""
+    """Send a request to this machine's own server; its certificate is not verified, since the settings say where it is."""
     near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     url = f"{'https' if tls else 'http'}://{f'[{near}]' if ':' in near else near}:{port}{path}"
     context = ssl.create_default_context()
@@ -119,17 +119,17 @@ async def _request(
             return answer.status, await answer.text()
     except (OSError, aiohttp.ClientError, TimeoutError) as error:
         hint = "Does it run with these settings?"
-        raise Unreachable(f"Nobody answers at {near} port {port} ({type(error).__name__}).", hint=hint) from None
+        raise Unreachable(f"Nothing answers at {near} port {port} ({type(error).__name__}).", hint=hint) from None
 
 
 def replay(settings: Configuration, path: str, show: Print) -> None:
-    """Decide past events under these settings, and show what differs from the verdicts that there were.
+    """Decide past events with these settings, and show what differs from the original verdicts.
 
-    Limits go by the events' own times. What firewalls list, and the ledger, are not looked at.
+    Limits use the events' own times. Firewalls and the ledger are not read.
     """
     respond = settings.respond
     if respond is None:
-        raise InvalidInput("There is no respond in the settings, so nothing would have been done.")
+        raise InvalidInput("The settings have no section respond, so nothing would have been done.")
     guard = Guard(frozenset(respond.networks))
     limits = Limits(respond.limits)
     seen: Counter[str] = Counter()
@@ -164,7 +164,7 @@ def replay(settings: Configuration, path: str, show: Print) -> None:
 
 
 def _past(path: str, reader: Reader) -> Iterator[tuple[Event, Optional[str]]]:
-    """Yield events and the verdicts that they had, None where that is not known, from lines: verdicts, or what a detector sent."""
+    """Yield events and their original verdicts, or None, from lines: verdicts, or what a detector sent."""
     try:
         with open(path, encoding="utf-8-sig") as stream:
             for number, line in enumerate(stream, 1):
@@ -183,4 +183,4 @@ def _past(path: str, reader: Reader) -> Iterator[tuple[Event, Optional[str]]]:
                     reason = str(error) if isinstance(error, InvalidEvent) else "it is no event."
                     raise InvalidInput(f"{path}, line {number}: {reason}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text in UTF-8'}.") from None
+        raise InvalidInput(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}.") from None

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One event on its way to its verdict, and the verdict's form."""
+"""An event on its way to its verdict, and the form of the verdict."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ BLOCKED, RENEWED, ALREADY_BLOCKED, PROTECTED, WITHDRAWN, FAILED = (
     "blocked", "renewed", "already_blocked", "protected", "withdrawn", "failed",
 )  # fmt: skip
 PENDING = "pending"
-#: What firewalls say, the best first.
+#: Results of firewalls, best first.
 ORDER = (BLOCKED, RENEWED, ALREADY_BLOCKED, PROTECTED, WITHDRAWN, FAILED, PENDING)
-#: What verdicts say.
+#: All verdicts.
 VERDICTS = (*ORDER[:-1], "ignored", "limited")
 DONE = frozenset((BLOCKED, RENEWED, ALREADY_BLOCKED))
 
 
 class Result(NamedTuple):
-    """What became of an address on one firewall.
+    """The result for an address on one firewall.
 
     Attributes:
         result: blocked, renewed, already_blocked, protected, withdrawn, failed or pending.
         code: failure code.
         reason: the failure in words, without secrets.
         answered: epoch time of the firewall's answer.
-        verified: whether the firewall's listing shows it; its answer alone is no proof.
+        verified: whether the firewall's listing shows it; its answer alone is not proof.
         entry: what is listed, or was sent.
     """
 
@@ -44,17 +44,17 @@ class Result(NamedTuple):
 
 @dataclass(eq=False)
 class Pending:
-    """An event without a final verdict: only what is needed of it.
+    """The necessary parts of an event without a final verdict.
 
     Attributes:
         event: its normal form as JSON.
         received: epoch time.
         replayed: whether the event comes from the inbox of an earlier run, which may have acted on it.
         number: of the wish that it got.
-        open: the firewalls that have not settled that.
-        silent: those of which there is nothing to tell.
-        news: those of which there is something else to tell than the last verdict did.
-        told: what that said, by the name of the firewall.
+        open: the firewalls that have not settled it.
+        silent: those without anything to report.
+        news: those with something new since the last verdict.
+        told: what that verdict said, by the name of the firewall.
         results: by the name of the firewall.
         verdict: the last one that went out.
     """
@@ -73,18 +73,18 @@ class Pending:
     results: dict[str, Result] = field(default_factory=dict)
 
     def begin(self, number: int, names: list[str]) -> None:
-        """Wait for what the firewalls of these names make of a wish."""
+        """Wait for the results of a wish on these firewalls."""
         self.number, self.open, self.silent = number, set(names), set(names)
         self._told()
 
     def take(self, name: str, result: Result) -> None:
-        """Take what became of it on a firewall."""
+        """Handle the result on a firewall."""
         self.results[name] = result
         for names, belongs in ((self.silent, result.result == PENDING), (self.news, result.result != self.told.get(name, PENDING))):
             (names.add if belongs else names.discard)(name)
 
     def tell(self, verdict: dict[str, Any]) -> None:
-        """Take note of a verdict that goes out."""
+        """Note a verdict that goes out."""
         self.verdict = verdict
         self._told()
 
@@ -93,7 +93,7 @@ class Pending:
         self.news.clear()
 
     def compose(self, names: list[str], dry_run: bool) -> dict[str, Any]:
-        """Return the verdict by what is known now, late after an earlier one; names are the firewalls' in the user's order."""
+        """Return the current verdict, which is late if there was an earlier one; names are those of the firewalls in the user's order."""
         results = {name: self.results.get(name, Result(PENDING)) for name in names}
         best = min(results.values(), key=lambda result: ORDER.index(result.result))
         failed = next((result for result in results.values() if result.result == FAILED), None)
@@ -131,7 +131,7 @@ class Pending:
 
 
 def compose(event: str, attacker: Optional[str], verdict: str, **more: Any) -> dict[str, Any]:
-    """Return a verdict in the documented form; event is the event's normal form as JSON, more are fields that say something."""
+    """Return a verdict in the documented form; event is the event's normal form as JSON, more are fields with a value."""
     return {
         "type": "verdict",
         "verdict": verdict,

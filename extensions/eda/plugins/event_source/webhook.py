@@ -28,7 +28,7 @@ description:
     their types and bounds, docs/responder.md has their table.
 options:
   host:
-    description: Where the webhook listens; beyond loopback only authenticated and with TLS.
+    description: Where the webhook listens; beyond loopback, authentication and TLS are required.
     type: str
     default: 127.0.0.1
   port:
@@ -40,53 +40,53 @@ options:
     type: bool
     default: false
   tls:
-    description: Without it, the webhook speaks plain http.
+    description: TLS; without it, the webhook uses plain http.
     type: dict
   path_secrets:
-    description: Secrets of the URL, C(/ips/<secret>), any of which is right.
+    description: Secrets of the URL, C(/ips/<secret>); any of them is accepted.
     type: list
   path_secrets_file:
-    description: A file that holds O(path_secrets), one a line; lines that begin with C(#) do not count.
+    description: A file with O(path_secrets), one per line; lines that begin with C(#) are ignored.
     type: path
   hmac_secrets:
-    description: Keys of relays' signatures, any of which is right.
+    description: Keys for the signatures of relays; any of them is accepted.
     type: list
   hmac_secrets_file:
-    description: A file that holds O(hmac_secrets), one a line; lines that begin with C(#) do not count.
+    description: A file with O(hmac_secrets), one per line; lines that begin with C(#) are ignored.
     type: path
   replay_window:
-    description: Seconds by which a signature's time may differ from ours.
+    description: Seconds by which the time of a signature may differ from ours.
     type: float
     default: 300
   allow_from:
     description: Addresses and networks that may connect. Single addresses are never blocked.
     type: list
   limits:
-    description: What the webhook takes at most.
+    description: What the webhook accepts at most.
     type: dict
   format:
     description: The format of events; C(auto) recognises it by the content.
     type: str
     default: clc_ips
   custom:
-    description: A format of your own, for O(format=custom); docs/detectors.md has its fields.
+    description: A user-defined format, for O(format=custom); docs/detectors.md lists its fields.
     type: dict
   detect_only:
-    description: Whether events of agents that only look on, in detect mode, count.
+    description: Whether events of agents in detect mode count.
     type: bool
     default: false
   follow:
-    description: Files whose lines are events, too, each with C(path), C(format), C(custom), C(rotated) and C(from_start).
+    description: Files with an event per line, each with C(path), C(format), C(custom), C(rotated) and C(from_start).
     type: list
     elements: dict
   state_dir:
-    description: Directory of the inbox, one running source each (else C(responder) in C(INTRUSION_RESPONSE_STATE_DIR)).
+    description: Directory of the inbox, for one running source only; by default C(responder) in C(INTRUSION_RESPONSE_STATE_DIR).
     type: path
   monitor:
-    description: Health, metrics and status; without it, on loopback where that can be had.
+    description: Health, metrics and status; by default on loopback, if the port is free.
     type: dict
   respond:
-    description: What to do about events; without it, they are recorded and handed on.
+    description: What to do about events; without it, they are recorded and passed on.
     type: dict
 """
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a block lasts: longer for those that come again."""
+"""How long a block lasts: longer for repeat offenders."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ....module_utils._ledger.memory import Memory
 from ....module_utils._ledger.store import Ledger
 from ..settings import setting
 
-#: Seconds of a block at least.
+#: Minimum seconds of a block.
 SHORTEST_TTL = 2
-#: Seconds for which the number of earlier offences is not asked for again, and of how many addresses it is kept.
+#: Seconds for which the number of earlier offences is cached, and for how many addresses.
 KEPT, MOST = 5.0, 20_000
 
 
@@ -31,13 +31,13 @@ class EscalationSettings:
         "numbers", "The ttl is multiplied by the first of these for the first offence, and so on; the last is for all after it. "
         "[1] switches escalation off, and so does `ledger: none`.", (1, 4, 24), low=1, high=100_000,
     )  # fmt: skip
-    cap: Optional[int] = setting("integer", "No block gets longer than these seconds.", low=1, high=LONGEST_TTL, shown="604800, or the ttl")
+    cap: Optional[int] = setting("integer", "The longest block in seconds.", low=1, high=LONGEST_TTL, shown="604800, or the ttl")
     memory: int = setting("integer", "Offences older than these seconds are forgotten.", 2_592_000, low=1, high=LONGEST_TTL)
 
     def above(self, ttl: int) -> EscalationSettings:
-        """Return the settings with a cap that suits the policy's ttl; raises InvalidInput."""
+        """Return the settings with a cap that fits the policy's ttl; raises InvalidInput."""
         if not self.multipliers:
-            raise InvalidInput("escalation.multipliers must hold at least one number; [1] switches escalation off.")
+            raise InvalidInput("escalation.multipliers must contain at least one number; [1] switches escalation off.")
         cap = max(604_800, ttl) if self.cap is None else self.cap
         if cap < ttl:
             raise InvalidInput(f"escalation.cap must not be less than the policy's ttl ({ttl}); got {cap}.")
@@ -48,12 +48,12 @@ class EscalationSettings:
         return self.bounded(ttl * self.multipliers[min(offences, len(self.multipliers) - 1)])
 
     def bounded(self, ttl: float) -> int:
-        """Return the seconds of a block that is to last so long."""
+        """Return the seconds of a block that should last this long."""
         return int(max(SHORTEST_TTL, min(self.cap or LONGEST_TTL, ttl)))
 
 
 class Escalation:
-    """Counts earlier offences by the ledger, for the workers of all firewalls; whoever asks first reads, the others get the same."""
+    """Counts earlier offences in the ledger, for the workers of all firewalls; the first one reads it, the others get the same result."""
 
     def __init__(self, settings: EscalationSettings, ledger: Union[Ledger, Memory]) -> None:
         self.settings = settings
@@ -62,11 +62,11 @@ class Escalation:
         self._offences: dict[str, tuple[int, float]] = {}
 
     def ttl(self, ttl: int, address: str, event_id: str, wanted: Optional[int] = None) -> int:
-        """Return the seconds for which an address is blocked for the sake of an event. Reads the ledger, so it may block.
+        """Return the seconds for which to block an address because of an event. Reads the ledger, so it may block.
 
         Args:
             ttl: the policy's.
-            wanted: what the detector says, which has an escalation of its own, so only the cap counts.
+            wanted: the detector's value; since it has its own escalation, only the cap applies.
         """
         settings = self.settings
         if wanted is not None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many addresses the responder blocks: in any minute, and at any time. A new limit is a class here, and its line in LimitSettings."""
+"""How many addresses the responder blocks, per minute and in total. A new limit is a class here, and a line in LimitSettings."""
 
 from __future__ import annotations
 
@@ -14,53 +14,53 @@ from ....module_utils._ledger.record import WINDOW
 from ..settings import setting
 
 MOST = 1_000_000
-#: A limit counts as over once this share of it is in use; else it would be reached and over in turn all the time.
+#: A limit clears once less than this share of it is in use; otherwise it would be reached and cleared all the time.
 OVER = 0.9
 
 
 class Shared(Protocol):
-    """What holds the limits over all responders that share a ledger."""
+    """Applies the limits across all responders that share a ledger."""
 
     in_use: int
 
     @property
     def is_alone(self) -> bool:
-        """Whether others cannot be asked."""
+        """Whether the others cannot be reached."""
 
     @property
     def is_full(self) -> bool:
         """Whether no more addresses may be admitted now."""
 
     def admit(self, address: str) -> None:
-        """Take note that an address was admitted."""
+        """Note that an address was admitted."""
 
 
 class Blocks:
-    """What is blocked, as far as that is known: what firewalls list, and what is under way.
+    """What is known to be blocked: what firewalls list, and what is under way.
 
-    Firewalls tell what changed since they were last listed, so nothing here goes through a whole list.
+    Firewalls report what changed since their last listing, so nothing here processes a whole list.
     """
 
     def __init__(self) -> None:
         self._listed: Counter[str] = Counter()
         self._marked: Counter[str] = Counter()
         self._under_way: set[str] = set()
-        self._unmarked = 0  # of those under way
+        self._unmarked = 0  # of addresses under way
 
     def __contains__(self, address: str) -> bool:
         return address in self._under_way or address in self._listed
 
     @property
     def ours(self) -> int:
-        """How many addresses bear the mark, or are under way."""
+        """How many addresses have the mark, or are under way."""
         return len(self._marked) + self._unmarked
 
     def beside(self, addresses: Collection[str]) -> int:
-        """Return how many addresses bear the mark, or are among these. For any thread."""
+        """Return how many addresses have the mark, or are among these. Thread-safe."""
         return len(self._marked) + sum(address not in self._marked for address in addresses)
 
     def listed(self, hosts: Iterable[str], marked: Iterable[str], gone: Iterable[str] = (), unmarked: Iterable[str] = ()) -> None:
-        """Take note of what changed on one firewall: new addresses, those with the responder's mark, and those without either now."""
+        """Note what changed on one firewall: new addresses, those with the responder's mark, and those that lost either."""
         for counter, more, less in ((self._listed, hosts, gone), (self._marked, marked, unmarked)):
             counter.update(more)
             for address in less:
@@ -71,12 +71,12 @@ class Blocks:
         self._unmarked = sum(address not in self._marked for address in self._under_way)
 
     def add(self, address: str) -> None:
-        """Take note that an address is under way."""
+        """Note that an address is under way."""
         self._under_way.add(address)
         self._unmarked += address not in self._marked
 
     def settled(self, address: str) -> None:
-        """Take note that nothing is under way for an address any more."""
+        """Note that nothing is under way for an address any more."""
         if address in self._under_way:
             self._under_way.remove(address)
             self._unmarked -= address not in self._marked
@@ -86,8 +86,8 @@ class Limit:
     """One limit.
 
     Attributes:
-        help: what the documentation says.
-        what: what there are too many of, where it is reached.
+        help: the text for the documentation.
+        what: what there are too many of when it is reached.
     """
 
     help: ClassVar[str]
@@ -97,18 +97,18 @@ class Limit:
         self.blocks = blocks
 
     def used(self, shared: Optional[Shared]) -> int:
-        """Return how much of it is in use, here or over all."""
+        """Return how much of it is in use, here or across all."""
         raise NotImplementedError
 
     def admitted(self, now: float) -> None:
-        """Count an address that is to be blocked."""
+        """Count an address to be blocked."""
 
     def pass_time(self, now: float) -> None:
-        """Forget what no longer counts."""
+        """Drop what no longer counts."""
 
 
 class NewPerMinute(Limit):
-    help = "New addresses in any minute at most."
+    help = "New addresses per minute, at most."
     what = "new addresses within a minute"
 
     def __init__(self, blocks: Blocks) -> None:
@@ -148,13 +148,13 @@ class LimitSettings:
 
 
 class Limits:
-    """Counts distinct addresses that are new, and stops at the limits.
+    """Counts distinct new addresses, and stops at the limits.
 
     Attributes:
-        reached: the limit that is in force.
+        reached: the limit that is currently reached.
 
-    An address that a firewall lists already, or that is under way, is not new: it costs nothing, whatever happens to it. Times are
-    those of a monotonic clock.
+    An address that a firewall already lists, or that is under way, is not new, and does not count, whatever happens to it. Times are
+    monotonic.
     """
 
     def __init__(self, settings: LimitSettings) -> None:
@@ -171,7 +171,7 @@ class Limits:
 
     @property
     def _sharing(self) -> Optional[Shared]:
-        """What holds the limits over all responders, None while this one counts alone."""
+        """Applies the limits across all responders; None while this one counts alone."""
         return None if self.shared is None or self.shared.is_alone else self.shared
 
     def status(self) -> dict[str, dict[str, int]]:
@@ -180,7 +180,7 @@ class Limits:
         return {name: {"in_use": limit.used(sharing), "of": self._most(name)} for name, limit in self._limits.items()}
 
     def room(self, admitted: Optional[Collection[str]]) -> int:
-        """Return how many more addresses the total allows beside these, as far as they are not listed. For any thread."""
+        """Return how many more addresses the total allows besides these, as far as they are not listed. Thread-safe."""
         return self.settings.total - self._blocks.beside(admitted or ())
 
     def remember(self, count: int, now: float) -> None:
@@ -190,14 +190,14 @@ class Limits:
                 limit.admitted(now)
 
     def admit(self, address: str, now: float) -> Optional[str]:
-        """Count an address that is to be blocked; return why it must not be when that would be too many."""
+        """Count an address to be blocked; return why it must not be, if that would be too many."""
         if address in self._blocks:
             return None
         self._pass_time(now)
         sharing = self._sharing
         shares = {name: limit.used(sharing) / self._most(name) for name, limit in self._limits.items()}
         nearest = max(shares, key=shares.__getitem__)
-        if shares[nearest] >= 1 or (sharing is not None and sharing.is_full):  # what is left may be reserved by others
+        if shares[nearest] >= 1 or (sharing is not None and sharing.is_full):  # the rest may be reserved by others
             self.reached = nearest
             self._refused += 1
             return f"limit reached: {self._most(nearest)} {self._limits[nearest].what}"
@@ -209,7 +209,7 @@ class Limits:
         return None
 
     def change(self, now: float) -> Optional[dict[str, Any]]:
-        """Return the event that tells of a limit reached, or over again, once for each time."""
+        """Return the event about a limit that was reached or cleared, once for each time."""
         self._pass_time(now)
         state = self.status()
         if self.reached and state[self.reached]["in_use"] < OVER * self._most(self.reached):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which events lead to a block, of which address, and what the entry looks like. Everything here is pure."""
+"""Which events lead to a block, of which address, and with which entry. Everything here is pure."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ LOG = logging.getLogger("intrusion.response")
 
 DIRECTIONS = ("incoming", "outgoing")
 FLOWS = ("connection", "reverse")
-#: Formats whose every event says a direction and a flow, unless something is wrong with it; others may say nothing of it.
+#: Formats whose valid events always have a direction and a flow; in others, they are optional.
 PACKETS = (clc_ips.NAME, deep_security_json.NAME)
-#: Of detectors that are known, also of old releases; others are not ruled out.
+#: Actions of known detectors, including old releases; others are possible.
 ACTIONS = ("reset", "block", "insert", "replace", "delete", "log only", "deny", "allowed", "blocked", "ban")
 LONGEST_TEXT = 120
 LONGEST_MARK = 40
@@ -44,30 +44,30 @@ def _mark(text: str) -> Optional[str]:
 
 @dataclass(frozen=True)
 class Policy:
-    """The section `respond.policy`; an empty list of directions, flows, severities, actions or rules stands for all."""
+    """The section `respond.policy`; an empty list of directions, flows, severities, actions or rules means all."""
 
     directions: tuple[str, ...] = setting("words", "Directions that lead to a block.", ("incoming",), choices=DIRECTIONS)
     flows: tuple[str, ...] = setting("words", "Flows that lead to a block.", ("connection",), choices=FLOWS)
     severities: tuple[str, ...] = setting("words", "Severities that lead to a block.", (), choices=SEVERITIES, shown="all")
     actions: tuple[str, ...] = setting("words", "Actions of the agent that lead to a block.", (), shown="all")
-    rules: tuple[str, ...] = setting("texts", "Patterns of rules' names and ids, in any case, that lead to a block.", (), shown="all")
-    exclude_rules: tuple[str, ...] = setting("texts", "Patterns of rules' names and ids that never lead to a block.", ())
+    rules: tuple[str, ...] = setting("texts", "Patterns of rule names and ids that lead to a block, regardless of case.", (), shown="all")
+    exclude_rules: tuple[str, ...] = setting("texts", "Patterns of rule names and ids that never lead to a block.", ())
     home_networks: tuple[Network, ...] = setting(
-        "networks", "Our own addresses, beside `never_block`: never an attacker's.", (), shown="the private and reserved ones"
+        "networks", "Our own addresses, in addition to `never_block`; never an attacker's.", (), shown="the private and reserved ones"
     )
-    private: tuple[Network, ...] = setting("networks", "Networks of private and reserved addresses that may be blocked all the same.", ())
+    private: tuple[Network, ...] = setting("networks", "Private and reserved networks that may be blocked nevertheless.", ())
     service: str = setting("text", "The firewall's service that is blocked.", ALL_SERVICES)
-    ttl: int = setting("integer", "Seconds of a first block, where the detector does not say.", 3600, low=2, high=LONGEST_TTL)
+    ttl: int = setting("integer", "Seconds of a first block, if the detector does not set them.", 3600, low=2, high=LONGEST_TTL)
     renew_below: int = setting("integer", "An entry with fewer seconds left is renewed.", low=1, high=LONGEST_TTL, shown="half the ttl")
-    rule_name: str = setting("text", "The mark that entries bear, followed by the rule's name.", "IPS", objection=_mark)
-    close_established: bool = setting("boolean", "Whether open connections of the address are closed, too.", True)
+    rule_name: str = setting("text", "The beginning of the entries' rule names, followed by the rule's name.", "IPS", objection=_mark)
+    close_established: bool = setting("boolean", "Whether to also close the address's open connections.", True)
 
     def completed(self, _environ: Mapping[str, str]) -> Policy:
         renew_below = self.ttl // 2 if self.renew_below is None else self.renew_below
         if renew_below >= self.ttl:
-            raise InvalidInput(f"renew_below must be less than ttl ({self.ttl}): every event would renew the entry; got {renew_below}.")
+            raise InvalidInput(f"renew_below must be less than ttl ({self.ttl}), or every event would renew the entry; got {renew_below}.")
         for action in sorted(set(self.actions).difference(ACTIONS)):
-            LOG.warning("respond.policy.actions holds %r, which no IPS is known to send; known are %s.", action, ", ".join(ACTIONS))
+            LOG.warning("respond.policy.actions contains %r, which no IPS is known to send; known are %s.", action, ", ".join(ACTIONS))
         return replace(self, renew_below=renew_below, service=parse_service("service", self.service))
 
     @cached_property
@@ -75,7 +75,7 @@ class Policy:
         return _compiled(self.rules), _compiled(self.exclude_rules)
 
     def objection(self, event: Event) -> Optional[str]:
-        """Return why an event leads to no block, or None; whether its address is protected or limits are reached is not looked at."""
+        """Return why an event does not lead to a block, or None, regardless of the guard and the limits."""
         is_packet = event.format in PACKETS
         for name, value, allowed, is_needed in (
             ("direction", event.direction, self.directions, is_packet),
@@ -88,20 +88,20 @@ class Policy:
         names = [name for name in (event.reason, event.rule_id) if name] or [""]
         rules, excluded = self._patterns
         if rules and not _matches(names, rules):
-            return "the rule is not among those that block"
+            return "the rule is not among respond.policy.rules"
         if _matches(names, excluded):
             return "the rule is excluded"
         return event.attacker_reason if event.attacker is None else self.private_reason(event.attacker)
 
     def private_reason(self, address: str) -> Optional[str]:
-        """Return why an address is not blocked for being private, reserved or ours, or None."""
+        """Return the reason if an address is not blocked because it is private, reserved or ours, else None."""
         name = private_name(address)
         if name is not None and not any(IPv4Address(address) in allowed for allowed in self.private):
             return f"{name} address"
         return "address of our own networks" if self.home_networks and self._ours.has(address) else None
 
     def home(self, never_block: Iterable[IPv4Network]) -> Home:
-        """Return our own addresses, by which formats tell the attacker; those in `private` may attack all the same."""
+        """Return our own addresses, by which formats determine the attacker; those in `private` may still be an attacker's."""
         return Home(self.home_networks or None, never_block, self.private)
 
     @cached_property
@@ -109,7 +109,7 @@ class Policy:
         return self.home(())
 
     def decide(self, event: Event, guard: Guard) -> tuple[str, Optional[str], Optional[str]]:
-        """Return what an event leads to: block, ignored or protected, the reason and the code; limits are not looked at."""
+        """Return what an event leads to (block, ignored or protected), the reason and the code, regardless of the limits."""
         reason = self.objection(event)
         if reason is not None or event.attacker is None:
             return "ignored", reason, None
@@ -122,12 +122,12 @@ class Policy:
         return f"{self.rule_name}: {rule}"[:LONGEST_TEXT].rstrip() if rule else self.rule_name
 
     def marked(self, rule_name: str) -> bool:
-        """Whether an entry with this rule_name is one of the responder's."""
+        """Whether an entry with this rule_name belongs to the responder."""
         return rule_name == self.rule_name or rule_name.startswith(f"{self.rule_name}:")
 
 
 def entry_description(event: Event, instance: str) -> str:
-    """Return the description of the entry, by which its event, and the responder that wrote it, are found again."""
+    """Return the description of the entry, which identifies its event, and the responder that wrote it."""
     text = f"IPS event {event.id}.{instance} on {event.host_name or 'unknown'}: {event.reason or 'unknown'}"
     return plain(text)[:LONGEST_TEXT].rstrip()
 
@@ -139,7 +139,7 @@ def event_in(description: str, instance: str) -> Optional[str]:
 
 
 def plain(text: str) -> str:
-    """Return text in ASCII on one line: what a firewall makes of anything else is not documented."""
+    """Return text in ASCII on one line, since it is not documented how a firewall treats anything else."""
     return " ".join(CONTROL_CHARACTERS.sub(" ", text).encode("ascii", "replace").decode().split())
 
 

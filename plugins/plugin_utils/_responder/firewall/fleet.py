@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All firewalls, as the event loop sees them: their workers, what these tell, and what must not be blocked on any."""
+"""All firewalls, as the event loop sees them: their workers, the workers' reports, and what must not be blocked on any of them."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ from .worker import Worker
 
 LOG = logging.getLogger("intrusion.response")
 
-#: Outcomes that are taken in one turn of the loop: new events must not wait for old ones.
+#: How many outcomes are handled in one turn of the loop, so that new events do not wait for old ones.
 AT_ONCE = 32
-#: A firewall whose answer takes longer than its timeout and so many seconds more counts as down.
+#: A firewall whose answer takes this many seconds longer than its timeout counts as down.
 PATIENCE = 5.0
-#: Seconds for the workers to end.
+#: Seconds that the workers have to end.
 STOPPING = 5.0
-#: Seconds until the addresses of this machine are looked at again.
+#: Seconds until the addresses of this machine are read again.
 OWN_PAUSE = 60.0
-#: Ends what is taken from the workers.
+#: Ends the queue of reports from the workers.
 END = Report("", None, None)
 
 
 class Fleet:
-    """Has every firewall worked.
+    """Runs a worker for every firewall.
 
     Args:
         respond, relays: which firewalls, and what must not be blocked.
         escalation, ledger, instance: for the workers.
-        known: addresses that the ledger says are blocked, by the firewall's address.
-        settle: takes what became of an address on a firewall, by its name.
-        listed: takes what changed with a listing.
+        known: addresses that are blocked according to the ledger, by the firewall's URL.
+        settle: called with the outcome for an address on a firewall, by its name.
+        listed: called with what changed in a listing.
 
     Attributes:
-        guard: of all firewalls; each worker has it, too.
+        guard: of all firewalls, shared with the workers.
 
     Raises:
-        InvalidInput: a firewall's connection settings cannot work.
+        InvalidInput: a firewall's connection settings are invalid.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Fleet:
             worker.start()
 
     async def stop(self) -> None:
-        """End, in a few seconds at most."""
+        """End within a few seconds."""
         for worker in self.workers:
             worker.close()
         end = time.monotonic() + STOPPING
@@ -102,7 +102,7 @@ class Fleet:
         await self._listening
 
     def use(self, respond: Respond, relays: frozenset[IPv4Address]) -> None:
-        """Take other settings: policy and never_block."""
+        """Apply new settings: policy and never_block."""
         self._respond, self._relays = respond, relays
         self._spread()
 
@@ -131,19 +131,19 @@ class Fleet:
         }
 
     def _code(self, name: str) -> Optional[str]:
-        """Return why a firewall does not answer; one that is busy with a request for too long counts as down."""
+        """Return why a firewall does not answer; one with a request that takes too long counts as down."""
         number = self.names.index(name)
         if self.workers[number].link.busy > self._respond.firewalls[number].timeout + PATIENCE:
             return "timeout_unknown"
         return self._health[name].code if name in self._health else "unknown"
 
     def _look_at_own(self) -> None:
-        """Protect the addresses that this machine has now; those of before stay protected where that cannot be told."""
+        """Protect this machine's current addresses; if they cannot be determined, the previous ones stay protected."""
         self._looked_at = time.monotonic()
         try:
             self._own = own_addresses()
         except OSError as error:
-            LOG.warning("The addresses of this machine cannot be told (%s), and so are not protected.", error)
+            LOG.warning("The addresses of this machine cannot be determined (%s), and are therefore not protected.", error)
         self._spread()
 
     def _spread(self) -> None:
@@ -161,7 +161,7 @@ class Fleet:
                 self._loop.call_soon_threadsafe(self._wake.set)
 
     async def _listen(self) -> None:
-        """Take what the workers tell, bit by bit: new events must not wait for old ones."""
+        """Handle the workers' reports bit by bit, so that new events do not wait for old ones."""
         taken = itertools.count(1)
         while True:
             if not self._reports:
@@ -177,7 +177,7 @@ class Fleet:
             for outcome in report.outcomes:
                 try:
                     self._settle(report.firewall, outcome)
-                except Exception:  # a defect may cost an event, never all that follow
+                except Exception:  # a bug may cost one event, but never all that follow
                     LOG.exception("Unexpected failure with the verdict for %s", outcome.address)
                 if next(taken) % AT_ONCE == 0:
                     await asyncio.sleep(0)

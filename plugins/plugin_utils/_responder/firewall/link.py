@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What passes between a worker and its firewall: listings, writes, and what they say of the firewall's health."""
+"""The exchange between a worker and its firewall: listings, writes, and what they show about the firewall's health."""
 
 from __future__ import annotations
 
@@ -32,34 +32,34 @@ from .reconcile import Target, View, change_for
 
 LOG = logging.getLogger("intrusion.response")
 
-#: Listings come at most every so many seconds, and take one part in SHARE of the time, since they cost the firewall and us. What one
-#: takes is the least of so many, since a busy moment says nothing about the firewall.
+#: Minimum seconds between listings; they take at most one SHARE-th of the time, since they cost the firewall and us. The duration of a
+#: listing is the minimum of the last few, since a busy moment says nothing about the firewall.
 SHORTEST_GAP, SHARE, COMPARED = 0.25, 20, 4
-#: Seconds for which a resolved name is good.
+#: Seconds for which a resolved name is used.
 RESOLVED = 60.0
-#: From how many writes on several connections are worth their threads, and for how many firewalls at a time: beyond that, threads only
-#: get into each other's way.
+#: Number of writes from which several connections are worth their threads, and for how many firewalls at a time: with more, threads
+#: only slow each other down.
 SIDE_BY_SIDE, SEVERAL = 16, 4
-#: Seconds until a failure to write is said again.
+#: Seconds until a failure to write is logged again.
 LOG_PAUSE = 3600.0
-#: What to look at, where the failure does not say it itself.
+#: Hints for failures without one.
 CHECKS = {
     "auth_failed": "Check username and password.",
     "bad_response": "Check api_url: it must lead to the firewall's REST API.",
     "not_found": "Check api_url: it must lead to the firewall's REST API.",
     "timeout_unknown": "Check the network, and how busy the firewall is.",
-    "unreachable": "Check api_url, the network, and whether the firewall lets this machine use its REST API.",
+    "unreachable": "Check api_url, the network, and whether the firewall admits this machine to its REST API.",
 }
 
 _several = threading.BoundedSemaphore(SEVERAL)
 
 
 class Health:
-    """The condition of one firewall, said in the log when it changes.
+    """The condition of one firewall, logged when it changes.
 
     Attributes:
-        code: why the firewall does not answer, None while it does, "unknown" before it was asked.
-        writes: why the latest write failed, None when it succeeded.
+        code: why the firewall does not answer, None while it does, "unknown" before the first request.
+        writes: why the latest write failed, None if it succeeded.
     """
 
     def __init__(self, name: str) -> None:
@@ -77,11 +77,11 @@ class Health:
         self.code = None if error is None else error.code
 
     def wrote(self, error: Optional[IntrusionResponseError] = None) -> None:
-        """Note that something was written, or why it could not be."""
+        """Note that a write succeeded, or why it failed."""
         if isinstance(error, NotAttempted):
             return
         self.writes = None if error is None else error.code
-        if error is None or isinstance(error, (RateLimited, Unreachable)):  # which is said of the firewall itself
+        if error is None or isinstance(error, (RateLimited, Unreachable)):  # already logged for the firewall itself
             return
         now = time.monotonic()
         if now - self._said.get(error.code, -math.inf) >= LOG_PAUSE:
@@ -94,18 +94,18 @@ def _advice(error: IntrusionResponseError) -> str:
 
 
 class Link:
-    """One firewall at the other end of a client.
+    """One firewall, reached through a client.
 
     Args:
         name: the firewall's.
         client: of the firewall.
-        listed: told, in a thread of its own, a new view, or why there is none.
-        accepted: told each target whose write was accepted, at once; it may be called from several threads.
+        listed: called, in a separate thread, with a new view, or why there is none.
+        accepted: called at once with each target whose write was accepted, possibly from several threads.
 
     Attributes:
         lost: whether the firewall did not answer a write.
-        closed: whether nothing more is to be sent.
-        asking, sending: monotonic time since which a listing or a write is under way, None where none is.
+        closed: whether to send nothing more.
+        asking, sending: monotonic time since which a listing or a write is under way, or None.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Link:
         return time.monotonic() - min(self.asking or math.inf, self.sending or math.inf, time.monotonic())
 
     def ask(self, policy: Policy) -> None:
-        """Ask for the blacklist in a thread of its own, since what is to be written must not wait for a long one."""
+        """Request the blacklist in a separate thread, since writes must not wait for a long one."""
         self.asking = time.monotonic()
         self._lister = threading.Thread(target=self._ask, args=(policy,), name=f"lister {self._name}", daemon=True)
         self._lister.start()
@@ -145,8 +145,8 @@ class Link:
             found: Union[View, IntrusionResponseError] = self._view(policy)
         except IntrusionResponseError as error:
             found = error
-        except Exception as error:  # a defect, which the next listing may not have
-            found = BadResponse(f"The blacklist could not be understood ({type(error).__name__}).")
+        except Exception as error:  # a bug, which the next listing may not trigger
+            found = BadResponse(f"The blacklist could not be parsed ({type(error).__name__}).")
         self.asking = None
         self._listed(found)
 
@@ -162,7 +162,7 @@ class Link:
         return View(policy, hosts, marked, self._addresses, listing, begun, time.monotonic(), gap)
 
     def _resolve(self) -> None:
-        """Look up the firewall's name: without knowing its addresses, nothing may be blocked there."""
+        """Resolve the firewall's name: while its addresses are unknown, nothing may be blocked there."""
         if time.monotonic() - self._resolved_at < RESOLVED:
             return
         endpoint = self._client.endpoint
@@ -173,9 +173,9 @@ class Link:
             raise Unreachable(f"The name {endpoint.host} cannot be resolved to an IPv4 address.")
 
     def send(self, targets: Sequence[Target], view: View) -> None:
-        """Write what the targets want, where answers take time on several connections; what came of it is noted on each target.
+        """Write the targets, on several connections if answers are slow; the outcome is noted on each target.
 
-        It ends with the first request that shows that the firewall does not answer.
+        It ends at the first request that shows that the firewall does not answer.
         """
         self.lost = False
         for target in targets:
@@ -202,14 +202,14 @@ class Link:
         try:
             if target.replaces:
                 for _entry in view.owned(target.address):
-                    with suppress(Rejected):  # whether it is gone, the listing will tell
+                    with suppress(Rejected):  # the listing will show whether it is gone
                         self._client.remove(change.address())
             answer = self._client.add(change.fields())
         except IntrusionResponseError as error:
             change.failure = target.failure = error
             self.lost = self.lost or isinstance(error, (Unreachable, TimeoutUnknown))
             if target.replaces and change.before is not None and not self.lost:
-                with suppress(IntrusionResponseError):  # no address must become unblocked by a failed change
+                with suppress(IntrusionResponseError):  # a failed change must not unblock an address
                     self._client.add({**change.fields(), "ttl": str(change.before.ttl or 1)})
             return
         finally:

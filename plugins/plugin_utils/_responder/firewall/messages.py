@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What passes between the event loop and a worker, none of which ever changes: wishes go in, reports come out."""
+"""The immutable messages between the event loop and a worker: wishes go in, reports come out."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..verdict import Result
 
 
 class Wish(NamedTuple):
-    """What the event loop asks for: an address to block for the sake of an event.
+    """A wish of the event loop: an address to block because of an event.
 
     Attributes:
-        number: grows with every wish, so that what is answered is clear.
+        number: increases with every wish, to identify what an outcome answers.
         received: epoch time of the event.
     """
 
@@ -31,11 +31,11 @@ class Wish(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of an address.
+    """The outcome for an address.
 
     Attributes:
-        number: of the latest wish that this is about; it is about all earlier ones for this address, too.
-        lead: the event that the entry is about, None for the first of those that wait; the others found it done.
+        number: of the latest wish that this answers, together with all earlier ones for this address.
+        lead: the event of the entry, None for the first waiting one; for the others, the address is already blocked.
         final: whether nothing will follow.
     """
 
@@ -48,11 +48,11 @@ class Outcome(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """What changed with a listing.
+    """What changed in a listing.
 
     Attributes:
-        hosts, marked: addresses that are listed now, and those with our mark among them.
-        gone, unmarked: those without either now.
+        hosts, marked: newly listed addresses, and those with our mark among them.
+        gone, unmarked: addresses that lost either.
         own: addresses of the firewall itself.
         standing: with the first listing, records of the blocks that this responder wrote before.
     """
@@ -66,7 +66,7 @@ class Listed(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a worker tells the event loop: why the firewall does not answer or take writes, if so, and what came of what was wanted."""
+    """A worker's report to the event loop: why the firewall does not answer or accept writes, if so, and the outcomes."""
 
     firewall: str
     code: Optional[str]

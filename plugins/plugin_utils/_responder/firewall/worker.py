@@ -1,10 +1,10 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One firewall's worker: a thread that brings what should be blocked and what is listed together, step by step.
+"""A firewall's worker: a thread that reconciles what should be blocked with what is listed, step by step.
 
-It gets wishes, and tells the event loop in immutable reports what became of them. Whatever has to wait (a firewall that is down,
-a long blacklist, a write that is not listed yet) waits here, and delays neither other firewalls nor fresh wishes.
+It gets wishes, and reports their outcomes to the event loop in immutable messages. Whatever has to wait (for a firewall that is down,
+a long blacklist, a write that is not listed yet) waits here, and delays neither other firewalls nor new wishes.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ from .reconcile import LIST, SEND, Target, View, next_step
 
 LOG = logging.getLogger("intrusion.response")
 
-#: Seconds between two listings while accepted writes wait to be verified or events come, for how long after one that is, and otherwise.
+#: Seconds between two listings while accepted writes wait for verification or events arrive, for how long after an event, and otherwise.
 RELIST, ACTIVE, IDLE = 1.0, 10.0, 30.0
-#: Most addresses that are written at once.
+#: Maximum number of addresses written at once.
 BATCH = 64
-#: Seconds for which a firewall in trouble is left alone: at first, at most, and at most where asking again will not change its answer.
+#: Seconds for which a failing firewall is left alone: at first, at most, and at most if retrying will not change its answer.
 FIRST_PAUSE, LONGEST_PAUSE, HOPELESS_PAUSE = 0.25, 1.0, 10.0
-#: Seconds after an event from which on its address may have been taken off again by somebody before it is written.
+#: Seconds after an event from which somebody may have unblocked its address before it is written.
 LATE = 1.0
 
 
 class State(Enum):
-    """What a worker does; docs/design.md shows what leads from one to the other."""
+    """The states of a worker; docs/design.md shows the transitions."""
 
     LOOKS = "writes nothing before it sees a listing"
     WORKS = "writes what is wanted, and verifies it by a listing now and then"
@@ -62,13 +62,13 @@ class Worker:
     """Blocks addresses on one firewall.
 
     Args:
-        name, address: the firewall's, and how the ledger knows it.
+        name, address: of the firewall, the latter as in the ledger.
         policy, guard: for service, texts and times, and what must not be blocked; can be replaced at any time.
-        escalation: tells how long a block lasts.
-        ledger: is asked whether somebody took an address off in the meantime.
-        instance: what the descriptions of this responder's entries bear.
-        known: addresses that the ledger says are blocked.
-        tell: takes reports, from any thread.
+        escalation: determines how long a block lasts.
+        ledger: for checking whether somebody unblocked an address in the meantime.
+        instance: of this responder, as in the descriptions of its entries.
+        known: addresses that are blocked according to the ledger.
+        tell: called with reports, from any thread.
     """
 
     def __init__(
@@ -110,19 +110,19 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name=f"firewall {name}", daemon=True)
 
     def start(self) -> None:
-        """Begin; the first thing it does is to look at the blacklist."""
+        """Start, by reading the blacklist."""
         self._thread.start()
 
     def want(self, wish: Wish) -> None:
-        """Take a wish."""
+        """Accept a wish."""
         self._came.put(wish)
 
     def look(self) -> None:
-        """Write nothing before a listing that is begun from now on: somebody else has written until now."""
+        """Write nothing before another listing, since somebody else has written until now."""
         self._listed_from = time.monotonic()
 
     def close(self) -> None:
-        """End after the request under way, and leave unsettled what is."""
+        """End after the request under way, and leave the rest unsettled."""
         self.link.closed = True
         self._came.put(None)
 
@@ -133,7 +133,7 @@ class Worker:
 
     @property
     def state(self) -> State:
-        """What it does now."""
+        """Its current state."""
         if time.monotonic() < self._not_before:
             return State.RESTS
         return State.WORKS if self._view.at > -math.inf else State.LOOKS
@@ -147,15 +147,15 @@ class Worker:
                 try:
                     self._receive()
                     self._step()
-                except Exception:  # a defect may cost the events at hand, never the firewall's worker
+                except Exception:  # a bug may cost the current events, but never the firewall's worker
                     LOG.exception("Firewall %s: unexpected failure", self.name)
                     for target in list(self.targets.values()):
-                        self._fail(target, IntrusionResponseError("Unexpected failure, see the log."))
+                        self._fail(target, IntrusionResponseError("Unexpected failure; see the log."))
                     self._hold(LONGEST_PAUSE)
                 self._report()
 
     def _receive(self) -> None:
-        """Take what came, or wait for it until there is something else to do."""
+        """Handle new messages, or wait for them until there is something else to do."""
         pause = max(self._not_before, min(self._next, self._listing_due())) - time.monotonic()
         with suppress(Empty):
             came = self._came.get(pause > 0, pause if math.isfinite(pause) else None)
@@ -167,7 +167,7 @@ class Worker:
                 came = self._came.get_nowait()
 
     def _listing_due(self) -> float:
-        """Return the monotonic time at which the blacklist is to be asked for, unless the firewall is left alone."""
+        """Return the monotonic time at which to request the blacklist, unless the firewall is left alone."""
         if self.link.asking is not None:
             return math.inf
         gap = self._view.gap
@@ -208,14 +208,14 @@ class Worker:
         old, self._view = self._view, found
         self._trouble, self._not_before, self._needs_listing = None, -math.inf, False
         self.health.asked()
-        # Later listings also show writes of this run, which are recorded when they are settled.
+        # Later listings also contain writes of this run, which are recorded when they are settled.
         standing, self._found = () if self._found else tuple(self._standing()), True
         more, less = (found.hosts - old.hosts, found.marked - old.marked), (old.hosts - found.hosts, old.marked - found.marked)
         self._report(Listed(*more, *less, found.own, standing))
         self._go_on([target for target in self.targets.values() if target.sent > -math.inf])
 
     def _standing(self) -> Iterator[Record]:
-        """Yield records of the blocks that are listed and were written by this responder, as their descriptions say."""
+        """Yield records of the listed blocks that this responder wrote, according to their descriptions."""
         for entry in self._view.listing.owned_entries():
             event = event_in(entry.description, self._instance)
             if event is not None:
@@ -223,7 +223,7 @@ class Worker:
                 yield record_of(change, time.time(), firewall=self.address, origin="responder", event=event)
 
     def _go_on(self, targets: list[Target]) -> None:
-        """Take the next step of each target; fresh ones are sent first, and the rest when there may be fresher ones."""
+        """Take the next step of each target; new ones are sent first, and the rest once there may be newer ones."""
         now = time.monotonic()
         due: list[Target] = []
         for target in targets:
@@ -247,13 +247,13 @@ class Worker:
         self._write(self._allowed(due[:BATCH]))
 
     def _allowed(self, targets: list[Target]) -> list[Target]:
-        """Return the targets that may be written: not protected, and not taken back by somebody since their events."""
+        """Return the targets that may be written: not protected, and not undone by somebody since their events."""
         late = [target for target in targets if time.time() - target.received > LATE]
         withdrawn = self._ledger.withdrawn([target.address for target in late], min(target.received for target in late)) if late else {}
         allowed = []
         for target in targets:
             reason = self.guard.reason(target.address)
-            if reason is None and IPv4Address(target.address) in self._view.own:  # the guard that knows them may come too late
+            if reason is None and IPv4Address(target.address) in self._view.own:  # the guard may learn them too late
                 reason = "it is the firewall's own address"
             if reason := reason or self._ledger.exempt(target.address, target.number):
                 self._tell_of(target, Result(PROTECTED, "protected_address", reason))
@@ -264,7 +264,7 @@ class Worker:
         return allowed
 
     def _write(self, targets: list[Target]) -> None:
-        """Send what is wanted; what may have arrived is verified by a later listing."""
+        """Send the targets; a later listing verifies what may have arrived."""
         if not targets:
             return
         for target in targets:
@@ -286,12 +286,12 @@ class Worker:
         if trouble is not None:
             self._stumble(trouble)
         elif self.link.lost:
-            self._view.forget()  # see first whether it answers at all
+            self._view.forget()  # check first whether it answers at all
         else:
             self._pause = FIRST_PAUSE
 
     def _accepted(self, target: Target) -> None:
-        """Tell that a write was accepted; with an answer that is good enough, that is a verdict."""
+        """Report that a write was accepted; if the answer is good enough, that is a verdict."""
         change = target.change
         if change is None or not target.answered or not target.accepted:
             self._tell_of(target, Result(PENDING, answered=target.answered), final=False)
@@ -303,7 +303,7 @@ class Worker:
         self._report()
 
     def _settle(self, target: Target, entry: Entry) -> None:
-        """Tell that an address is blocked, as the listing shows."""
+        """Report that an address is blocked according to the listing."""
         change, now = target.change, time.time()
         event = event_in(entry.description, self._instance)
         is_ours = target.sent > -math.inf and not (isinstance(target.failure, Rejected) and event != target.lead.event)
@@ -312,14 +312,14 @@ class Worker:
             return
         at = target.answered or now
         if entry.ttl is not None and 0 <= (change.goal.ttl or 0) - entry.ttl <= now - at + TTL_TOLERANCE:
-            entry = entry._replace(ttl=change.goal.ttl)  # only the time since the write is missing
+            entry = entry._replace(ttl=change.goal.ttl)  # only the time since the write has passed
         change.now, change.failure = entry, None
         self.health.wrote()
         record = None if target.accepted else self._record(target, change, at)
         self._tell_of(target, Result(RENEWED if change.before else BLOCKED, answered=at, verified=True, entry=entry), record=record)
 
     def _stumble(self, error: IntrusionResponseError) -> None:
-        """Leave the firewall alone for a while; fail what cannot succeed any more."""
+        """Leave the firewall alone for a while, and fail what can no longer succeed."""
         self.health.asked(error)
         self._trouble = error
         self._hold(LONGEST_PAUSE if error.retryable else HOPELESS_PAUSE)
@@ -331,7 +331,7 @@ class Worker:
         self._pause = min(most, 2 * self._pause)
 
     def _give_up(self) -> None:
-        """Fail targets whose time is over, and all but those that were accepted where asking again will not change the answer."""
+        """Fail targets whose time is over, and, if retrying will not change the answer, all that were not accepted."""
         trouble = self._trouble or NotAttempted("The firewall did not answer in time.")
         is_hopeless, now = self._trouble is not None and not self._trouble.retryable, time.time()
         for target in list((self.targets if is_hopeless else self._unsent).values()):
@@ -361,7 +361,7 @@ class Worker:
 
     def _report(self, listed: Optional[Listed] = None) -> None:
         outcomes: list[Outcome] = []
-        with suppress(IndexError):  # several threads may write, and so tell
+        with suppress(IndexError):  # several threads may write, and so report
             while True:
                 outcomes.append(self._outcomes.popleft())
         health = self.health.code, self.health.writes

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Follows a file: reads its lines, hands their events over, and keeps how far it came, at least once and never before they are safe."""
+"""Follows a file: reads its lines, hands over their events at least once, and saves its position once they are safe."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from .tail import LineTooLong, Tail
 
 LOG = logging.getLogger("intrusion.response")
 
-#: Seconds between two looks at a file to which nobody writes, and after what could not be taken.
+#: Seconds between two checks of an idle file, and after events that could not be accepted.
 POLL, AGAIN = 0.05, 0.5
-#: Seconds between two times that the position is kept.
+#: Seconds between two saves of the position.
 KEEP = 1.0
-#: Events that are handed over at once.
+#: How many events are handed over at once.
 AT_ONCE = 100
 STOPPING = 5.0
 
-#: Takes events; returns once all of them are durably recorded, and raises an exception where they are not.
+#: Takes events; returns once all of them are durably recorded, and raises an exception if that fails.
 Take = Callable[[Sequence[Event]], Awaitable[Any]]
 
 
 def custom_format(name: str, given: Optional[Mapping[str, Any]]) -> Optional[Custom]:
-    """Return the format of the user's own, where that is meant; raises InvalidInput."""
+    """Return the custom format, if one is configured; raises InvalidInput."""
     if (name == CUSTOM) != (given is not None):
-        raise InvalidInput("format: custom and custom need each other.")
+        raise InvalidInput("format: custom requires custom, and vice versa.")
     try:
         return None if given is None else Custom(given)
     except ValueError as error:
@@ -55,16 +55,16 @@ def custom_format(name: str, given: Optional[Mapping[str, Any]]) -> Optional[Cus
 class Follow:
     """One of `follow`: a file that a detector or a syslog server writes."""
 
-    path: str = setting("path", "The file; required. It need not be there yet.", fixed=True)
+    path: str = setting("path", "The file; required. It need not exist yet.", fixed=True)
     format: Optional[str] = setting("word", "The format of its lines.", choices=NAMES, fixed=True, shown="the `format` of all")
     custom: Optional[Mapping[str, Any]] = setting("object", "Its own format, for `format: custom`.", fixed=True)
     rotated: tuple[str, ...] = setting(
-        "paths", "Patterns of the names that rotation gives it.", (), fixed=True, shown="its name with something behind it or in it"
+        "paths", "Patterns of the names that rotation gives it.", (), fixed=True, shown="its name with something appended or inserted"
     )
-    from_start: bool = setting("boolean", "Begin with what it holds, where it was not followed before.", False, fixed=True)
+    from_start: bool = setting("boolean", "Whether to read existing content of a file that was not followed before.", False, fixed=True)
 
     def completed(self, _environ: Mapping[str, str]) -> Follow:
-        """Check the format, and fill in how rotation calls files."""
+        """Check the format, and fill in the names of rotated files."""
         if not self.path:
             raise InvalidInput("path is required.")
         if self.format is not None:
@@ -75,17 +75,17 @@ class Follow:
 
 
 class Follower:
-    """Follows one file in a thread of its own.
+    """Follows one file in a separate thread.
 
     Args:
-        settings: which file, and what rotation makes of it.
+        settings: which file, and its names after rotation.
         reader: reads its lines.
         folder: where the position is kept.
-        take: takes the events, in the event loop.
-        metrics: are told what is refused and ignored.
+        take: called with the events, in the event loop.
+        metrics: count what is refused and ignored.
 
     Attributes:
-        reader: may be exchanged while it runs.
+        reader: may be replaced while it runs.
     """
 
     def __init__(self, settings: Follow, reader: Reader, folder: str, take: Take, metrics: Metrics) -> None:
@@ -101,7 +101,7 @@ class Follower:
         self._thread = threading.Thread(target=self._run, name=f"follow {os.path.basename(self.path)}", daemon=True)
 
     async def open(self) -> None:
-        """Look at the file: what is written from now on counts."""
+        """Start following the file: what is written from now on counts."""
         self._loop = asyncio.get_running_loop()
         self._tail = await asyncio.to_thread(self._begin)
 
@@ -109,7 +109,7 @@ class Follower:
         self._thread.start()
 
     async def stop(self) -> None:
-        """End; what is not safe is read again after the next start."""
+        """End; lines whose events are not safe are read again after the next start."""
         self._stopping.set()
         await asyncio.to_thread(self._thread.join, STOPPING)
 
@@ -118,7 +118,7 @@ class Follower:
         return self._thread.is_alive()
 
     def status(self) -> dict[str, Any]:
-        """Return whether it follows, how many lines it has read in this run, and whether the inbox makes it wait."""
+        """Return whether it is following, how many lines it has read in this run, and whether the inbox makes it wait."""
         return {"healthy": self.is_alive, "lines": self._lines, "waits": self._waits}
 
     # The thread
@@ -137,7 +137,7 @@ class Follower:
                 self._stopping.wait(KEEP)
                 continue
             if lines and not self._hand_over(self._read(lines)):
-                break  # it is stopping, and these are not safe
+                break  # stopping, and these events are not safe
             if time.monotonic() >= due:
                 state, due = tail.state(), time.monotonic() + KEEP
                 if state != kept:
@@ -154,14 +154,14 @@ class Follower:
         try:
             tail = Tail(self.path, self._settings.rotated, state, self._settings.from_start)
         except (KeyError, TypeError, AttributeError):
-            LOG.warning("What was kept of %s cannot be used; it is followed from its end.", self.path)
+            LOG.warning("The saved position in %s cannot be used; it is followed from its end.", self.path)
             tail, state = Tail(self.path, self._settings.rotated), None
         if state is None:
-            self._keep(tail.state())  # or what comes before the first position would be lost in a crash
+            self._keep(tail.state())  # otherwise lines before the first position would be lost in a crash
         return tail
 
     def _read(self, lines: list[bytes]) -> list[Event]:
-        """Return the events of lines; the others are counted."""
+        """Return the events of lines, and count the other lines."""
         now = time.time()
         ignored: Counter[str] = Counter()
         events: list[Event] = []
@@ -188,7 +188,7 @@ class Follower:
         return events
 
     def _hand_over(self, events: list[Event]) -> bool:
-        """Have the events recorded, however long it takes; return False where the end comes first."""
+        """Have the events recorded, however long it takes; return False if it is stopped first."""
         for begin in range(0, len(events), AT_ONCE):
             while True:
                 if self._stopping.is_set():
@@ -196,16 +196,16 @@ class Follower:
                 try:
                     self._ask(events[begin : begin + AT_ONCE])
                     break
-                except Exception as error:  # a full inbox, a disk that is full: nothing is lost, it waits
+                except Exception as error:  # a full inbox, or a full disk: nothing is lost, it waits
                     if not self._waits:
-                        LOG.warning("%s waits: %s.", self.path, getattr(error, "text", None) or error or type(error).__name__)
+                        LOG.warning("%s is paused: %s.", self.path, getattr(error, "text", None) or error or type(error).__name__)
                     self._waits = True
                     self._stopping.wait(AGAIN)
         self._waits = False
         return True
 
     def _ask(self, events: list[Event]) -> None:
-        """Hand events to the loop, and wait for its answer as long as this runs."""
+        """Hand events to the loop, and wait for its answer while this runs."""
         asked = asyncio.run_coroutine_threadsafe(_awaited(self._take(events)), self._loop)
         while True:
             try:
@@ -217,7 +217,7 @@ class Follower:
                     raise
 
     def _keep(self, state: dict[str, Any]) -> None:
-        """Keep how far it came, durably; where that fails, these lines are read again after a restart, which has no second effect."""
+        """Save the position durably; if that fails, these lines are read again after a restart, which has no second effect."""
         self._state.write("follow", (self.path,), state, durable=True)
 
 

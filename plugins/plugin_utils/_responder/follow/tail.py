@@ -1,10 +1,10 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lines of a file that somebody writes and rotates, from where the last run stopped.
+"""Reads the lines of a file that is being written and rotated, from where the last run stopped.
 
-A file is known by its inode and by a fingerprint of its beginning, which tells an old file under a new name, compressed or copied, from a
-new one. So nothing depends on how files are renamed, and on how often while nobody looked.
+A file is identified by its inode and by a fingerprint of its beginning, which distinguishes an old file that was renamed, compressed or
+copied from a new one. So it does not matter how files are renamed, or how often between two checks.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from typing import IO, Any, Callable, Optional
 
 LOG = logging.getLogger("intrusion.response")
 
-#: Bytes of the beginning that tell one file from another.
+#: Bytes of the beginning that identify a file.
 HEAD = 512
-#: Bytes that are read at once, and of the longest line; a longer one is skipped.
+#: Bytes to read at once, and of the longest line; longer ones are skipped.
 CHUNK, LONGEST_LINE = 1 << 18, 1 << 20
-#: Seconds between two looks for rotated files, where the name still leads to the same file.
+#: Seconds between two checks for rotated files while the name still leads to the same file.
 LOOK = 1.0
-#: Seconds after which a rotated file to which nobody writes is let go of; what stands there without an end is a line, too.
+#: Seconds after which an idle rotated file is closed; an incomplete line at its end then counts as a line.
 QUIET = 5.0
-#: Files of old that are remembered, so that they are known again when they turn up compressed or copied.
+#: How many old files are remembered, to recognise them when they turn up compressed or copied.
 REMEMBERED = 100
 
 
-#: Readers of what rotation compresses, by the end of the name, and what goes wrong while it is incomplete or damaged.
+#: Readers of compressed files, by suffix, and their exceptions for incomplete or damaged ones.
 COMPRESSED: Mapping[str, Callable[[str], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 INCOMPLETE = (EOFError, ValueError, OSError, lzma.LZMAError, zlib.error)
 
@@ -52,13 +52,13 @@ class Known:
     """A file, as far as it was read.
 
     Attributes:
-        offset: bytes that were read, of the content where it is compressed.
-        size: bytes that it had at the last look, of the content where it is compressed.
-        changed: when it was written to, at the last look, in nanoseconds.
+        offset: bytes that were read; if it is compressed, of the content.
+        size: bytes at the last check; if it is compressed, of the content.
+        changed: modification time at the last check, in nanoseconds.
         head: how many bytes of its beginning the fingerprint covers.
         fingerprint: SHA-256 of these.
-        skipping: whether the rest of a line that is too long is to be skipped.
-        done: whether this run saw that nobody writes to it any more, and read all of it.
+        skipping: whether to skip the rest of a line that is too long.
+        done: whether this run found that nobody writes to it any more, and read all of it.
     """
 
     offset: int = 0
@@ -70,11 +70,11 @@ class Known:
     done: bool = False
 
     def begins(self, beginning: bytes) -> bool:
-        """Tell whether the file begins like this; one whose beginning is not known does not."""
+        """Return whether the file has this beginning; false if its beginning is unknown."""
         return 0 < self.head <= len(beginning) and hashlib.sha256(beginning[: self.head]).hexdigest() == self.fingerprint
 
     def learn(self, beginning: bytes) -> None:
-        """Take the fingerprint, as long as there is more to take."""
+        """Update the fingerprint while the beginning grows."""
         if self.head < len(beginning) <= HEAD:
             self.head, self.fingerprint = len(beginning), hashlib.sha256(beginning).hexdigest()
 
@@ -83,19 +83,19 @@ class Known:
 class _Opened:
     stream: IO[bytes]
     compressed: bool = False
-    #: What was read behind the last complete line.
+    #: What was read after the last complete line.
     rest: bytes = b""
     active: float = 0.0
 
 
 class Tail:
-    """Reads the new lines of a file, whatever becomes of it. Belongs to one thread.
+    """Reads the new lines of a file, whatever happens to it. Belongs to one thread.
 
     Args:
-        path: the file, which need not be there yet.
-        rotated: patterns of the names that it gets when it is rotated.
+        path: the file, which need not exist yet.
+        rotated: patterns of its names after rotation.
         state: what `state` returned, None for a file that was not followed before.
-        from_start: whether to begin with what it holds, where it was not followed before.
+        from_start: whether to read the existing content of a file that was not followed before.
     """
 
     def __init__(self, path: str, rotated: Sequence[str], state: Optional[Mapping[str, Any]] = None, from_start: bool = False) -> None:
@@ -114,7 +114,7 @@ class Tail:
             self._gone = [Known(*values) for values in state["gone"]]
 
     def _begin(self, from_start: bool) -> None:
-        """Take what is there as read, but for the file itself where that shall be read."""
+        """Treat existing content as read, except that of the file itself if it should be read."""
         for key, (name, about) in self._files().items():
             known = self._known[key] = Known(0 if from_start and name == self.path else about.st_size, about.st_size, about.st_mtime_ns)
             if name == self.path or _opener(name) is None:
@@ -129,16 +129,16 @@ class Tail:
         self._opened.clear()
 
     def state(self) -> dict[str, Any]:
-        """Return how far was read, as JSON can hold it: to be kept when what was read is safe."""
+        """Return the position in JSON types, to be saved once what was read is safe."""
         known = {key: astuple(known)[:-1] for key, known in self._known.items()}  # the next run cannot know whether it is done
         return {"known": known, "gone": [astuple(known)[:-1] for known in self._gone]}
 
     def read(self) -> list[bytes]:
-        """Return the next complete lines, without their ends; none where nothing is new.
+        """Return the next complete lines, without their ends; none if there is nothing new.
 
         Raises:
-            LineTooLong: what is behind it comes next time.
-            OSError: a file cannot be read now.
+            LineTooLong: the lines after it come next time.
+            OSError: a file cannot be read at the moment.
         """
         now = time.monotonic()
         if now - self._looked >= LOOK or _key(self.path) != self._current:
@@ -147,7 +147,7 @@ class Tail:
         for key in list(self._opened):
             try:
                 lines = self._lines(key, now)
-            except OSError:  # the next look opens it anew
+            except OSError:  # the next check opens it again
                 with suppress(OSError):
                     self._opened.pop(key).stream.close()
                 raise
@@ -166,13 +166,13 @@ class Tail:
                 about = os.stat(name)
                 if stat.S_ISREG(about.st_mode):
                     key = _key_of(about)
-                    if name != self.path and _opener(name) is not None:  # nobody writes to it, and the number of a file may be used again
+                    if name != self.path and _opener(name) is not None:  # nobody writes to it, and its inode may be reused
                         key += f":{about.st_size}:{about.st_mtime_ns}"
                     found.append((name == self.path, about.st_mtime, name, key, about))
         return {key: (name, about) for _last, _time, name, key, about in sorted(found)}
 
     def _look(self) -> None:
-        """Find out which files are new, which have grown, and which are gone."""
+        """Determine which files are new, which have grown, and which are gone."""
         files = self._files()
         self._current = _key(self.path)
         troubles = [] if self._current in files else [f"{self.path} is not there yet, or is no file."]
@@ -188,7 +188,7 @@ class Tail:
             except OSError as error:
                 troubles.append(f"{name} cannot be read: {error.strerror or type(error).__name__}.")
         for trouble in troubles:
-            if trouble not in self._said:  # once, as long as it stays like that
+            if trouble not in self._said:  # only once, as long as nothing changes
                 LOG.warning("%s", trouble)
         self._said = frozenset(troubles)
 
@@ -200,22 +200,22 @@ class Tail:
         if unchanged and key != self._current:
             return
         stream = open(name, "rb", buffering=0)  # noqa: SIM115  it stays open
-        if _key(stream.fileno()) != key:  # renamed meanwhile: the next look finds it
+        if _key(stream.fileno()) != key:  # renamed in the meantime: the next check finds it
             stream.close()
             return
         beginning = os.pread(stream.fileno(), HEAD, 0)
         if known is None or about.st_size < known.size or (known.head and not known.begins(beginning)):
-            if known is not None:  # another file has its number, or it was cut
+            if known is not None:  # its inode was reused, or it was truncated
                 self._forget(known)
             old = self._same(beginning)
-            # what is shorter than what was read of the old one is no copy of it, or not a whole one yet
+            # a file shorter than what was read of the old one is not a copy of it, or not a complete one yet
             known = self._known[key] = old if old is not None and old.offset <= about.st_size else Known()
         known.done = False
         stream.seek(known.offset)
         self._opened[key] = _Opened(stream, active=time.monotonic())
 
     def _meet_compressed(self, key: str, name: str, opener: Callable[[str], Any]) -> None:
-        """Go on in what was compressed, where it was not read to its end before."""
+        """Continue in a file that was compressed before it was read completely."""
         try:
             stream = opener(name)
         except INCOMPLETE:
@@ -224,12 +224,12 @@ class Tail:
             beginning = stream.read(HEAD)
             if any(known.begins(beginning) and known.size for known in self._known.values()):
                 stream.close()
-                return  # what it is made of is still there
+                return  # the original still exists
             known = self._same(beginning) or Known()
             stream.seek(0 if known.done else known.offset)
         except INCOMPLETE:
             stream.close()
-            return  # as soon as it is longer, it is looked at again
+            return  # it is checked again as soon as it grows
         self._known[key] = known
         if known.done:
             stream.close()
@@ -238,7 +238,7 @@ class Tail:
         self._opened[key] = _Opened(stream, compressed=True, active=time.monotonic())
 
     def _same(self, beginning: bytes) -> Optional[Known]:
-        """Return a copy of what is known of a file that begins like this: it was renamed, compressed or copied."""
+        """Return a copy of what is known about a file with this beginning: it was renamed, compressed or copied."""
         for known in (*reversed(self._gone), *self._known.values()):
             if known.offset and known.begins(beginning):
                 return replace(known, size=0)
@@ -250,7 +250,7 @@ class Tail:
     # What is in them
 
     def _lines(self, key: str, now: float) -> list[bytes]:
-        """Return the next lines of an open file, which is let go of at its end where it is not the current one."""
+        """Return the next lines of an open file, which is closed at its end unless it is the current one."""
         one, known = self._opened[key], self._known[key]
         if not one.compressed and self._was_cut(key, one, known):
             known = self._known[key]
@@ -279,7 +279,7 @@ class Tail:
         return lines
 
     def _was_cut(self, key: str, one: _Opened, known: Known) -> bool:
-        """Begin anew in a file that was cut, or overwritten, since; what was there may be found in a copy."""
+        """Start again in a file that was truncated or overwritten; its previous content may be found in a copy."""
         number = one.stream.fileno()
         about, beginning = os.fstat(number), os.pread(number, HEAD, 0)
         was_cut = about.st_size < known.size or (known.head > 0 and not known.begins(beginning))
@@ -320,7 +320,7 @@ def _opener(name: str) -> Optional[Callable[[str], Any]]:
 
 
 def _key(file: Any) -> Optional[str]:
-    """Return what tells a file, named or opened, from all others that are there."""
+    """Return what identifies a file, by its status."""
     try:
         return _key_of(os.stat(file))
     except OSError:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The thread through which a responder is a member of those that share a ledger: nobody else waits for the database."""
+"""The thread through which a responder takes part in sharing a ledger, so that nobody else waits for the database."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from ....module_utils._ledger.shared import Answer, Room, Session, Target, Turn
 
 LOG = logging.getLogger("intrusion.response")
 
-#: Seconds between two looks at the database when nobody calls, and the least between two.
+#: Seconds between two polls of the database without a notification, and the minimum between two.
 POLL, BREATH = 0.4, 0.03
-#: Seconds without an answer after which the database counts as gone, and until another attempt.
+#: Seconds without an answer after which the database counts as unavailable, and until another attempt.
 GONE, AGAIN = 1.5, 0.5
 TIDY = 60.0
 
 
 class Need(NamedTuple):
-    """How many addresses are to be reserved, and of how many in a minute and in all; room tells what of those is left."""
+    """How many addresses to reserve, and the limits per minute and in total; room returns what is left."""
 
     wanted: int
     per_minute: int
@@ -39,10 +39,10 @@ class Need(NamedTuple):
 
 
 class News(NamedTuple):
-    """What the event loop is told: what was found, and how many addresses may be admitted besides those that were reported.
+    """News for the event loop: what was found, and how many addresses may be admitted besides those that were reported.
 
     Attributes:
-        number: grows, and is told back when the news was taken.
+        number: increases, and is returned when the news was handled.
     """
 
     number: int
@@ -58,14 +58,14 @@ class Member:
     Args:
         store: where to.
         firewalls: addresses of all firewalls.
-        memory: is told the records.
+        memory: receives the records.
         since: how many seconds back they are needed.
-        need: returns what is to be reserved; called in this thread.
-        idle: tells whether nothing is under way on a firewall; called in this thread.
-        tell: takes news, None when the database is lost; in this thread.
+        need: returns what to reserve; called in this thread.
+        idle: returns whether nothing is under way on a firewall; called in this thread.
+        tell: called with news, or None if the database is lost; in this thread.
 
     Attributes:
-        taken: number of the news that the event loop took last.
+        taken: number of the latest news that the event loop handled.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Member:
         self._thread.start()
 
     def close(self) -> None:
-        """Hand over what waits, let go of all firewalls and end, in a second at most."""
+        """Hand over what is waiting, release all firewalls and end, within a second."""
         self._closed = True
         self.nudge()
         if self._thread.is_alive():
@@ -110,7 +110,7 @@ class Member:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the database has answered a moment ago."""
+        """Whether the database has answered recently."""
         return time.monotonic() - self._alive_at < GONE
 
     def want(self, target: Target) -> None:
@@ -126,7 +126,7 @@ class Member:
         self.nudge()
 
     def nudge(self) -> None:
-        """Have it look again at once."""
+        """Make it poll again at once."""
         with suppress(BlockingIOError, OSError):
             os.write(self._ring, b".")
 
@@ -138,7 +138,7 @@ class Member:
                 self._live(session)
             except StoreTrouble as error:
                 self._say(str(error))
-            except Exception:  # whatever it is, the responder goes on alone
+            except Exception:  # whatever it is, the responder continues alone
                 LOG.exception("The shared ledger: unexpected failure")
             self._alive_at = -math.inf
             if session is not None:
@@ -184,7 +184,7 @@ class Member:
 
     def _say(self, trouble: Optional[str]) -> None:
         if trouble is not None and self._trouble is None:
-            LOG.error("The shared ledger does not answer (%s). Limits count here alone until then, and all firewalls are worked.", trouble)
+            LOG.error("The shared ledger does not answer (%s). Limits count locally, and all firewalls are worked here.", trouble)
         elif trouble is None and self._trouble is not None:
             LOG.warning("The shared ledger answers again.")
         self._trouble = trouble

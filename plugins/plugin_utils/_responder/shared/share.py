@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The event loop's side of sharing: who works a firewall, what becomes of what others work, and what may be admitted."""
+"""The event loop's side of sharing: who owns a firewall, the outcomes of others, and what may be admitted."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ from ..firewall.worker import Worker
 from ..verdict import Result
 from .member import Member, Need, News
 
-#: Addresses that are reserved ahead: a part of the limit, and at most so many.
+#: How many addresses are reserved in advance: a part of the limit, and at most so many.
 PART, AHEAD = 10, 64
-#: Most settled targets that are remembered, so that they are not taken for new ones.
+#: Maximum number of settled targets that are remembered, so that they are not mistaken for new ones.
 SETTLED = 20_000
 
 
 @dataclass(eq=False)
 class _Case:
-    """A target that is not settled: its wish, and whether it is worked here."""
+    """An unsettled target: its wish, and whether this responder works it."""
 
     wish: Wish
     here: bool
 
 
 class Share:
-    """Everything public is for the event loop, but for close; what the member is given to call (`_need`, `_is_idle`) runs in its thread.
+    """Everything public except close is for the event loop; the member calls `_need` and `_is_idle` in its own thread.
 
     Args:
         store: of the shared ledger.
-        instance: of this responder, as the descriptions of its entries bear it.
+        instance: of this responder, as in the descriptions of its entries.
         workers: of all firewalls.
         memory: of the shared records.
-        limits, escalation: what holds over all, and how long offences count.
+        limits, escalation: the limits across all responders, and how long offences count.
         numbers: of wishes.
-        settle: takes what became of an address on a firewall, by its name, that another works.
+        settle: called with the outcome for an address on a firewall, by its name, that another owns.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Share:
         self._owned: frozenset[str] = frozenset()
         self._cases: dict[tuple[str, str], dict[str, _Case]] = {}  # by firewall and address, then by event
         self._addresses: dict[tuple[str, str], str] = {}  # of our own events, by firewall and event
-        self._settled: OrderedDict[tuple[str, str], str] = OrderedDict()  # what was said last of what was worked here
+        self._settled: OrderedDict[tuple[str, str], str] = OrderedDict()  # the last answers about what is worked here
         self._deferred: deque[Callable[[], None]] = deque()
         self._granted = 0
         self._unreported: set[str] = set()
@@ -84,7 +84,7 @@ class Share:
         )  # fmt: skip
 
     def start(self, call: Callable[[Callable[[], None]], Any]) -> None:
-        """Begin to share; call has a function called in the event loop, from any thread."""
+        """Start sharing; call runs a function in the event loop, from any thread."""
         self._call = call
         self._member.start()
 
@@ -99,18 +99,18 @@ class Share:
 
     @property
     def works(self) -> list[str]:
-        """The names of the firewalls that are worked here."""
+        """The names of the firewalls that this responder owns."""
         alone = self.is_alone
         return [worker.name for address, worker in self._workers.items() if alone or address in self._owned]
 
     def status(self) -> dict[str, Any]:
-        """Return whether the database answers, how many responders share it, and which firewalls are worked here."""
+        """Return whether the database answers, how many responders share it, and which firewalls this one owns."""
         return {"connected": not self.is_alone, "responders": self.members, "works": self.works}
 
     # What may be admitted
 
     def defers(self, then: Callable[[], None]) -> bool:
-        """Whether it is known only in a moment if another address may be admitted; then is called when it is."""
+        """Whether it will only be known in a moment if another address may be admitted; then is called when it is."""
         if self.is_alone or self._granted > 0 or self._is_short:
             return False
         self._deferred.append(then)
@@ -123,7 +123,7 @@ class Share:
         return self._granted <= 0
 
     def admit(self, address: str) -> None:
-        """Take note that an address was admitted."""
+        """Note that an address was admitted."""
         self._granted -= 1
         self._asked = True
         if not self.is_alone:
@@ -139,7 +139,7 @@ class Share:
     # Who works what
 
     def wish(self, wish: Wish) -> None:
-        """Have an address blocked on every firewall, by whoever works it."""
+        """Have an address blocked on every firewall, by its owner."""
         is_alone = self.is_alone
         for address, worker in self._workers.items():
             here = is_alone or address in self._owned
@@ -152,7 +152,7 @@ class Share:
                 self._member.want(Target(wish.event, address, self._member.name, wish.address, *texts))
 
     def outcome(self, name: str, outcome: Outcome) -> None:
-        """Let others know what became of an address here, on a firewall by its name."""
+        """Tell others the outcome for an address here, on a firewall by its name."""
         firewall = next(worker.address for worker in self._workers.values() if worker.name == name)
         cases = self._cases.get((firewall, outcome.address), {})
         found = [event for event, case in cases.items() if case.here and case.wish.number <= outcome.number]
@@ -167,7 +167,7 @@ class Share:
                     self._settled.popitem(last=False)
 
     def tick(self) -> None:
-        """Work what another was to work, where nobody can be asked."""
+        """Work targets of another responder while it cannot be reached."""
         if self.is_alone and not self._was_alone:
             self._was_alone, self._is_short, self._granted = True, False, 0
             self._owned, self.members = frozenset(), 0
@@ -187,12 +187,12 @@ class Share:
             self._call(self.tick if news is None else lambda: self._adopt(news))
 
     def _adopt(self, news: News) -> None:
-        """Take news from the member, in the event loop."""
+        """Handle news from the member, in the event loop."""
         self._member.taken = news.number
         if self.is_alone:
             return
         self._was_alone = False
-        for firewall in news.turn.owned - self._owned:  # what its last owner wrote may not be known as settled yet
+        for firewall in news.turn.owned - self._owned:  # what its previous owner wrote may not be settled in the database yet
             self._workers[firewall].look()
         self._owned, self.members = news.turn.owned, news.turn.members
         self._unreported.difference_update(news.reported)
@@ -210,9 +210,9 @@ class Share:
             self._deferred.popleft()()
 
     def _work(self, target: Target) -> None:
-        """Work a target that is in the database, unless that is under way."""
+        """Work a target from the database, unless it is already under way."""
         said = self._settled.get((target.firewall, target.event))
-        if said is not None:  # another took the same event, or did not hear it
+        if said is not None:  # another responder received the same event, or missed the answer
             self._member.answer(Answer(target.event, target.firewall, said, True))
             return
         cases = self._cases.setdefault((target.firewall, target.address), {})
@@ -224,7 +224,7 @@ class Share:
         self._take(target.firewall, case)
 
     def _hear(self, answer: Answer) -> None:
-        """Hear what became of a target that another works."""
+        """Handle the outcome of a target that another owns."""
         address = self._addresses.get((answer.firewall, answer.event), "")
         case = self._cases.get((answer.firewall, address), {}).get(answer.event)
         if case is None or case.here:

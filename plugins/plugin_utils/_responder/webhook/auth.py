@@ -8,11 +8,11 @@ The IPS can only post to a URL, so a secret in the path is its credential. A rel
     X-Timestamp: <epoch seconds>
     X-Signature-256: sha256=<hex of HMAC-SHA256 over "<timestamp>.<body>">
 
-The very same signed request, once acknowledged, is refused for as long as its timestamp is good; a relay that missed the answer signs
-the event again with the time of then, and learns that it was recorded. What was not acknowledged may be sent again as it is.
+Once acknowledged, the same signed request is refused for as long as its timestamp is valid; a relay that missed the answer signs
+the event again with the new time, and learns that it was recorded. An unacknowledged request may be sent again unchanged.
 
-A post is a test where it also bears the following, whose key is the first signing key, else the first secret of the URL; on loopback
-without any secret, whoever can post can mark a test.
+A post is a test if it also has the following header, whose key is the first signing key, else the first secret of the URL; on loopback
+without any secret, anybody who can post can mark a test.
 
     X-Intrusion-Test: <timestamp>.<hex of HMAC-SHA256 over "test.<timestamp>.<body>">
 """
@@ -37,12 +37,12 @@ PATH = "/ips"
 TIMESTAMP = re.compile(r"[0-9]{1,12}")
 SIGNATURE = re.compile(r"sha256=([0-9a-fA-F]{64})")
 TEST = "X-Intrusion-Test"
-#: Most signatures that are remembered; the oldest are forgotten first.
+#: Maximum number of remembered signatures; the oldest are dropped first.
 MOST_SIGNATURES = 200_000
 SHORTEST_SECRET = 16
-#: What a URL's path may hold without any encoding (RFC 3986, unreserved characters).
+#: Characters that need no encoding in the path of a URL (RFC 3986, unreserved characters).
 PATH_SECRET = re.compile(r"[A-Za-z0-9._~-]+")
-#: More than so many addresses, which is a /8, or IPv6 networks as wide as this, are no list of senders.
+#: More than this many addresses, which is a /8, or IPv6 networks this wide, do not count as a list of senders.
 MOST_SENDERS, WIDEST_IPV6 = 2**24, 32
 
 
@@ -52,26 +52,26 @@ def _secret(secret: str) -> Optional[str]:
 
 def _path_secret(secret: str) -> Optional[str]:
     if not PATH_SECRET.fullmatch(secret):
-        return "may hold letters, digits and . _ ~ - only, since it becomes part of a URL."
+        return "may only contain letters, digits and . _ ~ -, since it becomes part of a URL."
     return _secret(secret)
 
 
 @dataclass(frozen=True)
 class Access:
-    """The settings that say who may post; whatever is set must be right."""
+    """The settings that say who may post; a request must satisfy all that are set."""
 
     path_secrets: tuple[str, ...] = setting(
-        "secrets", "Secrets of the URL, `/ips/<secret>`, any of which is right.", (), objection=_path_secret
+        "secrets", "Secrets of the URL, `/ips/<secret>`; any of them is accepted.", (), objection=_path_secret
     )
-    hmac_secrets: tuple[str, ...] = setting("secrets", "Keys of relays' signatures, any of which is right.", (), objection=_secret)
-    replay_window: float = setting("number", "Seconds by which a signature's time may differ from ours.", 300.0, low=1, high=86400)
+    hmac_secrets: tuple[str, ...] = setting("secrets", "Keys for the signatures of relays; any of them is accepted.", (), objection=_secret)
+    replay_window: float = setting("number", "Seconds by which the time of a signature may differ from ours.", 300.0, low=1, high=86400)
     allow_from: tuple[Network, ...] = setting(
         "networks", "Addresses and networks that may connect. Single addresses are never blocked.", (), shown="all"
     )
 
     @property
     def authenticates(self) -> bool:
-        """Whether anything keeps strangers out; networks that hold a large part of all addresses do not."""
+        """Whether anything keeps strangers out; networks with a large part of all addresses do not."""
         narrow = all(network.version == 4 or network.prefixlen > WIDEST_IPV6 for network in self.allow_from)
         merged = collapse_addresses(network for network in self.allow_from if isinstance(network, IPv4Network))
         knows_senders = self.allow_from and narrow and sum(network.num_addresses for network in merged) <= MOST_SENDERS
@@ -88,27 +88,27 @@ class Access:
 
 
 class Signature(NamedTuple):
-    """What proves that whoever knows a key wrote a body at some time; the digest in hexadecimal digits."""
+    """Proof that somebody with a key wrote a body at some time; the digest is hexadecimal."""
 
     timestamp: str
     digest: str
 
     @classmethod
     def of(cls, key: str, body: bytes, purpose: str = "") -> Signature:
-        """Return the signature of now."""
+        """Return a signature with the current time."""
         timestamp = str(int(time.time()))
         return cls(timestamp, _hmac(key, purpose + timestamp, body))
 
 
 class Credentials:
-    """The credentials that are right, and what is remembered of those who used them."""
+    """The valid credentials, and the signatures that were used."""
 
     def __init__(self, access: Access) -> None:
         self._signatures: OrderedDict[str, float] = OrderedDict()
         self.use(access)
 
     def use(self, access: Access) -> None:
-        """Take other settings; what is remembered stays."""
+        """Apply new settings; remembered signatures stay."""
         self._access = access
         self._paths = [_digest(f"{PATH}/{secret}") for secret in access.path_secrets] or [_digest(PATH)]
 
@@ -117,7 +117,7 @@ class Credentials:
             raise Refused("path", 404, close=True)
 
     def signature(self, headers: Mapping[str, str]) -> Optional[Signature]:
-        """Return the signature of a request, None where none is needed; what can be told without the body is checked here."""
+        """Return the signature of a request, or None if none is required; checks everything that does not need the body."""
         if not self._access.hmac_secrets:
             return None
         given = SIGNATURE.fullmatch(headers.get("X-Signature-256", ""))
@@ -133,7 +133,7 @@ class Credentials:
             raise Refused("signature", 401, f"the {'mark of the test' if purpose else 'signature'} is wrong", close=True)
 
     def is_test(self, headers: Mapping[str, str], body: bytes) -> bool:
-        """Return whether a post is a test; refuses a mark that is not right."""
+        """Return whether a post is a test; refuses an invalid mark."""
         if TEST not in headers:
             return False
         timestamp, _dot, digest = headers[TEST].partition(".")
@@ -144,25 +144,25 @@ class Credentials:
 
     def _check_time(self, signature: Signature) -> None:
         if not TIMESTAMP.fullmatch(signature.timestamp) or abs(time.time() - int(signature.timestamp)) > self._access.replay_window:
-            raise Refused("signature", 401, "the timestamp is too far from now", close=True)
+            raise Refused("signature", 401, "the timestamp is too far off", close=True)
 
     def refuse_used(self, signature: Signature) -> None:
-        """Refuse a signature of a request that was acknowledged."""
+        """Refuse the signature of an acknowledged request."""
         now = time.time()
         while self._signatures and next(iter(self._signatures.values())) < now:
             self._signatures.popitem(last=False)
         if signature.digest in self._signatures:
-            raise Refused("replayed", 409, "this request was acknowledged before; sign the event again to repeat it")
+            raise Refused("replayed", 409, "this request was already acknowledged; sign the event again to repeat it")
 
     def remember(self, signature: Signature) -> None:
-        """Remember the signature of a request that is acknowledged."""
+        """Remember the signature of an acknowledged request."""
         self._signatures[signature.digest] = int(signature.timestamp) + self._access.replay_window
         if len(self._signatures) > MOST_SIGNATURES:
             self._signatures.popitem(last=False)
 
 
 def test_headers(access: Access, body: bytes) -> dict[str, str]:
-    """Return the headers of a post of now that is a test."""
+    """Return the headers that mark a post as a test."""
     headers = {TEST: ".".join(Signature.of(access.keys[0], body, "test."))}
     if access.hmac_secrets:
         timestamp, digest = Signature.of(access.keys[0], body)
@@ -179,7 +179,7 @@ def _digest(path: str) -> bytes:
 
 
 def _is_one_of(given: bytes, right: Iterable[bytes]) -> bool:
-    """Compare with all of them, in a time that does not tell which, or how much of it, is right."""
+    """Compare with all of them, in a time that reveals neither which one matches nor how much of it."""
     found = False
     for candidate in right:
         found |= hmac.compare_digest(given, candidate)

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connections: who may open one, who has to give way, for how long one may say nothing, and TLS.
+"""Connections: who may open one, which are dropped for new ones, how long one may be silent, and TLS.
 
-Sockets are accepted here, not by asyncio's server, so that strangers are turned away before a TLS handshake and that handshakes
-count as connections. For slow headers aiohttp has only the time limit of idle connections, which has to be long (and its older
-releases start that one only after the first request), so the first request's headers have a limit of their own here.
+Sockets are accepted here, not by asyncio's server, so that strangers are rejected before a TLS handshake, and handshakes
+count as connections. For slow headers, aiohttp only has the timeout of idle connections, which has to be long (and which older
+releases start only after the first request), so the first request's headers have their own timeout here.
 """
 
 from __future__ import annotations
@@ -36,35 +36,35 @@ else:
     HAS_AIOHTTP = True
 
 SERVER = "intrusion.response"
-#: Seconds between two requests on a kept connection.
+#: Seconds between two requests on a persistent connection.
 LONGEST_IDLE = 30.0
-#: Seconds after which a connection that has shown no credentials, or no request since, has to give way to a new one.
+#: Seconds after which a connection without credentials, or without another request, may be dropped for a new one.
 GRACE = 1.0
-#: An address with more than one part in so many of all connections gives way to one with fewer at once.
+#: An address with more than this fraction (1/n) of all connections may lose one at once to an address with fewer.
 CROWD = 8
 BACKLOG = 1024
-#: After so many connections the loop has its turn, and for how long when they were turned away or cannot be had.
+#: After how many connections the loop gets its turn, and for how long if they were rejected or cannot be accepted.
 AT_ONCE, TURNED_AWAY, NO_DESCRIPTORS = 16, 0.002, 0.1
-#: How much of a refused body is read and thrown away: bytes, seconds.
+#: How much of a refused body is read and discarded: bytes, seconds.
 LINGER_BYTES, LINGER_SECONDS = 1 << 20, 0.5
 
 TellRefusal = Callable[[str, Optional[str]], None]
 
 
 class CannotListen(IntrusionResponseError):
-    """The address cannot be had now; another process may have it, or the network may not be up yet."""
+    """The address is not available at the moment; another process may use it, or the network may not be up yet."""
 
     code = "cannot_listen"
 
 
 class Connection(RequestHandler):
-    """One connection: aiohttp's protocol, quiet about what goes wrong.
+    """One connection: aiohttp's protocol, without its logging of failures.
 
-    aiohttp would log malformed requests, and answer with parts of them, where the path can hold a secret.
+    aiohttp would log malformed requests, and answer with parts of them, although the path may contain a secret.
 
     Attributes:
         peer: the address at the other end.
-        proven: whether a request on it had the right credentials.
+        proven: whether a request on it had valid credentials.
         busy: whether a request is under way on it.
         since: monotonic time of its opening, or of its latest request.
         opening: the handshake.
@@ -82,16 +82,16 @@ class Connection(RequestHandler):
         self.peer = peer
         self.proven = self.busy = False
         self.since = loop.time()
-        self.wire: Any = None  # the transport, which aiohttp forgets as soon as it begins to close it
+        self.wire: Any = None  # the transport, which aiohttp drops as soon as it starts closing it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Give the first request's headers their time."""
+        """Start the timeout of the first request's headers."""
         self.wire = transport
         self._deadline = self._loop.call_later(self._listener.limits.body_timeout, self._too_slow)
         super().connection_made(transport)
 
     def connection_lost(self, exc: Optional[BaseException]) -> None:
-        """Leave the list of connections."""
+        """Remove it from the list of connections."""
         self.in_time()
         self._listener.forget(self)
         super().connection_lost(exc)
@@ -108,14 +108,14 @@ class Connection(RequestHandler):
             self.wire.abort()
 
     def handle_error(self, request: web.BaseRequest, status: int = 500, *_args: Any, **_kw: Any) -> web.StreamResponse:
-        """Answer what is no HTTP, without a word of it."""
+        """Answer malformed HTTP, without quoting it."""
         self._listener.refused("http" if status < 500 else "error", request.remote)
         response = web.Response(status=status, headers={"Server": SERVER})
         response.force_close()
         return response
 
     def log_exception(self, *_args: Any, **_kw: Any) -> None:
-        """Count an exception; its text could hold parts of the request."""
+        """Count an exception, whose text could contain parts of the request."""
         self._listener.refused("error", self.peer)
 
     def _too_slow(self) -> None:
@@ -127,16 +127,16 @@ class Listener:
     """Accepts connections for a handler of requests.
 
     Args:
-        what: listens ("The webhook").
+        what: the name of the listener ("The webhook").
         handler: answers a request on a connection; it must not raise.
-        refused: told the reason and the address of everybody who is turned away.
+        refused: called with the reason and the address of everybody who is rejected.
 
     Attributes:
         limits, allow_from: how many connections, how slow, and from where; can be replaced at any time.
-        connections: those that are open; who was not used for longest comes first.
+        connections: the open ones; the least recently used comes first.
 
     Raises:
-        CannotListen: (at the start) the address cannot be had.
+        CannotListen: (at the start) the address is not available.
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class Listener:
             family, _type, _protocol, _name, address = min(found, key=lambda info: info[0] != socket.AF_INET)
             dual = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
             self._socket = socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual)
-        except OSError as error:  # the texts of sockets repeat the address, so only the reason is taken
+        except OSError as error:  # socket errors repeat the address, so only the reason is used
             reason = os.strerror(error.errno) if error.errno and not isinstance(error, socket.gaierror) else error.strerror
             raise CannotListen(f"{self._what} cannot listen on {host} port {port}: {reason or error}.") from None
         self._socket.setblocking(False)
@@ -175,7 +175,7 @@ class Listener:
         return name[0], name[1]
 
     async def stop(self, grace: float) -> None:
-        """Accept no more, let requests under way finish for that many seconds, cut the rest."""
+        """Accept no more, give requests under way that many seconds to finish, and cut off the rest."""
         if self._accepting is None:
             return
         self._accepting.cancel()
@@ -203,7 +203,7 @@ class Listener:
             response.headers["Server"] = SERVER
             if self._accepting is None:
                 response.force_close()
-            if not request.content.is_eof():  # the rest is read for a moment, so that the sender gets to see the answer
+            if not request.content.is_eof():  # read the rest for a moment, so that the sender gets to see the answer
                 response.force_close()
                 with suppress(asyncio.TimeoutError, ConnectionError, web.PayloadAccessError, web.RequestPayloadError):
                     await response.prepare(request)
@@ -224,7 +224,7 @@ class Listener:
                 del self._held[connection.peer]
 
     async def _accept(self) -> None:
-        """Accept for ever. Where connections wait, accepting one does not yield, so the loop is given its turn here."""
+        """Accept connections forever. If more are waiting, accepting one does not yield, so the loop gets its turn here."""
         loop = asyncio.get_running_loop()
         pause = 0.0
         for number in itertools.count(1):
@@ -233,7 +233,7 @@ class Listener:
                 pause = 0.0
             try:
                 accepted, address = await loop.sock_accept(self._socket)
-            except OSError:  # such as no more descriptors
+            except OSError:  # such as no file descriptors left
                 self.refused("descriptors", None)
                 await asyncio.sleep(NO_DESCRIPTORS)
                 continue
@@ -265,7 +265,7 @@ class Listener:
         return None
 
     def _victim(self, peer: str) -> Optional[Connection]:
-        """Return who gives way to a newcomer: who showed nothing for a while, one of a crowd, or who is idle for longest."""
+        """Return the connection to drop for a new one: a silent one, one of many from an address, or the longest idle one."""
         latest = asyncio.get_running_loop().time() - GRACE
         least = max(self.limits.connections // CROWD, self._held[peer], 1)
         quiet = list(itertools.takewhile(lambda one: one.since <= latest, self.connections))
@@ -281,7 +281,7 @@ class Listener:
         timeouts: dict[str, Any] = {}
         if self._certificates is not None:
             timeouts["ssl_handshake_timeout"] = self.limits.body_timeout
-            if sys.version_info >= (3, 11):  # otherwise 30 s for a peer that does not take leave
+            if sys.version_info >= (3, 11):  # otherwise 30 s for a peer that does not close
                 timeouts["ssl_shutdown_timeout"] = self.limits.body_timeout
         try:
             context = None if self._certificates is None else await asyncio.to_thread(self._certificates.context)
@@ -303,7 +303,7 @@ async def _discard(request: web.BaseRequest) -> None:
 
 
 def plain_address(text: str) -> str:
-    """Return a peer's address without a zone, and an IPv4 one that came over an IPv6 socket as what it is."""
+    """Return a peer's address without a zone, and an IPv4-mapped address as plain IPv4."""
     with suppress(ValueError):
         address = ip_address(text.partition("%")[0])
         mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
@@ -312,7 +312,7 @@ def plain_address(text: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach what listens there; a name other than localhost counts as reachable."""
+    """Return whether only this machine can reach the address; a name other than localhost counts as reachable by others."""
     if host.lower() == "localhost":
         return True
     try:
@@ -322,9 +322,9 @@ def is_loopback(host: str) -> bool:
 
 
 def host_objection(host: str) -> Optional[str]:
-    """Return what is wrong with the address or name of a host."""
+    """Return what is wrong with an address or host name."""
     try:
         host.encode("idna")
     except UnicodeError:
-        return "must be an address or the name of a host."
+        return "must be an address or a host name."
     return None

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The webhook: takes posts over HTTP, cheap refusals first, and acknowledges what is durably recorded.
+"""The webhook: accepts posts over HTTP, checks the cheap refusals first, and acknowledges what is durably recorded.
 
-Whatever is configured (addresses, client certificate, path secret, signature) must all be right.
+A request must satisfy everything that is configured (addresses, client certificate, path secret, signature).
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ with suppress(ImportError):
 
 LOG = logging.getLogger("intrusion.response")
 
-#: Seconds after which a sender may try again, when the answer is 503.
+#: Seconds after which a sender may try again after a 503.
 RETRY_AFTER = 1.0
 
-#: Takes what was found in a post and whether it is a test; returns what to answer once all of it is durably recorded. Raises Refused
+#: Takes the content of a post and whether it is a test; returns the answer once all of it is durably recorded. Raises Refused
 #: and NotRecorded.
 Take = Callable[[Found, bool], Awaitable[dict[str, Any]]]
-#: Reads what the tool posts that tests the way in.
+#: Reads the posts of the tool for tests.
 TESTS = Reader()
 
 
@@ -47,8 +47,8 @@ class Webhook:
     """An HTTP server for events; an asynchronous context manager.
 
     Raises:
-        InvalidInput: the settings are not safe, or the certificate cannot be used.
-        CannotListen: (at the start) the address cannot be had.
+        InvalidInput: the settings are unsafe, or the certificate cannot be used.
+        CannotListen: (at the start) the address is not available.
     """
 
     def __init__(self, settings: Configuration, take: Take, metrics: Metrics) -> None:
@@ -73,11 +73,11 @@ class Webhook:
         await self.stop()
 
     async def stop(self, grace: float = 5.0) -> None:
-        """Stop to listen, and let requests under way finish for that many seconds."""
+        """Stop listening, and give requests under way that many seconds to finish."""
         await self._listener.stop(grace)
 
     def use(self, settings: Configuration) -> None:
-        """Take other settings; connections stay."""
+        """Apply new settings; connections stay open."""
         self._settings = settings
         self._reader = settings.reader()
         self._credentials.use(settings)
@@ -93,7 +93,7 @@ class Webhook:
             refused = Refused("malformed", 400, str(error))
         except (NotRecorded, asyncio.TimeoutError):
             refused = Refused("not_recorded", 503, "the event could not be recorded", retry_after=RETRY_AFTER)
-        except Exception as error:  # a defect must not reach the sender, nor end the connection without an answer
+        except Exception as error:  # a bug must neither reach the sender nor end the connection without an answer
             LOG.error("A request failed: %s.", type(error).__name__, exc_info=error)
             refused = Refused("error", 500, "internal error")
         self._metrics.refused(refused.reason, connection.peer)
@@ -125,7 +125,7 @@ class Webhook:
             credentials.refuse_used(signature)
         is_test = credentials.is_test(request.headers, body)
         found = (TESTS if is_test else self._reader).body(_unpacked(request, body, limits.body), time.time())
-        # A disk that hangs must not keep the connections from others.
+        # A hanging disk must not keep connections from others.
         answer = await asyncio.wait_for(self._take(found, is_test), limits.body_timeout)
         if signature is not None:
             credentials.remember(signature)
@@ -140,15 +140,15 @@ class Webhook:
         try:
             if request.headers.get("Expect", "").lower() == "100-continue":
                 await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                request.writer.output_size = 0  # or aiohttp believes that the answer has begun
+                request.writer.output_size = 0  # otherwise aiohttp believes that the answer has begun
             reading = _read(request, limits.body)
-            if request.content.is_eof():  # all of it has come already: no timer needed
+            if request.content.is_eof():  # all of it has already arrived: no timer needed
                 return await reading
             return await asyncio.wait_for(reading, limits.body_timeout)
         except asyncio.TimeoutError:
             raise Refused("timeout", 408, "the body took too long", close=True) from None
         except (ConnectionError, web.PayloadAccessError, web.RequestPayloadError):
-            raise Refused("http", 400, "the body is not complete", close=True) from None
+            raise Refused("http", 400, "the body is incomplete", close=True) from None
 
 
 def _too_large(most: int) -> Refused:
@@ -169,7 +169,7 @@ def _unpacked(request: web.BaseRequest, body: bytes, most: int) -> bytes:
     if encoding == "identity":
         return body
     if encoding not in ("gzip", "x-gzip"):
-        raise Refused("malformed", 415, "the only Content-Encoding is gzip")
+        raise Refused("malformed", 415, "the only supported Content-Encoding is gzip")
     unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
     try:
         content = unpacker.decompress(body, most + 1)
@@ -178,5 +178,5 @@ def _unpacked(request: web.BaseRequest, body: bytes, most: int) -> bytes:
     if len(content) > most:
         raise _too_large(most)
     if not unpacker.eof:
-        raise InvalidEvent("The body is not complete gzip.")
+        raise InvalidEvent("The gzip body is incomplete.")
     return content

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The webhook's certificates, read anew when their files change."""
+"""The webhook's certificates, reloaded when their files change."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ LOG = logging.getLogger("intrusion.response")
 class Tls:
     """The section `tls`."""
 
-    cert_file: str = setting("path", "The webhook's certificate, with those that it needs to be believed; required.", fixed=True)
-    key_file: Optional[str] = setting("path", "Its key; without, the key is in the `cert_file`.", fixed=True)
+    cert_file: str = setting("path", "The webhook's certificate, with its intermediate certificates; required.", fixed=True)
+    key_file: Optional[str] = setting("path", "Its key; by default, the key is in `cert_file`.", fixed=True)
     client_ca_file: Optional[str] = setting("path", "Senders must present a certificate of one of these authorities.", fixed=True)
 
     def completed(self, _environ: Mapping[str, str]) -> Tls:
@@ -35,7 +35,7 @@ class Tls:
 
 
 class Certificates:
-    """The TLS context; a new one when the files have changed, which connections already open do not notice.
+    """The TLS context, replaced when the files change; open connections keep theirs.
 
     Raises:
         InvalidInput: a file cannot be used.
@@ -48,15 +48,15 @@ class Certificates:
         self._context = self._load()
 
     def context(self) -> ssl.SSLContext:
-        """Return the context for a new connection. Looks at the files, so it may block."""
+        """Return the context for a new connection. Checks the files, so it may block."""
         stamp = self._look()
         if stamp != self._stamp:
             self._stamp = stamp
             try:
                 self._context = self._load()
-                LOG.info("The webhook's certificate was loaded anew.")
-            except InvalidInput as error:  # half written, perhaps: the next change counts
-                LOG.warning("The webhook's certificate has changed. %s The old one stays.", error.message)
+                LOG.info("The webhook's certificate was reloaded.")
+            except InvalidInput as error:  # perhaps half written: the next change counts
+                LOG.warning("The webhook's certificate has changed, but cannot be used: %s The old one stays in use.", error.message)
         return self._context
 
     def _look(self) -> list[Optional[tuple[int, ...]]]:
@@ -72,10 +72,10 @@ class Certificates:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         name = "cert_file"
         try:
-            # It also loads as an authority, which needs no key: so it is known which of the two files is at fault.
+            # Load it as an authority as well, which needs no key, to find out which of the two files is invalid.
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(settings.cert_file)
             name = "key_file" if settings.key_file else "cert_file"
-            # A password that is no password keeps OpenSSL from asking for one on the terminal.
+            # A dummy password keeps OpenSSL from asking for one on the terminal.
             context.load_cert_chain(settings.cert_file, settings.key_file, password="")
             if settings.client_ca_file:
                 name = "client_ca_file"

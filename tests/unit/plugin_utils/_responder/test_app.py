@@ -204,7 +204,7 @@ def test_the_monitor_is_there_unless_its_port_is_taken(
         port = taken.getsockname()[1]
         monkeypatch.setattr(app_module, "MonitorSettings", lambda: MonitorSettings(port=port))
         with Running(tmp_path, None, monitor=None) as running:
-            assert running.addresses.keys() == {"webhook"} and "There is no monitor; set monitor.port." in caplog.text
+            assert running.addresses.keys() == {"webhook"} and "The monitor is off; set monitor.port." in caplog.text
     with Running(tmp_path, None, monitor=None) as running:
         assert running.addresses["monitor"] == ("127.0.0.1", port) and running.get("/healthz")[0] == 200
 
@@ -245,7 +245,7 @@ def test_the_event_source_as_ansible_rulebook_loads_it(emulator: Handle, tmp_pat
 
     async def story() -> None:
         queue: asyncio.Queue[Any] = asyncio.Queue()
-        with pytest.raises(Exception, match=r"respond\.firewalls must name at least one firewall"):
+        with pytest.raises(Exception, match=r"respond\.firewalls must contain at least one firewall"):
             await main(queue, {"respond": {}})
         args = {"port": 0, "state_dir": str(tmp_path / "state"), "eda_feedback_queue": queue}
         task = asyncio.ensure_future(main(queue, args))

@@ -114,7 +114,7 @@ def test_a_monitor_beyond_loopback_is_warned_of(caplog: pytest.LogCaptureFixture
     read(MonitorSettings, {"host": "localhost"})
     assert not caplog.text
     read(MonitorSettings, {"host": "192.0.2.1"})
-    assert "monitor: everybody who reaches 192.0.2.1 port 9105" in caplog.text
+    assert "monitor: everybody who can reach 192.0.2.1 port 9105" in caplog.text
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64])
@@ -166,11 +166,11 @@ TLS = {"cert_file": "/c"}
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
-        ({}, "for everybody"),
-        ({"tls": TLS}, "for everybody"),
-        ({"tls": TLS, "allow_from": ["0.0.0.0/0"]}, "for everybody"),
-        ({"tls": TLS, "path_secrets": []}, "for everybody"),
-        ({"allow_http": True}, "for everybody"),
+        ({}, "without authentication"),
+        ({"tls": TLS}, "without authentication"),
+        ({"tls": TLS, "allow_from": ["0.0.0.0/0"]}, "without authentication"),
+        ({"tls": TLS, "path_secrets": []}, "without authentication"),
+        ({"allow_http": True}, "without authentication"),
         ({"path_secrets": [SECRET]}, "without TLS"),
         ({"path_secrets": [SECRET], "tls": {}}, r"^tls\.cert_file is required"),
         ({"path_secrets": [SECRET], "allow_http": True}, None),

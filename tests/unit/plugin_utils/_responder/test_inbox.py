@@ -265,7 +265,7 @@ def test_the_ground_is_lost_and_found(path: str, damage: str, caplog: pytest.Log
             assert not inbox.healthy
         else:  # it was noticed before the event came, and there is a new inbox already
             acknowledged.add("next")
-        assert "removed, replaced or cut" in caplog.text
+        assert "removed, replaced or truncated" in caplog.text
         if "next" not in acknowledged and damage in ("cut", "overwritten", "replaced"):  # what is there is never replaced by us
             for name in (path, f"{path}-wal", f"{path}-shm"):
                 if os.path.exists(name):
@@ -278,7 +278,7 @@ def test_the_ground_is_lost_and_found(path: str, damage: str, caplog: pytest.Log
                 return False
 
         until(again)
-        assert inbox.healthy and caplog.text.count("removed, replaced or cut by somebody") == 1
+        assert inbox.healthy and caplog.text.count("removed, replaced or truncated. Nothing") == 1
         instance = inbox.instance
     with closing(Inbox(path, 3600)) as inbox:
         assert acknowledged <= {stored.id for stored in pending(inbox)}, "also what was pending is there"

@@ -114,7 +114,7 @@ def test_the_service_checks_its_settings(tmp_path: Path) -> None:
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path), "STATE_DIRECTORY": str(tmp_path / "state")}
     for change, status, message in (
         (("firewalls.pem", "missing.pem"), 78, "respond.firewalls[0].ca_path"),
-        (("", ""), 0, "are usable"),
+        (("", ""), 0, "are valid"),
         (("dry_run: true", "dry_rn: true"), 78, "'respond.dry_rn' is not a setting; did you mean dry_run?"),
         (("webhook.pem", "other.pem"), 78, "tls.cert_file: "),
         (("- 198.51.100.0/24", "- 198.51.100.0/33"), 78, "never_block"),
@@ -220,7 +220,7 @@ def test_a_test_event_goes_the_whole_way_and_blocks_nothing(emulator: Handle, tm
         os.chmod(more["tls"]["key_file"], 0o600)
     one = Service(tmp_path, emulator, **more)
     status, _output, errors = one.tool("--test-event")
-    assert status == 1 and "Nobody answers" in errors
+    assert status == 1 and "Nothing answers" in errors
     with one() as process:
         status, output, _errors = one.tool("--test-event")
         assert status == 0 and output.startswith("The webhook takes events. Verdict: blocked\n")
@@ -293,13 +293,13 @@ def test_reloading_loses_no_connection(emulator: Handle, tmp_path: Path) -> None
         one.args["respond"].update(policy={"severities": ["critical"]}, never_block=["203.0.113.8"], dry_run=True)
         one.write(path_secrets=["another-secret-0123456789", SECRET], port=free_port(), monitor={"port": 1})
         process.send_signal(signal.SIGHUP)
-        stuck = one.said(process, "restart only")
-        assert stuck.endswith("These change with a restart only: port, monitor.port, respond.dry_run.\n")
+        stuck = one.said(process, "require a restart")
+        assert stuck.endswith("These changes require a restart: port, monitor.port, respond.dry_run.\n")
         assert post("another-secret-0123456789", sourceIP="203.0.113.7") == 200 and connection.sock is kept
         assert post(SECRET, sourceIP="203.0.113.8", severity="Critical") == 200
         one.write(path_secrets=["another-secret-0123456789"], host=5)
         process.send_signal(signal.SIGHUP)
-        assert "The settings stay as they are: host must be a text" in one.said(process, "stay as they are")
+        assert "The settings were not changed: host must be a string" in one.said(process, "were not changed")
         assert post(SECRET, sourceIP="203.0.113.6", severity="Critical") == 200, "as before"
         assert process.stdout is not None
         verdicts = [json.loads(process.stdout.readline()) for _turn in range(4)]

@@ -78,5 +78,5 @@ def test_what_is_no_event_is_named(tmp_path: Path, text: str, complaint: str) ->
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="cannot be read: No such file"):
         replay(settings(), str(tmp_path / "none"), print)
-    with pytest.raises(InvalidInput, match="no respond"):
+    with pytest.raises(InvalidInput, match="no section respond"):
         replay(Configuration.from_args({}, {}), str(tmp_path / "none"), print)

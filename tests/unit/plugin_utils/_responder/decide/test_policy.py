@@ -144,7 +144,7 @@ def test_words_are_read_in_any_case() -> None:
 
 def test_actions_that_nobody_knows_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     assert policy(actions=["Reset", "quarantine"]).actions == ("reset", "quarantine")
-    assert "respond.policy.actions holds 'quarantine'" in caplog.text and "'reset'" not in caplog.text
+    assert "respond.policy.actions contains 'quarantine'" in caplog.text and "'reset'" not in caplog.text
 
 
 def test_renewal_follows_the_ttl() -> None:

@@ -116,4 +116,7 @@ def bench(emulator: Handle, dry_run: bool = False, policy: Policy = POLICY, guar
     finally:
         worker.close()
         worker.join(20)
-    assert not [thread for thread in threading.enumerate() if thread.name.endswith("er fw1")]
+    left = [thread for thread in threading.enumerate() if thread.name.endswith("er fw1")]
+    for thread in left:
+        thread.join(20)
+    assert not [thread.name for thread in left if thread.is_alive()]

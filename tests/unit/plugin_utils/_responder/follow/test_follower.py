@@ -107,7 +107,7 @@ def test_a_full_inbox_slows_it_down_and_loses_nothing(
         full = False
         until(lambda: len(running.events) == 250)
         until(lambda: not json.loads(running.get("/status")[1])["follow"][str(eve)]["waits"])
-    assert caplog.text.count("too many events wait") == 1
+    assert caplog.text.count("too many events are waiting") == 1
     assert len({event["intrusion"]["id"] for event in running.events}) == 250
 
 
@@ -169,9 +169,10 @@ def test_the_detector_says_for_how_long(emulator: Handle, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(("given", "complaint"), [
     ({"follow": [{"format": "wazuh"}]}, r"follow\[0\]\.path is required"), ({"follow": [{"path": "a"}, {"path": "./a"}]}, "the same file"),
-    ({"follow": [{"path": "a", "format": "snort"}]}, r"follow\[0\]\.format may be clc_ips, auto"), ({"format": "custom"},
-                                                                                                    "need each other"),
-    ({"custom": {"attacker": "a"}}, "need each other"), ({"format": "custom", "custom": {"attacker": 5}}, "custom attacker must be a path"),
+    ({"follow": [{"path": "a", "format": "snort"}]}, r"follow\[0\]\.format may be clc_ips, auto"),
+    ({"format": "custom"}, "requires custom, and vice versa"),
+    ({"custom": {"attacker": "a"}}, "requires custom, and vice versa"),
+    ({"format": "custom", "custom": {"attacker": 5}}, "custom attacker must be a path"),
     ({"format": "custom", "custom": "attacker"}, "custom must be a mapping"),
     ({"follow": [{"path": "a", "format": "custom", "custom": {"x": "a"}}]}, r"follow\[0\]\.custom has an unknown field 'x'"),
     ({"follow": "a"}, "follow must be a list"),

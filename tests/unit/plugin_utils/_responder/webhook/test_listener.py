@@ -108,7 +108,7 @@ def test_where_no_descriptors_are_left_the_loop_goes_on(caplog: pytest.LogCaptur
         assert stand.counts.reasons.count("descriptors") == 500
 
     run(story)
-    assert caplog.text.count("no more descriptors") == 1
+    assert caplog.text.count("no file descriptors left") == 1
 
 
 def test_who_has_the_secret_cannot_hold_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -175,7 +175,7 @@ def test_remembered_signatures_are_bounded_and_age(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("failure", "status", "after", "reason"),
     [
-        (Refused("busy", 429, "too many events wait", retry_after=2.5), 429, "3", "busy"),
+        (Refused("busy", 429, "too many events are waiting", retry_after=2.5), 429, "3", "busy"),
         (NotRecorded("disk"), 503, "1", "not_recorded"), (RuntimeError("defect"), 500, None, "error")],
 )
 def test_what_cannot_be_taken_is_the_senders_to_retry(failure: Exception, status: int, after: str | None, reason: str) -> None:
@@ -249,7 +249,7 @@ def test_an_address_that_is_taken_is_said() -> None:
 
 
 def test_unsafe_settings_are_refused_here_too() -> None:
-    with pytest.raises(InvalidInput, match="for everybody"):
+    with pytest.raises(InvalidInput, match="without authentication"):
         Webhook(Configuration(host="0.0.0.0"), Taker().take, Counts())
 
 
