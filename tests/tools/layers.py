@@ -186,6 +186,8 @@ def documentation(shell: Shell) -> None:
     ):
         site.write_guides(place, pages)
         shell.check("site", "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", pages, pages / "html")
+        found = site.faults(pages / "html")
+        shell.record("pages stand alone", not found, "\n".join(found))
 
 
 def ansible_lint(shell: Shell) -> None:

@@ -33,6 +33,9 @@ p:has(> img.diagram) { overflow-x: auto; }
 img.diagram { max-width: max(100%, 44rem); height: auto; }
 @media (max-width: 30rem) { h1 { font-size: 1.8rem; } }
 """
+#: What would have a browser load something from elsewhere, and a name of which Sphinx could not tell where it leads.
+FOREIGN = re.compile(r"<(?:script|img|iframe|link)\b[^>]*\b(?:src=\"https?:|rel=\"stylesheet\"[^>]*href=\"https?:)[^>]*>")
+DANGLING = re.compile(r"<span class=\"xref std std-ref\">[^<]*")
 DIAGRAM = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: Themes of Mermaid by what Furo calls the mode of the page; an image has a size of its own.
 THEMES = {"light": "neutral", "dark": "dark"}
@@ -83,3 +86,13 @@ def with_diagrams(text: str, pages: Path, name: str) -> str:
         return "\n".join(images)
 
     return DIAGRAM.sub(draw, text)
+
+
+def faults(html: Path) -> list[str]:
+    """Return what is wrong with the pages of a site that was built: what they load from elsewhere, and names that lead nowhere."""
+    found = []
+    for page in sorted(html.rglob("*.html")):
+        text = page.read_text(encoding="utf-8")
+        known = [*FOREIGN.findall(text), *(DANGLING.findall(text) if page.name == "variables.html" else ())]
+        found += [f"{page.relative_to(html)}: {fault}" for fault in known]
+    return found
