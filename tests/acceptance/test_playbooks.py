@@ -264,4 +264,4 @@ def test_the_probe_says_what_a_firewall_does_and_leaves_nothing(fleet: Fleet) ->
     assert said(played).count("It renews time and texts. (repost: renew_all)") == 2
     assert held(fleet) == before
     taken_back = fleet.play(UNDO, "-e", "blacklist_last=10")
-    assert taken_back.status == 0 and "nothing to take back" in said(taken_back), taken_back.output
+    assert taken_back.status == 0 and "nothing to undo" in said(taken_back), taken_back.output

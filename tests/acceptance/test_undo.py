@@ -91,7 +91,7 @@ def test_predicted_done_recorded_and_done_only_once(fleet: Fleet) -> None:
     assert len(records(fleet)) == 8
     again = undo(fleet, last="10")
     assert again.status == 0 and again.changes == dict.fromkeys(FIREWALLS, 0), again.output
-    assert "nothing to take back: what was recorded was taken back, has expired" in again.output
+    assert "nothing to undo: the recorded blocks were already undone, have expired" in again.output
     assert f"{ledger(fleet)} belongs to a single machine" in " ".join(again.output.split())
     assert "no record of that" not in again.output
     assert len(records(fleet)) == 8 and len(fleet.writes()) == 4
@@ -174,7 +174,7 @@ def test_nothing_happened_in_that_time(fleet: Fleet) -> None:
         assert "INTRUSION_RESPONSE_LEDGER" in said and "spelling" not in said
     played = undo(fleet, "--check", addresses="203.0.113.5")
     assert played.changes == {"fw1": 1, "fw2": 0}, played.output
-    assert "nothing to take back: nothing of that was recorded for this firewall" in played.output
+    assert "nothing to undo: no matching block was recorded for this firewall" in played.output
 
 
 def test_what_is_no_longer_ours_is_left_alone(fleet: Fleet) -> None:
@@ -224,7 +224,7 @@ def test_a_firewall_that_cannot_be_asked(fleet: Fleet) -> None:
     fleet.control("POST", "faults", [{"kind": "status", "status": 403, "times": None, "method": "GET", "firewall": "fw1"}])
     played = undo(fleet, last="10")
     assert played.failed == {"fw1"}, played.output
-    assert "fw1 FAILED (not_permitted): " in played.output and "nothing to take back" not in played.output
+    assert "fw1 FAILED (not_permitted): " in played.output and "nothing to undo" not in played.output
     assert "203.0.113.5" in blocked(fleet) - blocked(fleet, "fw2")
 
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Decide, guard, wish, report: from an event to its verdict.
 
-Everything here runs in the event loop and is cheap; what takes time is done by the workers of the firewalls and by the ledger's
+Everything here runs in the event loop and is cheap; slow work is done by the workers of the firewalls and by the ledger's
 thread. A firewall that is down delays neither the others nor the first verdict.
 """
 
@@ -56,9 +56,9 @@ class Responder:
     Args:
         respond: what to do.
         relays: addresses that may post, and so are never blocked.
-        inbox: is told the verdicts.
-        metrics: is told everything that is counted.
-        tell: takes events for the rule engine; must not block.
+        inbox: records the verdicts.
+        metrics: counts.
+        tell: called with events for the rule engine; must not block.
 
     Raises:
         InvalidInput: a firewall's connection settings are invalid.
@@ -93,7 +93,7 @@ class Responder:
         self._metrics.ledger_errors.inc()
 
     def _remember(self) -> dict[str, frozenset[str]]:
-        """Let the limits go by the ledger until the firewalls list what they have, and count the last minute's blocks again."""
+        """Base the limits on the ledger until the firewalls are listed, and count the last minute's blocks again."""
         now = time.time()
         try:
             standing = self._ledger.standing(Filter(origin="responder"), now)
@@ -113,7 +113,7 @@ class Responder:
         return len(self._waiting)
 
     async def start(self) -> None:
-        """Begin, and wait for a moment until every firewall was looked at."""
+        """Start, and wait a moment until every firewall was read."""
         self._loop = asyncio.get_running_loop()
         self._tick()
         self.fleet.start()
@@ -126,7 +126,7 @@ class Responder:
             await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
-        """End; what is not settled is acted on again after the next start. Takes a few seconds at most."""
+        """End within a few seconds; unsettled events are acted on again after the next start."""
         self._ticker.cancel()
         await self.fleet.stop()
         if self._share is not None:
@@ -135,21 +135,21 @@ class Responder:
         await asyncio.to_thread(self._ledger.close)
 
     def use(self, respond: Respond, relays: frozenset[IPv4Address]) -> None:
-        """Take other settings: policy, limits, escalation, never_block, verdict_after."""
+        """Apply new settings: policy, limits, escalation, never_block, verdict_after."""
         self._respond = respond
         self._limits.settings = respond.limits
         self._escalation.settings = respond.escalation
         self.fleet.use(respond, relays)
 
     def test(self, event: Event) -> dict[str, Any]:
-        """Return the verdict that an event would have, and do nothing."""
+        """Return the verdict that an event would get, without acting on it."""
         verdict, reason, code = self._respond.policy.decide(event, self.fleet.guard)
         if verdict == "block":
             verdict = "limited" if self._limits.reached else BLOCKED
         return compose(event.as_json(), event.attacker, verdict, code=code, reason=reason, dry_run=True)
 
     def act(self, event: Event, stored: Stored, replayed: bool = False) -> None:
-        """Begin to act on an event. Its verdict goes out when it is known."""
+        """Start acting on an event. Its verdict goes out when it is known."""
         verdict, reason, code = self._respond.policy.decide(event, self.fleet.guard)
         pending = Pending(stored.id, str(event.attacker), stored.event, stored.received, replayed)
         if stored.verdict is not None:
@@ -185,7 +185,7 @@ class Responder:
             self.fleet.want(wish)
 
     def _limit(self, pending: Pending, reason: str) -> None:
-        """Tell that an address is not blocked because of the limits, and let it wait until they allow more."""
+        """Report that an address is not blocked because of the limits, and let it wait until they allow more."""
         if pending.verdict is None:
             self._tell(pending, compose(pending.event, pending.address, "limited", reason=reason, dry_run=self._respond.dry_run))
         older = self._limited.pop(pending.address, None)
@@ -197,7 +197,7 @@ class Responder:
         self._tell_limit()
 
     def _retry_limited(self) -> None:
-        """Act on what waits for the limits and has time left."""
+        """Act on addresses that wait for the limits and have time left."""
         for pending in list(itertools.islice(self._limited.values(), RETRIED)):
             event = Event.from_json(pending.event)
             if time.time() >= pending.received + (event.ttl or self._respond.policy.ttl):
@@ -209,7 +209,7 @@ class Responder:
             self._wish(pending, event)
 
     def status(self) -> dict[str, Any]:
-        """Return the state of every firewall, how much waits, and the limits with how much of them is used."""
+        """Return the state of every firewall, how much is waiting, and the limits with their use."""
         spooled = self.records.spooled
         return {
             **self.fleet.status(),
@@ -223,7 +223,7 @@ class Responder:
         }
 
     def details(self) -> dict[str, Any]:
-        """Return what the ledger says about exemptions, some of many; None where it cannot be read. Reads it, so it may block."""
+        """Return the exemptions in the ledger, or some of many; None if it cannot be read. Reads it, so it may block."""
         exempt = self.records.exemptions()
         return {"exempt": exempt and exempt[:SHOWN], "exempt_total": exempt and len(exempt)}
 
@@ -233,7 +233,7 @@ class Responder:
             self.records.note(listed.standing, completes=True)
 
     def _told(self, firewall: str, outcome: Outcome) -> None:
-        """Take what became of an address on a firewall that is worked here."""
+        """Handle the outcome for an address on a firewall that this responder works."""
         self._settle(firewall, outcome)
         if self._share is not None:
             self._share.outcome(firewall, outcome)
@@ -269,7 +269,7 @@ class Responder:
             self._inbox.note(pending.id, _kept(verdict))
 
     def _close(self, pending: Pending) -> None:
-        """Let go of an event that is settled, or for which a newer one stands."""
+        """Drop an event that is settled, or represented by a newer one."""
         cases = self._addresses[pending.address]
         cases.remove(pending)
         if not cases:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The responder as a service of its own, without a rule engine, and the tools for those who run it."""
+"""The responder as a standalone service, without a rule engine, and the tools for its operators."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ async def _serve(settings: Configuration, path: str) -> None:
 
 
 async def _reload(app: App, path: str, asked: asyncio.Event) -> None:
-    """Read the settings anew whenever that is asked for; those that cannot work change nothing."""
+    """Reload the settings whenever requested; invalid ones change nothing."""
     while True:
         await asked.wait()
         asked.clear()
@@ -122,7 +122,7 @@ async def _reload(app: App, path: str, asked: asyncio.Event) -> None:
 
 
 def _leave() -> None:
-    """End at once where a thread hangs in a request that nobody waits for any more; Python would wait for it."""
+    """End at once if a thread hangs in a request that nobody waits for any more, since Python would wait for it."""
     if any(not thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()):
         logging.shutdown()
         os._exit(0)

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, intrusion.response contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings, each declared once: reading, bounds, the table in the documentation, the JSON schema and what a reload changes follow.
+"""Settings, each declared once: parsing, bounds, the documentation's table, the JSON schema and reloading are derived from that.
 
-A dataclass is a section, each of its fields is made by `setting`. A section may have a method `completed(environ)` that checks what
-concerns several settings, and returns the section with the defaults that depend on others. What it raises begins with the name of a
-setting of the section; the section's own name is put before it.
+A dataclass is a section, and `setting` declares each of its fields. A section may have a method `completed(environ)` that checks the
+relations between settings, and returns the section with the defaults that depend on others. Its error messages begin with the name of a
+setting of the section, to which the section's own name is prepended.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ class Setting(NamedTuple):
 
     Attributes:
         kind: text, word (in lower case), integer, number, boolean, path, network, secret (also read from a file), section, or object
-            (a mapping as it comes).
+            (any mapping).
         help: a sentence for the documentation.
-        default: value when nothing is given.
+        default: value if none is given.
         many: whether it is a list.
         low, high: bounds of numbers.
-        choices: the words that there are.
-        env: environment variables that give the value where nothing else does; the first that is set wins.
-        section: class of the section; one that is not given is None if optional, else all its defaults.
-        objection: returns what is wrong with a text ("must ..."), without a word of it, or None.
-        fixed: whether a running service cannot take a new value.
-        shown: the default in words, where it depends on others.
+        choices: the allowed words.
+        env: environment variables that set the value if nothing else does; the first that is set wins.
+        section: class of the section; if it is not given, it is None if optional, else has all its defaults.
+        objection: returns what is wrong with a text ("must ..."), without quoting it, or None.
+        fixed: whether a running service cannot apply a new value.
+        shown: the default in words, if it depends on other settings.
     """
 
     kind: str
@@ -73,15 +73,15 @@ def setting(kind: str, help: str, default: Any = None, **more: Any) -> Any:
 
 
 def declared(section: Any) -> Iterator[tuple[str, Setting]]:
-    """Yield the names and declarations of a section, which is a class or an instance."""
+    """Yield the names and declarations of a section, given as a class or an instance."""
     return ((field.name, field.metadata["setting"]) for field in dataclasses.fields(section))
 
 
 def read(section: type[S], given: Any, path: str = "", environ: Optional[Mapping[str, str]] = None) -> S:
-    """Return a section from nested mappings and lists, as a rulebook or a file gives them.
+    """Return a section from nested mappings and lists, from a rulebook or a file.
 
-    What is missing or null takes the default; texts such as "3600" and "true" pass for numbers and booleans, since templates give
-    them. Whatever is wrong raises InvalidInput with the full name (`respond.policy.ttl`); values are shown there, secrets never.
+    Missing or null values get the default; strings such as "3600" and "true" are accepted as numbers and booleans, since templates
+    return them. Anything invalid raises InvalidInput with the full name (`respond.policy.ttl`), and with the value unless it is a secret.
     """
     environ = os.environ if environ is None else environ
     given = {} if given is None else given
@@ -189,7 +189,7 @@ def _number(name: str, value: Any, how: Setting) -> Union[int, float]:
 
 
 def _path(name: str, value: Any) -> str:
-    """Return an absolute path; `~` and variables of the environment (`$CREDENTIALS_DIRECTORY/name`) are filled in."""
+    """Return an absolute path, with `~` and environment variables (`$CREDENTIALS_DIRECTORY/name`) expanded."""
     text = _text(name, value)
     path = os.path.expandvars(text)
     if "$" in path:
@@ -198,7 +198,7 @@ def _path(name: str, value: Any) -> str:
 
 
 def _secrets_in(name: str, path: str, many: bool) -> list[tuple[str, str]]:
-    """Return the secrets of a file, each with its place: one a line, where empty lines and those that begin with # do not count."""
+    """Return the secrets of a file with their positions: one per line, ignoring empty lines and those that begin with #."""
     try:
         with open(path, encoding="utf-8-sig") as stream:
             content = stream.read(LARGEST_FILE + 1)
@@ -214,7 +214,7 @@ def _secrets_in(name: str, path: str, many: bool) -> list[tuple[str, str]]:
 
 
 def warn_if_open(name: str, path: str) -> None:
-    """Warn when everybody on this machine can read a file that holds a secret."""
+    """Warn if everybody on this machine can read a file with a secret."""
     with suppress(OSError):
         if os.stat(path).st_mode & stat.S_IROTH:
             LOG.warning("%s: %s can be read by everybody; change its mode.", name, path)
@@ -225,7 +225,7 @@ def _shown(value: Any) -> str:
 
 
 def reloaded(old: S, new: S, path: str = "") -> tuple[S, list[str]]:
-    """Return a section as new settings change it while running, and the full names of what has changed and cannot take effect."""
+    """Return a section with the new settings that can be applied while running, and the full names of the changes that cannot."""
     values: dict[str, Any] = {}
     stuck: list[str] = []
     for name, how in declared(old):
@@ -241,7 +241,7 @@ def reloaded(old: S, new: S, path: str = "") -> tuple[S, list[str]]:
 
 
 def holds_secret(section: Any, given: Any) -> bool:
-    """Return whether a secret itself, not the name of its file, is among what is given for a section, or for several."""
+    """Return whether the values of a section, or of several, contain a secret itself and not only the name of its file."""
     if isinstance(given, (list, tuple)):
         return any(holds_secret(section, item) for item in given)
     return isinstance(given, Mapping) and any(
@@ -251,7 +251,7 @@ def holds_secret(section: Any, given: Any) -> bool:
 
 
 def schema(section: Any) -> dict[str, Any]:
-    """Return the JSON schema of a section. Texts pass for everything, since templates give them, and null is the default."""
+    """Return the JSON schema of a section. Strings are accepted for everything, since templates return them, and null means the default."""
     properties: dict[str, Any] = {}
     for name, how in declared(section):
         one: dict[str, Any] = {"type": [how.kind, "string"] if how.kind in ("integer", "number", "boolean") else ["string"]}

@@ -180,7 +180,7 @@ def _past(path: str, reader: Reader) -> Iterator[tuple[Event, Optional[str]]]:
                         events = reader.line(line.encode("utf-8", "surrogatepass"), time.time())
                         yield from ((event, None) for event in events if isinstance(event, Event))
                 except (ValueError, KeyError, RecursionError, InvalidEvent) as error:
-                    reason = str(error) if isinstance(error, InvalidEvent) else "it is no event."
+                    reason = str(error) if isinstance(error, InvalidEvent) else "it is not an event."
                     raise InvalidInput(f"{path}, line {number}: {reason}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}.") from None

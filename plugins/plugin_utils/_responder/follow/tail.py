@@ -175,7 +175,7 @@ class Tail:
         """Determine which files are new, which have grown, and which are gone."""
         files = self._files()
         self._current = _key(self.path)
-        troubles = [] if self._current in files else [f"{self.path} is not there yet, or is no file."]
+        troubles = [] if self._current in files else [f"{self.path} does not exist yet, or is not a file."]
         for key in [key for key in self._known if key not in files and key not in self._opened]:
             self._forget(self._known.pop(key))
         for key, (name, about) in files.items():

@@ -67,8 +67,8 @@ def test_limits_and_escalation_go_by_the_events_own_time(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [("{", "line 1: it is no event"),
-     ('{"a": 1}', "line 1: It has none of the fields"), ('{"type": "verdict"}', "line 1: it is no event"), ("[]", "line 1")],
+    [("{", "line 1: it is not an event"),
+     ('{"a": 1}', "line 1: It has none of the fields"), ('{"type": "verdict"}', "line 1: it is not an event"), ("[]", "line 1")],
 )
 def test_what_is_no_event_is_named(tmp_path: Path, text: str, complaint: str) -> None:
     with pytest.raises(InvalidInput, match=complaint):

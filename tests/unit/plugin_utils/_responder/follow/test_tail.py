@@ -112,7 +112,7 @@ def test_a_file_that_is_not_there_yet(tmp_path: Path, clock: Clock, caplog: pyte
     file = File(tmp_path, clock)
     file.start()
     assert file.take() == file.take() == []
-    assert caplog.text.count("not there yet") == 1
+    assert caplog.text.count("does not exist yet") == 1
     file.write(2)
     assert file.take() == [1, 2]
     file.path.unlink()
