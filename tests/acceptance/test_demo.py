@@ -104,6 +104,7 @@ def test_it_succeeds_with_the_real_suricata(tmp_path):
     assert status == 0, output
     assert len(re.findall(r"^    ok  ", output, re.MULTILINE)) == 4
     assert "Path traversal in a request (critical) from 203.0.113.77 against 10.0.0.80 port 80" in output
+    assert re.search(r"belongs\s+to\s+a\s+single\s+machine", output), "a message is shown as one text"
     demo.assert_nothing_left()
 
 

@@ -124,7 +124,8 @@ class Story:
     def _lines(outcome: Outcome, host: str) -> list[str]:
         """Return the lines of the summaries that a playbook prints for a host."""
         shown = re.findall(rf"^ok: \[{host}(?: -> localhost)?\] => (\{{.*?^\}})", outcome.output, re.MULTILINE | re.DOTALL)
-        return [line for text in shown for line in json.loads(text)["msg"]]
+        told = [json.loads(text)["msg"] for text in shown]
+        return [line for one in told for line in ([one] if isinstance(one, str) else one)]
 
     def guard(self) -> None:
         with self.screen.step("Do not lock yourself out", "The guard refuses our own address, and what we named as never to be blocked."):
