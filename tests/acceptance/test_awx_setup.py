@@ -99,6 +99,27 @@ def test_teardown_removes_what_was_made_and_only_that():
         }
 
 
+def test_two_organizations_of_one_awx():
+    """Both have objects of the same names, and each its own; what they share stays while the other uses it."""
+    with set_up() as controller:
+        store = controller.store
+        other = "Ops' \"EMEA\", 2"
+        played = play(controller, SETUP, variables(awx_organization=other, awx_operators='Night, "watch"'))
+        assert played.status == 0, played.output
+        numbers = {name: controller.named("organizations", name)["id"] for name in ("Security", other)}
+        for template in store.objects["job_templates"].values():
+            inventory = store.get("inventories", template["inventory"])
+            linked = [store.get("credentials", one) for one in store.links["job_templates", template["id"], "credentials"]]
+            assert {inventory["organization"], *(one["organization"] for one in linked)} == {template["organization"]} and linked
+        kept = ("organizations", "credential_types", "credentials", "execution_environments", "job_templates", "inventories")
+        before = {kind: {number: copy.deepcopy(one) for number, one in store.objects[kind].items()
+                         if one.get("organization") != numbers[other]} for kind in kept}
+        again = play(controller, SETUP, variables(), "--check")
+        assert (again.status, again.changed) == (0, 0), again.output
+        assert play(controller, TEARDOWN, {"awx_organization": other}).status == 0
+        assert {kind: store.objects[kind] for kind in before} == before
+
+
 def test_what_others_made_is_neither_taken_over_nor_changed():
     with set_up() as controller:
         team, credential = controller.named("teams", "Operators"), controller.named("credentials", "Intrusion response firewalls")
