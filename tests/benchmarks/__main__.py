@@ -23,7 +23,7 @@ from tools.environment import ROOT
 
 from . import report
 from .case import QUICK, Sizes
-from .cases import CASES, stage_for
+from .cases import CASES, TASKS, stage_for
 from .stage import Misbehaviour
 
 OUTPUT = ROOT / ".cache" / "benchmarks"
@@ -33,14 +33,16 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Compare our modules with other ways and with the floor.")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; default: all")
     parser.add_argument("--rounds", type=int, default=5, help="how often every side has its turn; slow ones every third time")
-    parser.add_argument("--latency", type=float, action="append", metavar="MS", help="of the emulator; may be repeated; default: 0 and 5")
+    parser.add_argument("--latency", type=float, action="append", metavar="MS", help="of the emulator; repeatable; default: 0, and 5 for tasks")
     parser.add_argument("--quick", action="store_true", help="tiny sizes and one round: shows that it runs, the figures mean nothing")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder for results.json and results.svg")
     options = parser.parse_args()
     unknown = set(options.cases) - set(CASES)
     if unknown or options.rounds < 1:
         parser.error(f"there is no case {', '.join(sorted(unknown))}" if unknown else "--rounds must be at least 1")
-    options.latency = options.latency or ([0.0] if options.quick else [0.0, 5.0])
+    names = options.cases or list(CASES)
+    later = [] if options.quick else [(5.0, [name for name in names if name in TASKS])]
+    options.runs = [(latency, names) for latency in options.latency or [0.0]] + ([] if options.latency else later)
     options.rounds = 1 if options.quick else options.rounds
     return options
 
@@ -61,9 +63,9 @@ def _measure(console: Console, options: argparse.Namespace, place: Path) -> dict
         "quick": options.quick,
         "emulators": [],
     }  # fmt: skip
-    for latency in options.latency:
+    for latency, names in options.runs:
         found = []
-        for name in options.cases or CASES:
+        for name in names:
             directory = place / f"{name}-{latency:g}"
             directory.mkdir()
             with stage_for(name, directory, latency, sizes) as stage:
@@ -72,7 +74,8 @@ def _measure(console: Console, options: argparse.Namespace, place: Path) -> dict
                     case.round(number, say)
                 targets = [target.as_dict() for target in case.judge(case)]
             found.append({"name": name, **case.as_dict(), "targets": targets})
-        document["emulators"].append({"latency_ms": latency, "cases": found})
+        if found:
+            document["emulators"].append({"latency_ms": latency, "cases": found})
     return document
 
 
