@@ -33,7 +33,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Compare our modules with other ways and with the floor.")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; default: all")
     parser.add_argument("--rounds", type=int, default=5, help="how often every side has its turn; slow ones every third time")
-    parser.add_argument("--latency", type=float, action="append", metavar="MS", help="of the emulator; repeatable; default: 0, and 5 for tasks")
+    parser.add_argument("--latency", type=float, action="append", metavar="MS", help="of the emulator; default: 0, and 5 for tasks")
     parser.add_argument("--quick", action="store_true", help="tiny sizes and one round: shows that it runs, the figures mean nothing")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder for results.json and results.svg")
     options = parser.parse_args()
