@@ -82,8 +82,9 @@ def test_block_undo_and_what_the_ledger_knows(scene):
     refused = scene.launch("Block", blacklist_addresses="198.51.100.7")
     badly(refused, "198.51.100.7 was not blocked: it is in never_block (198.51.100.0/24).")
     history = scene.launch("History", blacklist_addresses="203.0.113.5")
-    well(history, "fw1, fw2", f"admin ({block['id']})", f"Scan {{{{ 1 }}}}, event {EVENT[:12]}")
-    assert all(len(line) <= 120 for line in history["_output"].splitlines() if not line.endswith("*")), history["_output"]
+    well(history, "fw1, fw2", f"admin ({block['id']})", "Scan {{ 1 }}, event", EVENT[:12])
+    table = [line for line in history["_output"].splitlines() if line.startswith(" " * 8)]
+    assert len(table) >= 2 and all(len(line) <= 120 for line in table), history["_output"]
     undone = scene.launch("Undo", blacklist_event=EVENT)
     assert well(undone, "203.0.113.5: removed")["action"] == "undo"
     assert set(scene.blocked()) == set(scene.blocked("fw2")) == {"203.0.113.7"}

@@ -30,7 +30,7 @@ def test_quick_run_writes_results_and_plot(tmp_path: Path) -> None:
     (emulator,) = document["emulators"]
     cases = {case["name"]: case for case in emulator["cases"]}
     assert set(cases) == {
-        "fleet", "fleet_1000", "bulk", "ad_hoc", "logins", "growth", "events", "load", "burst", "kills", "outage", "verdicts", "long_list",
+        "fleet", "fleet_1000", "bulk", "ad_hoc", "logins", "growth", "events", "load", "burst", "kills", "outage", "long_list",
         "many_firewalls", "formats", "batches", "follow", *(("shared_ledger", "responders") if programs() else ()),
     }  # fmt: skip
     assert set(cases["fleet"]["measures"]["fresh"]) == {"ours", "floor", "least", "late", "alone", "uri"}

@@ -170,7 +170,7 @@ def test_nothing_happened_in_that_time(fleet: Fleet) -> None:
         played = undo(fleet, **variables)
         assert played.status == 0 and played.changes == dict.fromkeys(FIREWALLS, 0), played.output
         said = " ".join(played.output.split())
-        assert f"The ledger {ledger(fleet)} has no record of that. Another ledger can be named" in said
+        assert f"The ledger {ledger(fleet)} has no record of that. Another ledger can be set" in said
         assert "INTRUSION_RESPONSE_LEDGER" in said and "spelling" not in said
     played = undo(fleet, "--check", addresses="203.0.113.5")
     assert played.changes == {"fw1": 1, "fw2": 0}, played.output

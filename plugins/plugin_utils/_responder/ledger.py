@@ -117,9 +117,10 @@ class LedgerWriter(BatchWriter[_Note]):
 
     def write(self, items: Sequence[_Note]) -> None:
         try:
-            records: list[Record] = []
-            for note in items:
-                records += self._missing(note.records, records) if note.completes else note.records
+            records = [record for note in items if not note.completes for record in note.records]
+            standing = [record for note in items if note.completes for record in note.records]
+            if standing:
+                records += self._missing(standing, records)
             if not self._ledger.record([record._replace(user=self._user, job=self._job) for record in records]):
                 raise LedgerUnusable("see the previous warning")
         except LedgerUnusable:
@@ -132,9 +133,10 @@ class LedgerWriter(BatchWriter[_Note]):
             return []
         standing = [one.last for one in self._ledger.standing(Filter(), time.time())]
         known = {(record.firewall, record.address, record.service) for record in (*standing, *waiting)}
-        missing = [record for record in records if (record.firewall, record.address, record.service) not in known]
+        found = {(record.firewall, record.address, record.service): record for record in records}
+        missing = [record for key, record in found.items() if key not in known]
         if missing:
-            LOG.warning("%s blocks of an earlier run were not in the ledger, and are recorded now.", len(missing))
+            LOG.warning("%s blocks of a responder that ended were not in the ledger, and are recorded now.", len(missing))
         return missing
 
     def tidy(self) -> float:

@@ -240,7 +240,7 @@ class Responder:
 
     def _settle(self, firewall: str, outcome: Outcome) -> None:
         if outcome.record is not None:
-            self.records.note((outcome.record,))
+            self.records.note((outcome.record,), completes=outcome.completes)
         cases = [one for one in self._addresses.get(outcome.address, ()) if firewall in one.open and one.number <= outcome.number]
         for number, pending in enumerate(cases):
             result, before = outcome.result, pending.results.get(firewall)

@@ -96,4 +96,3 @@ def _named(post: Mapping[str, Any], name: str, names: Mapping[int, str]) -> Opti
     if number is None:
         return fields.text(post, name)
     return names.get(number, value if isinstance(value, str) else None)
-

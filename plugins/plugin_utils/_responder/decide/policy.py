@@ -132,10 +132,10 @@ def entry_description(event: Event, instance: str) -> str:
     return plain(text)[:LONGEST_TEXT].rstrip()
 
 
-def event_in(description: str, instance: str) -> Optional[str]:
-    """Return the id of the event for which this responder wrote an entry with this description, or None."""
+def event_in(description: str, instance: Optional[str] = None) -> Optional[str]:
+    """Return the id of the event for which this responder, or any, wrote an entry with this description, or None."""
     found = re.match(r"IPS event ([0-9a-f]{32})\.(\w+) ", description)
-    return found[1] if found and found[2] == instance else None
+    return found[1] if found and instance in (None, found[2]) else None
 
 
 def plain(text: str) -> str:

@@ -18,6 +18,7 @@ class Wish(NamedTuple):
     Attributes:
         number: increases with every wish, to identify what an outcome answers.
         received: epoch time of the event.
+        taken_over: whether another responder with the same ledger may have written it, and died before it recorded that.
     """
 
     number: int
@@ -28,6 +29,7 @@ class Wish(NamedTuple):
     rule_name: str
     description: str
     ttl: Optional[int] = None
+    taken_over: bool = False
 
 
 class Outcome(NamedTuple):
@@ -37,6 +39,7 @@ class Outcome(NamedTuple):
         number: of the latest wish that this answers, together with all earlier ones for this address.
         lead: the event of the entry, None for the first waiting one; for the others, the address is already blocked.
         final: whether nothing will follow.
+        completes: whether the record is about a listed block, so that it is skipped if the ledger has it.
     """
 
     address: str
@@ -45,6 +48,7 @@ class Outcome(NamedTuple):
     lead: Optional[str] = None
     final: bool = True
     record: Optional[Record] = None
+    completes: bool = False
 
 
 class Listed(NamedTuple):

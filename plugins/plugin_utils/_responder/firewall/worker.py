@@ -219,8 +219,11 @@ class Worker:
         for entry in self._view.listing.owned_entries():
             event = event_in(entry.description, self._instance)
             if event is not None:
-                change = Change(Wanted(*entry.key), "added", now=entry)
-                yield record_of(change, time.time(), firewall=self.address, origin="responder", event=event)
+                yield self._record_of(entry, event)
+
+    def _record_of(self, entry: Entry, event: str, event_rule: Optional[str] = None) -> Record:
+        change = Change(Wanted(*entry.key), "added", now=entry)
+        return record_of(change, time.time(), firewall=self.address, origin="responder", event=event, event_rule=event_rule)
 
     def _go_on(self, targets: list[Target]) -> None:
         """Take the next step of each target; new ones are sent first, and the rest once there may be newer ones."""
@@ -308,7 +311,11 @@ class Worker:
         event = event_in(entry.description, self._instance)
         is_ours = target.sent > -math.inf and not (isinstance(target.failure, Rejected) and event != target.lead.event)
         if change is None or change.goal is None or not is_ours:
-            self._tell_of(target, Result(BLOCKED if event else ALREADY_BLOCKED, answered=now, verified=True, entry=entry), event)
+            more: dict[str, Any] = {}
+            if event is None and target.lead.taken_over and event_in(entry.description) == target.lead.event:
+                event = target.lead.event
+                more = {"record": self._record_of(entry, event, target.lead.event_rule), "completes": True}
+            self._tell_of(target, Result(BLOCKED if event else ALREADY_BLOCKED, answered=now, verified=True, entry=entry), event, **more)
             return
         at = target.answered or now
         if entry.ttl is not None and 0 <= (change.goal.ttl or 0) - entry.ttl <= now - at + TTL_TOLERANCE:

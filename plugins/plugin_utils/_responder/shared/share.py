@@ -221,6 +221,7 @@ class Share:
             description = target.description.replace(f"{target.event}.{target.instance} ", f"{target.event}.{self._instance} ", 1)
             texts = (target.event_rule, target.received, target.rule_name, description)
             case = cases[target.event] = _Case(Wish(next(self._numbers), target.address, target.event, *texts, target.ttl), False)
+        case.wish = case.wish._replace(taken_over=True)
         self._take(target.firewall, case)
 
     def _hear(self, answer: Answer) -> None:

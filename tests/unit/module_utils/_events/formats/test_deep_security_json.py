@@ -84,9 +84,11 @@ def test_the_normal_form():
     assert told("deep_security_json", spelled) == "203.0.113.5"
     for number in ("130", -126, 0x182, 130.0):  # in a text, as a signed byte, with more bits
         assert found("deep_security_json", {**NUMBERS, "Action": number})[0].detect_only
-    for number, action, only in ((-126, "reset", True), (0x82, "reset", True),
-                                 (0x81, "deny", True), (6, "log only", False), (0, "unknown", False), (99, None,
-                                                                                                                              False)):
+    actions = (
+        (-126, "reset", True), (0x82, "reset", True), (0x81, "deny", True), (6, "log only", False), (0, "unknown", False),
+        (99, None, False),
+    )  # fmt: skip
+    for number, action, only in actions:
         [one] = found("deep_security_json", {**NUMBERS, "Action": number})
         assert (one.action, one.detect_only) == (action, only)
     for text in ("Detect Only: Reset", "Reset", "IDS:Reset"):

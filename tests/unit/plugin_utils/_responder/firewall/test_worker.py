@@ -230,6 +230,21 @@ def test_an_entry_of_another_responder_is_not_ours(emulator: Handle) -> None:
         assert not one.records
 
 
+def test_what_the_last_owner_wrote_for_the_same_event_is_recorded_if_it_had_no_time_to(emulator: Handle) -> None:
+    event = clc_ips.event(post_of(sourceIP=HOST, rank=-5), written(0.0))
+    seeded(emulator, {"host": HOST, "description": entry_description(event, "ffff")})
+    with bench(emulator) as one:
+        for rank, result in ((-5, "blocked"), (-6, "already_blocked")):
+            wish = one.wish(rank=rank)._replace(taken_over=True)
+            one.worker.want(wish)
+            assert one.result(wish).result == result
+        assert [(record.event, record.event_rule, record.address, record.outcome) for record in one.records] == [
+            (event.id, event.reason, HOST, "ok")
+        ]
+        assert [outcome.completes for outcome in one.outcomes if outcome.record] == [True]
+    assert not writes(emulator)
+
+
 def test_what_the_last_owner_wrote_is_looked_for(emulator: Handle) -> None:
     with bench(emulator) as one:
         until(lambda: one.reports)

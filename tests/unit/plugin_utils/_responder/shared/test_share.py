@@ -184,6 +184,7 @@ def test_what_a_dead_one_left_is_worked_by_another(cluster: Cluster) -> None:
     cluster.nodes.remove(one)
     cluster.until(lambda: sorted(other.share.works) == sorted(FIREWALLS))
     cluster.until(lambda: sorted(other.events(mine)) == ["e1", "e2"])
+    assert all(wish.taken_over for wish in other.workers[mine].wishes), "the dead one may have written it and not recorded that"
     assert sorted(other.events(next(name for name in FIREWALLS if name != mine))) == ["e1", "e2"]
     assert set(other.workers[mine].looks) == {0}, "what the dead one may have written is looked for before anything is written"
 
