@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from acceptance.awx_stage import finished, launch, point_at, set_up
+from awx.jobs import Outcome
 from awx.runner import run
 from awx.server import TOKEN
 from rulebooks.stage import SECRET, Rulebook, Stage, until
@@ -168,11 +169,11 @@ def test_block_by_job_template_on_an_awx_that_was_set_up(stage):
         assert undone["status"] == "successful" and stage.blocked().keys() == {ANOTHER}, undone["_output"]
 
 
-def told(_store: Any, job: Mapping[str, Any]) -> tuple[str, dict[str, Any], str]:
+def told(_store: Any, job: Mapping[str, Any]) -> Outcome:
     """What a job says that blocks everything it is told to."""
     given = job["_variables"]
     result = {"action": "block", "ok": True, "event": given.get("blacklist_event", ""), "addresses": [given["blacklist_addresses"]]}
-    return "successful", {"intrusion_response_result": {**result, "failed": {}}}, ""
+    return Outcome(artifacts={"intrusion_response_result": {**result, "failed": {}}})
 
 
 def test_what_a_controller_drops_or_refuses_is_seen(stage):
