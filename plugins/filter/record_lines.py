@@ -68,7 +68,8 @@ from ansible_collections.intrusion.response.plugins.plugin_utils._report.story i
 SHORT = 12
 #: How wide each column may be at most; the last gets what the others leave of a line.
 COLUMNS = {"Address": 18, "Begin (UTC)": 16, "End (UTC)": 22, "Where": 16, "By (job)": 14, "Why": 60}
-LONGEST, GAP = 100, "  "
+LONGEST = 100
+GAP = "  "
 #: How many firewalls a row names.
 NAMED = 4
 
