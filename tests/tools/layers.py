@@ -334,7 +334,7 @@ def main() -> int:
     failed = sum(len(shell.failed) for shell in shells)
     print(f"\nAll layers: {time.monotonic() - started:.0f} s" if len(chosen) > 1 else "")
     for shell in shells:
-        print("".join(f"failed in {shell.log.stem}: {title}\n" for title in shell.failed), end="")
+        print("".join(shell.reasons), end="")
     print(f"{sum(shell.passed for shell in shells)} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -21,6 +21,7 @@ from .environment import ROOT
 from .workspace import LOGS, clean_environment
 
 TAIL_LINES = 60
+REASON_LINES = 12
 #: What is run also waits, for services and for time to pass, so that one more than there are processors keeps them busy.
 AT_A_TIME = (os.cpu_count() or 1) + 1
 _interrupted = threading.Event()
@@ -37,6 +38,7 @@ class Shell:
         self.failed: list[str] = []
         self.skipped: list[str] = []
         self.tails: list[str] = []
+        self.reasons: list[str] = []
 
     def run(
         self,
@@ -80,6 +82,7 @@ class Shell:
         else:
             self.failed.append(title)
             self.tails.append(f"--- {title} ---\n" + "\n".join(output.rstrip().splitlines()[-TAIL_LINES:]))
+            self.reasons.append(f"failed in {self.log.stem}: {title}\n" + "".join(f"    {line}\n" for line in reason(output)))
         return success
 
     def add(self, part: Shell) -> None:
@@ -88,9 +91,16 @@ class Shell:
         self.failed += part.failed
         self.skipped += part.skipped
         self.tails += part.tails
+        self.reasons += part.reasons
         if part.log != self.log:
             with self.log.open("a", encoding="utf-8") as stream:
                 stream.write(f"\n===== {part.log.stem} =====\n{part.log.read_text(encoding='utf-8', errors='replace')}")
+
+
+def reason(output: str) -> list[str]:
+    """Return the lines of an output that most likely say what was wrong: what pytest marks, or the end."""
+    lines = [line.rstrip()[:200] for line in output.splitlines() if line.strip()]
+    return ([line for line in lines if line.startswith("E ")] or lines)[-REASON_LINES:]
 
 
 def side_by_side(function: Callable[..., None], calls: Iterable[tuple[Any, ...]]) -> None:
