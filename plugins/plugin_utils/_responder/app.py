@@ -22,7 +22,7 @@ from ...module_utils._events.body import InvalidEvent
 from ...module_utils._events.event import Event, Found, Ignored
 from .configuration import Configuration
 from .follow.follower import Follower
-from .inbox import FILE, Inbox, Stored
+from .inbox import FILE, Inbox, NotRecorded, Stored
 from .monitor import LIMITS, Metrics, Monitor, MonitorSettings
 from .output import Output
 from .responder import Responder
@@ -185,17 +185,22 @@ class App:
 
         Raises:
             Refused: too many are waiting.
-            NotRecorded: not all are on disk; those that are will be recognised when they are sent again.
+            NotRecorded: not all are on disk, or not in time; those that are will be recognised when they are sent again.
         """
         stored = [Stored(event.id, event.received, event.as_json()) for event in events]
         sizes = [len(one.event) for one in stored if not self._inbox.knows(one.id)]
         if sizes and self._is_full(sum(sizes)):
             raise Refused("busy", 429, "too many events are waiting", retry_after=1.0)
-        pairs = zip(events, stored)
-        outcomes = await asyncio.gather(*(self._inbox.accept(one, partial(self._act, event, one)) for event, one in pairs))
-        self._metrics.accepted.inc(sum(outcomes))
-        self._metrics.repeated.inc(len(outcomes) - sum(outcomes))
-        return sum(outcomes)
+        known, recorded = [], []
+        for event, one in zip(events, stored):
+            known.append(self._inbox.knows(one.id))
+            recorded.append(self._inbox.accept(one, partial(self._act, event, one)))
+        if recorded and (await asyncio.wait(recorded, timeout=self.settings.limits.body_timeout))[1]:
+            raise NotRecorded("The event was not recorded in time.")  # a hanging disk must not keep connections from others
+        new = sum(done.result() and not is_known for done, is_known in zip(recorded, known))
+        self._metrics.accepted.inc(new)
+        self._metrics.repeated.inc(len(events) - new)
+        return new
 
     def _is_full(self, size: int) -> bool:
         if self._inbox.size + size > MOST_BYTES:

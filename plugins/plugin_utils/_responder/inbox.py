@@ -99,8 +99,8 @@ class Inbox(BatchWriter[_Change]):
         self._lost_ground = False
         super().__init__()
 
-    async def accept(self, stored: Stored, act: Callable[[], None]) -> bool:
-        """Accept an event; return whether it is new, once it is on disk.
+    def accept(self, stored: Stored, act: Callable[[], None]) -> asyncio.Future[bool]:
+        """Accept an event; return whether it was new, once it is on disk. All its senders share the future, so none may cancel it.
 
         Acting does not wait for that: a full disk is not a reason not to block. The sender is told to try again, which has no
         second effect.
@@ -109,14 +109,15 @@ class Inbox(BatchWriter[_Change]):
             act: starts acting on a new event.
 
         Raises:
-            NotRecorded: it is not on disk.
+            NotRecorded: (by the future) it is not on disk.
         """
+        done = self._known.get(stored.id)
+        if done is not None:
+            return done
+        done = asyncio.get_running_loop().create_future()
         if stored.id in self._known:
-            first = self._known[stored.id]
-            if first is not None:
-                await asyncio.shield(first)
-            return False
-        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            done.set_result(False)
+            return done
         self._known[stored.id] = done
         self.restore(stored)
         if len(self._known) > REMEMBERED:
@@ -126,7 +127,7 @@ class Inbox(BatchWriter[_Change]):
             act()
         else:
             self._settle([change], None)
-        return await asyncio.shield(done)
+        return done
 
     def knows(self, event_id: str) -> bool:
         return event_id in self._known

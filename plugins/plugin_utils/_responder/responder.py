@@ -78,6 +78,7 @@ class Responder:
         self.records = LedgerWriter(self._ledger, metrics.ledger_errors.inc, memory)
         self._numbers = itertools.count(1)
         self._waiting: OrderedDict[Pending, float] = OrderedDict()  # without a verdict, and when one is due at the latest
+        self._changed: dict[Pending, None] = {}  # with results that differ from their last verdict
         self._addresses: dict[str, list[Pending]] = {}
         self._limited: OrderedDict[str, Pending] = OrderedDict()
         known = self._remember()
@@ -254,10 +255,20 @@ class Responder:
             pending.take(firewall, result)
             if outcome.final:
                 pending.open.discard(firewall)
-            if not pending.silent and (pending.news or pending in self._waiting):
-                self._tell(pending, pending.compose(self._names, self._respond.dry_run))
+            if not pending.silent and pending in self._waiting:
+                self._tell_of(pending)
+            elif not pending.silent and pending.news:
+                self._changed[pending] = None  # those of several firewalls are told together
             if not pending.open:
                 self._close(pending)
+
+    def _tell_of(self, pending: Pending) -> None:
+        self._tell(pending, pending.compose(self._names, self._respond.dry_run))
+
+    def _tell_change(self, pending: Pending) -> None:
+        if pending in self._changed and pending.news:
+            self._tell_of(pending)
+        self._changed.pop(pending, None)
 
     def _tell(self, pending: Pending, verdict: dict[str, Any]) -> None:
         if pending.verdict is None:
@@ -270,6 +281,7 @@ class Responder:
 
     def _close(self, pending: Pending) -> None:
         """Drop an event that is settled, or represented by a newer one."""
+        self._tell_change(pending)
         cases = self._addresses[pending.address]
         cases.remove(pending)
         if not cases:
@@ -293,9 +305,11 @@ class Responder:
             pending, due = next(iter(self._waiting.items()))
             if due > now:
                 break
-            self._tell(pending, pending.compose(self._names, self._respond.dry_run))
+            self._tell_of(pending)
             if self._addresses[pending.address][-1] is not pending:
                 self._close(pending)  # a newer one stands for the address
+        for pending in list(self._changed):
+            self._tell_change(pending)
         self.fleet.tick()
         if self._share is not None:
             self._share.tick()

@@ -91,7 +91,7 @@ class Webhook:
             refused = error
         except InvalidEvent as error:
             refused = Refused("malformed", 400, str(error))
-        except (NotRecorded, asyncio.TimeoutError):
+        except NotRecorded:
             refused = Refused("not_recorded", 503, "the event could not be recorded", retry_after=RETRY_AFTER)
         except Exception as error:  # a bug must neither reach the sender nor end the connection without an answer
             LOG.error("A request failed: %s.", type(error).__name__, exc_info=error)
@@ -125,8 +125,7 @@ class Webhook:
             credentials.refuse_used(signature)
         is_test = credentials.is_test(request.headers, body)
         found = (TESTS if is_test else self._reader).body(_unpacked(request, body, limits.body), time.time())
-        # A hanging disk must not keep connections from others.
-        answer = await asyncio.wait_for(self._take(found, is_test), limits.body_timeout)
+        answer = await self._take(found, is_test)
         if signature is not None:
             credentials.remember(signature)
         return answer

@@ -9,6 +9,7 @@ import asyncio
 import json
 import runpy
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,25 @@ def test_an_event_that_is_not_recorded_is_acted_on_and_refused(
         assert (status, answer["new"]) == (200, 1)
         assert running.get("/healthz")[0] == 200
     assert len(emulator.journal("cos", writes=True)) == 1
+
+
+def test_a_disk_that_hangs_holds_neither_connections_nor_blocks(
+    emulator: Handle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, commit = threading.Event(), Inbox._commit
+
+    def hang(inbox: Inbox, changes: Any) -> list[bool]:
+        goes_on.wait(30)
+        return commit(inbox, changes)
+
+    with Running(tmp_path, {"firewalls": [firewall(emulator)]}, limits={"body_timeout": 0.5}) as running:
+        monkeypatch.setattr(Inbox, "_commit", hang)
+        post = post_of(sourceIP=HOST)
+        assert running.send(post)[0] == 503
+        assert entries(emulator, host=HOST)
+        goes_on.set()
+        status, answer = running.send(post)
+        assert (status, answer["known"]) == (200, 1)
 
 
 def test_the_monitor_is_there_unless_its_port_is_taken(

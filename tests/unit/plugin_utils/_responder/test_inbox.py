@@ -137,12 +137,17 @@ def test_older_events_are_known_by_the_file(path: str, monkeypatch: pytest.Monke
 def test_the_one_that_comes_twice_at_once_is_recorded_once(path: str) -> None:
     async def story(inbox: Inbox) -> list[bool]:
         acted: list[int] = []
-        found = await asyncio.gather(*(inbox.accept(Stored("a", 1.0, "{}"), lambda: acted.append(1)) for _turn in range(3)))
+        known, waiting = [], []
+        for _turn in range(3):
+            known.append(inbox.knows("a"))
+            waiting.append(inbox.accept(Stored("a", 1.0, "{}"), lambda: acted.append(1)))
+        assert await asyncio.gather(*waiting) == [True] * 3
         assert acted == [1]
-        return list(found)
+        return known
 
     with closing(Inbox(path, 3600)) as inbox:
-        assert asyncio.run(story(inbox)) == [True, False, False]
+        assert asyncio.run(story(inbox)) == [False, True, True]
+        assert [stored.id for stored in pending(inbox)] == ["a"]
 
 
 def test_what_is_pending_is_read_in_parts(path: str) -> None:
@@ -185,7 +190,7 @@ def test_verdicts_are_committed_without_further_events(path: str) -> None:
 
 def test_giving_up_on_an_answer_harms_nobody(path: str) -> None:
     async def story(inbox: Inbox) -> None:
-        task = asyncio.ensure_future(inbox.accept(Stored("a", 1.0, "{}"), nothing))
+        task = asyncio.ensure_future(asyncio.wait([inbox.accept(Stored("a", 1.0, "{}"), nothing)]))
         await asyncio.sleep(0)
         task.cancel()
         assert await inbox.accept(Stored("b", 1.0, "{}"), nothing) is True

@@ -21,7 +21,7 @@ from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webh
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.webhook.server import Webhook
 
 from ..conftest import BODY, Taker, request, sign
-from .stand import KEY, OTHER, QUICK, SECRET, Counts, Stand, run, standing
+from .stand import KEY, OTHER, SECRET, Counts, Stand, run, standing
 
 
 def test_an_event_is_taken_and_a_repeated_one_is_known() -> None:
@@ -189,16 +189,6 @@ def test_what_cannot_be_taken_is_the_senders_to_retry(failure: Exception, status
         assert (await stand.post())[0] == 200
 
     run(story)
-
-
-def test_a_disk_that_hangs_does_not_hold_the_connection() -> None:
-    async def story(stand: Stand) -> None:
-        stand.taker.gate = asyncio.Event()
-        assert (await stand.post())[0] == 503
-        stand.taker.gate.set()
-        assert (await stand.post())[0] == 200
-
-    run(story, limits=QUICK)
 
 
 def test_stopping_finishes_what_is_under_way() -> None:
