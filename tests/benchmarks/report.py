@@ -20,6 +20,8 @@ COLOURS.update(least=COLOURS["structure"], late="#8fc7a9", alone=COLOURS["module
 COLOURS.update(bare=COLOURS["floor"], bulk=COLOURS["structure"], rulebook=COLOURS["modules"], playbook=COLOURS["uri"])
 OTHER = "#5b7db1"
 BAR, GAP, LABEL, WIDTH, NUMBER = 16, 14, 330, 460, 80
+#: Seconds; a shorter time is shown as this one. Processor time is counted in hundredths of a second, so it may be 0.
+SHORTEST = 1e-5
 
 
 def show(console: Console, document: dict[str, Any]) -> None:
@@ -54,7 +56,7 @@ def plot(document: dict[str, Any]) -> str:
         for latency, case in _cases(document)
         for measure, sides in case["measures"].items()
     ]
-    values = [value for _title, sides in groups for value in sides.values()]
+    values = [max(SHORTEST, value) for _title, sides in groups for value in sides.values()]
     low, high = math.floor(math.log10(min(values)) * 2) / 2, math.ceil(math.log10(max(values)) * 2) / 2
     high = max(high, low + 0.5)
     parts = []
@@ -63,7 +65,7 @@ def plot(document: dict[str, Any]) -> str:
         parts.append(f'<text x="0" y="{y + 12}" font-weight="bold">{escape(title)}</text>')
         y += BAR + 4
         for side, value in sides.items():
-            length = max(1.0, (math.log10(value) - low) / (high - low) * WIDTH)
+            length = max(1.0, (math.log10(max(SHORTEST, value)) - low) / (high - low) * WIDTH)
             parts.append(f'<text x="{LABEL - 8}" y="{y + 12}" text-anchor="end">{escape(side)}</text>')
             parts.append(f'<rect x="{LABEL}" y="{y}" width="{length:.1f}" height="{BAR - 2}" fill="{COLOURS.get(side, OTHER)}"/>')
             parts.append(f'<text x="{LABEL + length + 6:.1f}" y="{y + 12}">{shown(value)}</text>')

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import queue
 import secrets
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.environment import ROOT
+from tools.ports import free_port
 from tools.shell import stop_group
 
 SERVICE = "extensions/eda/plugins/event_source/webhook.py"
@@ -41,7 +41,7 @@ class Responder:
         follow: Sequence[Mapping[str, Any]] = (),
     ) -> None:  # fmt: skip
         self.secret = secrets.token_urlsafe(18)
-        port, monitor = _free_ports()
+        port, monitor = free_port(), free_port()
         self.monitor = f"http://127.0.0.1:{monitor}"
         self.url = f"http://127.0.0.1:{port}/ips/{self.secret}"
         self.settings = place / f"{name}.yml"
@@ -112,8 +112,3 @@ class Responder:
             event = json.loads(line)
             if event["type"] == "verdict":
                 self._verdicts.put(event)
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        return one.getsockname()[1], other.getsockname()[1]

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from emulator import events
 from emulator.testing import EmulatorProcess
+from tools.ports import free_port
 from tools.shell import stop_group
 from tools.workspace import clean_environment
 
@@ -37,11 +38,6 @@ def until(what: str, look: Callable[[], T]) -> T:
             return seen
         assert time.monotonic() < end, f"{what}: not within {PATIENCE:.0f} s"
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 class Stage:

@@ -10,7 +10,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import psycopg
+
+from .ports import free_port
 
 #: Where distributions keep the programs, by version, when they are not on the PATH.
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
@@ -56,9 +57,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         if self._user is not None:
             shutil.chown(self._directory, self._user)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
 
     def __enter__(self) -> Server:
         data = self._directory / "data"

@@ -21,10 +21,11 @@ import trustme
 
 from emulator import events
 from tools.environment import COLLECTION
+from tools.ports import free_port
 from tools.shell import stop_group
 
 from ..stage import BIN, FIREWALL, Misbehaviour, Run, Stage
-from .server import Server, free_port
+from .server import Server
 
 HERE = Path(__file__).parent
 SECRET = "canary-path-secret-6Kw2"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import re
 import signal
 import socket
@@ -23,18 +22,9 @@ from ..stage import Misbehaviour
 
 PATIENCE = 90.0  # seconds until it listens; ansible-rulebook starts a Java machine
 TICKS = os.sysconf("SC_CLK_TCK")
-PORTS = (20_000, 32_000)  # below those that Linux gives to outgoing connections
 PAGE = os.sysconf("SC_PAGE_SIZE")
 #: The id of the event in a line with a verdict.
 VERDICT = re.compile(rb'"type":"verdict".*"intrusion":\{"id":"([0-9a-f]{32})"')
-
-
-def free_port() -> int:
-    """Return a port that no outgoing connection can get: what is killed has to find it free when it comes back."""
-    while True:
-        port = random.randrange(*PORTS)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 class Server:

@@ -17,12 +17,13 @@ from typing import Any
 import psycopg
 
 from tools.database import Server as Database
+from tools.ports import free_port
 
 from ..case import Case, Side, Sizes, Target
 from ..stage import FIREWALL, Misbehaviour, Run, Stage, addresses, expect
 from .events import OTHER, WARM, zeros
 from .scene import PATIENCE, Answers, Scene, Sending, latencies, percentile, runs, summary
-from .server import Server, free_port
+from .server import Server
 
 #: Records of the small ledger; the large one has SHARE times as many.
 FEW = 1000

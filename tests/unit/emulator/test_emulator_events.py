@@ -21,6 +21,7 @@ import trustme
 from aiosmtpd.controller import Controller
 
 from emulator.testing import running_emulator
+from tools.ports import free_port
 
 SERVER = "VA1ACMEWEB01"
 # The field list of the knowledge base, in its JSON types.
@@ -167,14 +168,9 @@ class _Mailbox:
         return "250 OK"
 
 
-def _free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
 def test_email_goes_through_the_relay(protected):
     mailbox = _Mailbox()
-    relay = Controller(mailbox, hostname="127.0.0.1", port=_free_port())
+    relay = Controller(mailbox, hostname="127.0.0.1", port=free_port())
     relay.start()
     try:
         protected.emulator.settings(smtp=f"127.0.0.1:{relay.port}")
@@ -217,7 +213,7 @@ def test_retries_are_bounded(protected):
 
 def test_receiver_that_is_not_there(protected):
     protected.emulator.settings(delivery_attempts=2)
-    _set(protected, _webhook(f"http://127.0.0.1:{_free_port()}/hook"))
+    _set(protected, _webhook(f"http://127.0.0.1:{free_port()}/hook"))
     protected.emulator.raise_event(SERVER)
     assert (len(_one(protected)["attempts"]), _one(protected)["result"]) == (2, "failed")
 

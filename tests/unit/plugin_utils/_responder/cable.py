@@ -10,6 +10,8 @@ import threading
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+from tools.ports import free_port
+
 
 class Cable:
     """A context manager; `url` leads to the same as the target does, which must be plain HTTP."""
@@ -19,8 +21,7 @@ class Cable:
         self._target = (parts.hostname or "", parts.port or 80)
         self._sockets: list[socket.socket] = []
         self._listener: socket.socket | None = None
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self._port = probe.getsockname()[1]
+        self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         if plugged:
             self.plug()

@@ -29,6 +29,7 @@ from ansible_collections.intrusion.response.plugins.module_utils._ledger.record 
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
 
 from emulator.testing import Handle, running_emulator
+from tools.ports import free_port
 
 from .running import SECRET, Running, entries, firewall, post_of, until
 
@@ -136,11 +137,6 @@ def test_a_configuration_that_everybody_reads_is_warned_of(tmp_path: Path, caplo
     _output, errors = process.communicate(timeout=30)
     assert process.returncode == 0 and "can be read by everybody" in errors and SECRET not in errors
     assert logging.getLogger("intrusion.response").name  # the one name under which all of it logs
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 class Service:
