@@ -51,6 +51,8 @@ from .errors import BadResponse, InvalidInput, Unreachable
 SLOWEST = 32 * 1024
 #: Bytes of an answer, before and after decompression: enough for 100,000 entries of 600 bytes each.
 LONGEST = 64 * 1024 * 1024
+#: How exact a deadline is, as a fraction of its seconds.
+TOLERANCE = 0.01
 ANSWER_TOO_LONG = f"the answer is larger than {LONGEST // 1024**2} MiB."
 
 _under_way = threading.local()
@@ -81,6 +83,13 @@ class Deadline:
             raise socket.timeout("timed out")
         return left
 
+    def limit(self, sock: Any) -> None:
+        """Let operations of a socket wait no longer than this; raises like left."""
+        left, current = self.left(), sock.gettimeout()
+        # Each change is a system call, during which other threads get their turn, and so costs more than it seems.
+        if current is None or abs(current - left) > TOLERANCE * self.seconds:
+            sock.settimeout(left)
+
     def arrived(self, size: int) -> None:
         """Count bytes that have arrived; raises BadResponse if the answer is too long."""
         self._received += size
@@ -110,7 +119,7 @@ class _Reader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> Optional[int]:
-        self._sock.settimeout(self._deadline.left())
+        self._deadline.limit(self._sock)
         size: Optional[int] = self._raw.readinto(buffer)
         self._deadline.arrived(size or 0)
         return size
@@ -151,7 +160,7 @@ class _Timed:
             self._pieces.append(data)
             return
         if self.sock is not None:
-            self.sock.settimeout(_under_way.deadline.left())
+            _under_way.deadline.limit(self.sock)
         super().send(data)  # type: ignore[misc]
 
 

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Optional
 
 from .._core.call import Call
-from .._core.errors import InvalidInput, NotAttempted, StoredDifferently
+from .._core.errors import InvalidInput, LedgerUnusable, NotAttempted, StoredDifferently
 from .._core.options import integer_between, parse_name
 from .._ledger.place import why_it_vanishes
 from .._ledger.query import parse_span
@@ -102,7 +102,11 @@ class Recorder:
                 self._warn(f"{host} is not exempt, since the exemption could not be recorded. The next event may block it again.")
 
     def _why_exempt(self, host: str) -> Optional[str]:
-        return self._known.exempt(host, time.time())
+        now = time.time()
+        try:
+            return self._known.past(host, now - LONGEST_EXEMPTION).exempt(now)
+        except LedgerUnusable:  # the next write will report it
+            return None
 
     def intend(self, found: Sequence[Change]) -> None:
         """Record changes that are about to be sent."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
-from typing import Optional
 
-from .record import Record, exempt_reason, offences
+from .record import Past, Record
 
 #: Maximum number of records kept in memory, the newest ones.
 MOST = 200_000
@@ -18,8 +17,6 @@ MOST = 200_000
 
 class Memory:
     """Blocks and unblocks of all that share the ledger, with those of this responder at once. Thread-safe."""
-
-    enabled = True
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -40,14 +37,9 @@ class Memory:
                 while self._count > MOST:
                     self._count -= len(self._records.popitem(last=False)[1])
 
-    def offences(self, address: str, since: float, besides: Optional[str] = None) -> int:
-        """Count the offences of an address, as the ledger does."""
-        found = (one for one in self._known(address) if one.at >= since)
-        return offences(record for record in found if besides is None or record.event != besides)
-
-    def exempt(self, address: str, now: float) -> Optional[str]:
-        """Return why the address is exempt from blocking, or None, as the ledger does."""
-        return exempt_reason(self._known(address), now)
+    def past(self, address: str) -> Past:
+        """Return the past of an address."""
+        return Past(tuple(self._known(address)))
 
     def _known(self, address: str) -> list[Record]:
         with self._lock:

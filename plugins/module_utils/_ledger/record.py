@@ -166,6 +166,20 @@ def exempt_reason(records: Iterable[Record], now: float) -> Optional[str]:
     return None if until is None else f"it is exempt from blocking until {utc_text(until)}, according to the ledger"
 
 
+class Past(NamedTuple):
+    """Blocks and unblocks of one address; final, and in order of time."""
+
+    records: tuple[Record, ...] = ()
+
+    def offences(self, since: float = 0.0, besides: Optional[str] = None) -> int:
+        """Return how many events since a time led to a block, besides this event, since an event is no earlier offence of itself."""
+        return offences(one for one in self.records if one.at >= since and (besides is None or one.event != besides))
+
+    def exempt(self, now: float) -> Optional[str]:
+        """Return why the address must not be blocked, or None."""
+        return exempt_reason(self.records, now)
+
+
 def firewall_name(url: str) -> str:
     """Return the URL of a firewall in the form in which the ledger stores it: without credentials and default ports."""
     try:

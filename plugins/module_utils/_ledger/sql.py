@@ -104,8 +104,8 @@ def events(dialect: Dialect) -> str:
     return join("SELECT DISTINCT event FROM records WHERE", dialect.begins, "ORDER BY event LIMIT :most")
 
 
-#: For the function offences: the records of `:address` since `:since`.
-OFFENCES = join(
+#: The blocks and unblocks of `:address` since `:since`.
+PAST = join(
     "SELECT", COLUMNS, "FROM records WHERE address = :address AND at >= :since AND action IN ('block', 'unblock') AND", FINAL,
     "ORDER BY at, id",
 )  # fmt: skip

@@ -119,12 +119,12 @@ class SqliteStore:
             self._drop()
             raise
 
-    def offences(self, address: str, since: float) -> list[Any]:
-        """Return the result of sql.OFFENCES; raises StoreTrouble."""
+    def past(self, address: str, since: float) -> list[Any]:
+        """Return the result of sql.PAST; raises StoreTrouble."""
         try:
             with _trouble():
                 there = is_there(self.path)
-                return self._connection().execute(sql.OFFENCES, {"address": address, "since": since}).fetchall() if there else []
+                return self._connection().execute(sql.PAST, {"address": address, "since": since}).fetchall() if there else []
         except StoreTrouble:
             self._drop()
             raise

@@ -16,7 +16,7 @@ from .._core.errors import LedgerUnusable
 from . import sql
 from .place import Place, parse_place, spool_path
 from .postgresql import PostgresqlStore
-from .record import LONGEST_EXEMPTION, Filter, Record, Standing, exempt_reason, offences, standing
+from .record import Filter, Past, Record, Standing, standing
 from .row import Row, StoreTrouble
 from .spool import Spool
 from .sql import DAY
@@ -50,8 +50,8 @@ class Store(Protocol):
     def add(self, rows: Sequence[Row], keep: int) -> Any:
         """Add rows, all or none, and remove rows older than keep days (0 for never)."""
 
-    def offences(self, address: str, since: float) -> list[Any]:
-        """Return the result of sql.OFFENCES."""
+    def past(self, address: str, since: float) -> list[Any]:
+        """Return the result of sql.PAST."""
 
     def read(self, text: str, values: Mapping[str, Any]) -> list[Any]:
         """Return the result of a query."""
@@ -182,32 +182,14 @@ class Ledger:
         self._tell(f"{said} What was done is not recorded yet; the record waits in {self.spool} for the next run on this machine.")
         return True
 
-    def offences(self, address: str, since: float, besides: Optional[str] = None) -> int:
-        """Count the offences recorded for the address since a time, as the function offences does.
-
-        Records of the event `besides` are ignored, since an event is not an earlier offence of itself.
-
-        Never raises; 0 if the ledger cannot be read.
-        """
+    def past(self, address: str, since: float) -> Past:
+        """Return the past of an address since a time; raises LedgerUnusable."""
         if self._store is None:
-            return 0
+            return Past()
         try:
-            rows = self._store.offences(address, since)
+            return Past(tuple(Record(*row) for row in self._store.past(address, since)))
         except StoreTrouble as error:
-            self._tell(f"The ledger {self.place} cannot be read: {error}. Earlier blocks are not counted.")
-            return 0
-        found = (Record(*row) for row in rows)
-        return offences(record for record in found if besides is None or record.event != besides)
-
-    def exempt(self, address: str, now: float) -> Optional[str]:
-        """Return why the address is exempt from blocking, or None. Never raises; None if the ledger cannot be read."""
-        if self._store is None:
-            return None
-        try:
-            rows = self._store.offences(address, now - LONGEST_EXEMPTION)
-        except StoreTrouble:  # the next write will report it
-            return None
-        return exempt_reason((Record(*row) for row in rows), now)
+            raise self._unreadable(error) from None
 
     def find(self, wanted: Filter, limit: int = 0) -> tuple[list[Record], int]:
         """Return records, newest first and at most limit of them (0 for all), and how many there are.

@@ -17,7 +17,7 @@ from ...module_utils._core.errors import LedgerUnusable
 from ...module_utils._cos.record import who
 from ...module_utils._ledger.memory import Memory
 from ...module_utils._ledger.query import exemptions
-from ...module_utils._ledger.record import LONGEST_EXEMPTION, Filter, Record
+from ...module_utils._ledger.record import LONGEST_EXEMPTION, Filter, Past, Record
 from ...module_utils._ledger.store import Ledger
 from .batch import BatchWriter
 
@@ -27,6 +27,9 @@ LOG = logging.getLogger("intrusion.response")
 PAUSE, DELIVERING = 0.05, 1.0
 #: Seconds for which the ledger's answer about a wish is used for all firewalls, and for how many wishes.
 KEPT, MOST = 1.0, 20_000
+
+#: In place of what was never asked for.
+NEVER = Past(), -math.inf
 
 Then = Callable[[], None]
 
@@ -47,6 +50,7 @@ class LedgerWriter(BatchWriter[_Note]):
         memory: what is kept in memory of a shared ledger.
 
     Attributes:
+        horizon: seconds of the past that count.
         spooled: number of batches of records that recently waited for a shared ledger.
     """
 
@@ -60,8 +64,10 @@ class LedgerWriter(BatchWriter[_Note]):
         self._on_failure = on_failure
         self._user, self._job = who(os.environ)
         self.spooled = ledger.waiting
+        self.horizon: float = LONGEST_EXEMPTION
         self._asking = threading.Lock()
-        self._exempt: dict[int, tuple[Optional[str], float]] = {}
+        self._pasts: dict[int, tuple[Past, float]] = {}
+        self._told: Optional[str] = None
         super().__init__()
 
     def note(self, records: Collection[Record], then: Then = lambda: None, completes: bool = False) -> None:
@@ -81,26 +87,38 @@ class LedgerWriter(BatchWriter[_Note]):
         try:
             found = self._unblocks(since, addresses)
         except LedgerUnusable as error:
-            LOG.warning("%s It is unknown which blocks were undone.", error.message)
-            self._on_failure()
+            self._tell_unknown(f"{error.message} It is unknown which blocks were undone.")
             return {}
         return {record.address: record.at for record in reversed(found) if record.outcome != "failed"}
 
-    def exempt(self, address: str, number: int) -> Optional[str]:
-        """Return why the address must not be blocked for the wish of this number, or None.
+    def past(self, address: str, number: int) -> Past:
+        """Return the past of an address, as of the wish of this number.
 
         Reads a ledger that is not shared, so it may block; the result of the first worker is used for the other firewalls.
         """
         if self._memory is not None:
-            return self._memory.exempt(address, time.time())
+            return self._memory.past(address)
+        found, asked = self._pasts.get(number, NEVER)
+        if time.monotonic() - asked < KEPT:  # no lock: all workers come at the same time
+            return found
         with self._asking:
-            reason, asked = self._exempt.get(number, (None, -math.inf))
+            found, asked = self._pasts.get(number, NEVER)
             if time.monotonic() - asked >= KEPT:
-                if len(self._exempt) >= MOST:
-                    self._exempt.clear()
-                reason = self._ledger.exempt(address, time.time())
-                self._exempt[number] = reason, time.monotonic()
-        return reason
+                if len(self._pasts) >= MOST:
+                    self._pasts.clear()
+                try:
+                    found = self._ledger.past(address, time.time() - self.horizon)
+                except LedgerUnusable as error:
+                    self._tell_unknown(f"{error.message} Earlier blocks are not counted, and exemptions are unknown.")
+                    found = Past()
+                self._pasts[number] = found, time.monotonic()
+        return found
+
+    def _tell_unknown(self, message: str) -> None:
+        if message != self._told:
+            LOG.warning("%s", message)
+        self._told = message
+        self._on_failure()
 
     def exemptions(self) -> Optional[list[dict[str, Any]]]:
         """Return the exempt addresses, like query; None if the ledger cannot be read. May block."""

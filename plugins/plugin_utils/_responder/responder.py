@@ -22,10 +22,9 @@ from typing import Any, Callable, Optional
 from ...module_utils._core.errors import LedgerUnusable
 from ...module_utils._events.event import Event
 from ...module_utils._ledger.memory import Memory
-from ...module_utils._ledger.record import WINDOW, Filter
+from ...module_utils._ledger.record import LONGEST_EXEMPTION, WINDOW, Filter
 from ...module_utils._ledger.store import Ledger
 from .configuration import Respond
-from .decide.escalation import Escalation
 from .decide.limits import Limits
 from .decide.policy import entry_description
 from .firewall.fleet import Fleet
@@ -74,19 +73,19 @@ class Responder:
         place = "none" if respond.dry_run else respond.ledger
         self._ledger = Ledger.from_option(place, self._warn, respond.ledger_keep, LEDGER_PATIENCE, spool)
         memory = Memory() if self._ledger.database is not None else None
-        self._escalation = Escalation(respond.escalation, memory or self._ledger)
         self.records = LedgerWriter(self._ledger, metrics.ledger_errors.inc, memory)
+        self.records.horizon = max(LONGEST_EXEMPTION, respond.escalation.memory)
         self._numbers = itertools.count(1)
         self._waiting: OrderedDict[Pending, float] = OrderedDict()  # without a verdict, and when one is due at the latest
         self._changed: dict[Pending, None] = {}  # with results that differ from their last verdict
         self._addresses: dict[str, list[Pending]] = {}
         self._limited: OrderedDict[str, Pending] = OrderedDict()
         known = self._remember()
-        self.fleet = Fleet(respond, relays, self._escalation, self.records, inbox.instance, known, self._told, self._listed)
+        self.fleet = Fleet(respond, relays, self.records, inbox.instance, known, self._told, self._listed)
         self._names = self.fleet.names
         self._share: Optional[Share] = None
         if memory is not None and self._ledger.database is not None:
-            more = memory, self._limits, self._escalation, self._numbers, self._settle
+            more = memory, self._limits, lambda: self.records.horizon, self._numbers, self._settle
             self._share = self._limits.shared = Share(self._ledger.database, inbox.instance, self.fleet.workers, *more)
 
     def _warn(self, message: str) -> None:
@@ -139,7 +138,7 @@ class Responder:
         """Apply new settings: policy, limits, escalation, never_block, verdict_after."""
         self._respond = respond
         self._limits.settings = respond.limits
-        self._escalation.settings = respond.escalation
+        self.records.horizon = max(LONGEST_EXEMPTION, respond.escalation.memory)
         self.fleet.use(respond, relays)
 
     def test(self, event: Event) -> dict[str, Any]:

@@ -147,9 +147,7 @@ def replay(settings: Configuration, path: str, show: Print) -> None:
             if reason:
                 now = "limited"
             elif attacker not in ends:
-                ttl = respond.escalation.ttl(respond.policy.ttl, seen[attacker])
-                if event.ttl is not None:
-                    ttl = respond.escalation.bounded(event.ttl)
+                ttl = respond.escalation.ttl(respond.policy.ttl, seen[attacker], event.ttl)
                 seen[attacker] += 1
                 ends[attacker] = event.received + ttl
         counts[now] += 1

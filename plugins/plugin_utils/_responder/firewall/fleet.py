@@ -19,7 +19,6 @@ from ....module_utils._cos.client import CosClient
 from ....module_utils._cos.dry_run import DryRun
 from ....module_utils._cos.guard import Guard, own_addresses
 from ..configuration import Respond
-from ..decide.escalation import Escalation
 from ..ledger import LedgerWriter
 from .messages import Listed, Outcome, Report, Wish
 from .worker import Worker
@@ -43,7 +42,7 @@ class Fleet:
 
     Args:
         respond, relays: which firewalls, and what must not be blocked.
-        escalation, ledger, instance: for the workers.
+        ledger, instance: for the workers.
         known: addresses that are blocked according to the ledger, by the firewall's URL.
         settle: called with the outcome for an address on a firewall, by its name.
         listed: called with what changed in a listing.
@@ -59,7 +58,6 @@ class Fleet:
         self,
         respond: Respond,
         relays: frozenset[IPv4Address],
-        escalation: Escalation,
         ledger: LedgerWriter,
         instance: str,
         known: Mapping[str, frozenset[str]],
@@ -78,8 +76,8 @@ class Fleet:
         for firewall in respond.firewalls:
             client = (DryRun if respond.dry_run else CosClient).from_call(firewall.call(respond.dry_run))
             worker = Worker(
-                firewall.name or "", firewall.address, client, policy=respond.policy, guard=self.guard, escalation=escalation,
-                ledger=ledger, instance=instance, known=known.get(firewall.address, frozenset()), tell=self._told,
+                firewall.name or "", firewall.address, client, policy=respond.policy, escalation=respond.escalation,
+                guard=self.guard, ledger=ledger, instance=instance, known=known.get(firewall.address, frozenset()), tell=self._told,
             )  # fmt: skip
             self.workers.append(worker)
 
@@ -102,7 +100,7 @@ class Fleet:
         await self._listening
 
     def use(self, respond: Respond, relays: frozenset[IPv4Address]) -> None:
-        """Apply new settings: policy and never_block."""
+        """Apply new settings: policy, escalation and never_block."""
         self._respond, self._relays = respond, relays
         self._spread()
 
@@ -151,7 +149,7 @@ class Fleet:
         never = self._respond.networks | {IPv4Network(address) for address in self._relays}
         self.guard = Guard(never, firewalls, self._own)
         for worker in self.workers:
-            worker.policy, worker.guard = self._respond.policy, self.guard
+            worker.policy, worker.escalation, worker.guard = self._respond.policy, self._respond.escalation, self.guard
 
     def _told(self, report: Report) -> None:
         self._reports.append(report)

@@ -30,7 +30,7 @@ from ....module_utils._cos.guard import Guard
 from ....module_utils._cos.record import record_of
 from ....module_utils._cos.wanted import TTL_TOLERANCE, Wanted
 from ....module_utils._ledger.record import Record
-from ..decide.escalation import Escalation
+from ..decide.escalation import EscalationSettings
 from ..decide.policy import Policy, event_in
 from ..ledger import LedgerWriter
 from ..verdict import ALREADY_BLOCKED, BLOCKED, FAILED, PENDING, PROTECTED, RENEWED, WITHDRAWN, Result
@@ -63,9 +63,8 @@ class Worker:
 
     Args:
         name, address: of the firewall, the latter as in the ledger.
-        policy, guard: for service, texts and times, and what must not be blocked; can be replaced at any time.
-        escalation: determines how long a block lasts.
-        ledger: for checking whether somebody unblocked an address in the meantime.
+        policy, escalation, guard: for service, texts and times, and what must not be blocked; can be replaced at any time.
+        ledger: for earlier offences, exemptions, and whether somebody unblocked an address in the meantime.
         instance: of this responder, as in the descriptions of its entries.
         known: addresses that are blocked according to the ledger.
         tell: called with reports, from any thread.
@@ -78,8 +77,8 @@ class Worker:
         client: CosClient,
         *,
         policy: Policy,
+        escalation: EscalationSettings,
         guard: Guard,
-        escalation: Escalation,
         ledger: LedgerWriter,
         instance: str,
         known: frozenset[str],
@@ -88,11 +87,11 @@ class Worker:
         self.name = name
         self.address = address
         self.policy = policy
+        self.escalation = escalation
         self.guard = guard
         self.health = Health(name)
         self.targets: dict[str, Target] = {}
         self._client = client
-        self._escalation = escalation
         self._ledger = ledger
         self._instance = instance
         self._tell = tell
@@ -197,7 +196,9 @@ class Worker:
         target = self.targets.get(wish.address)
         if target is None:
             target = self.targets[wish.address] = self._unsent[wish.address] = Target(wish)
-        target.add(wish, self._escalation.ttl(self.policy.ttl, wish.address, wish.event, wish.ttl))
+        past = self._ledger.past(wish.address, wish.number)
+        offences = past.offences(time.time() - self.escalation.memory, wish.event)
+        target.add(wish, self.escalation.ttl(self.policy.ttl, offences, wish.ttl))
         if target.accepted and target.change is not None:
             self._tell_of(target, Result(ALREADY_BLOCKED, answered=time.time(), entry=target.change.goal), final=False)
 
@@ -258,7 +259,7 @@ class Worker:
             reason = self.guard.reason(target.address)
             if reason is None and IPv4Address(target.address) in self._view.own:  # the guard may learn them too late
                 reason = "it is the firewall's own address"
-            if reason := reason or self._ledger.exempt(target.address, target.number):
+            if reason := reason or self._ledger.past(target.address, target.number).exempt(time.time()):
                 self._tell_of(target, Result(PROTECTED, "protected_address", reason))
             elif withdrawn.get(target.address, -math.inf) >= target.received:
                 self._tell_of(target, Result(WITHDRAWN, reason="it was taken off a blacklist after the event"))

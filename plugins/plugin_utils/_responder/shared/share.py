@@ -15,9 +15,7 @@ from typing import Any, Optional
 from ....module_utils._cos.blacklist import Entry
 from ....module_utils._ledger.memory import Memory
 from ....module_utils._ledger.postgresql import PostgresqlStore
-from ....module_utils._ledger.record import LONGEST_EXEMPTION
 from ....module_utils._ledger.shared import Answer, Target
-from ..decide.escalation import Escalation
 from ..decide.limits import Limits
 from ..firewall.messages import Outcome, Wish
 from ..firewall.worker import Worker
@@ -46,7 +44,8 @@ class Share:
         instance: of this responder, as in the descriptions of its entries.
         workers: of all firewalls.
         memory: of the shared records.
-        limits, escalation: the limits across all responders, and how long offences count.
+        limits: the limits across all responders.
+        horizon: returns the seconds of the past that count.
         numbers: of wishes.
         settle: called with the outcome for an address on a firewall, by its name, that another owns.
     """
@@ -58,7 +57,7 @@ class Share:
         workers: Sequence[Worker],
         memory: Memory,
         limits: Limits,
-        escalation: Escalation,
+        horizon: Callable[[], float],
         numbers: Iterator[int],
         settle: Callable[[str, Outcome], None],
     ) -> None:
@@ -79,7 +78,7 @@ class Share:
         self.in_use = 0
         self.members = 0
         self._member = Member(
-            store, list(self._workers), memory, lambda: max(escalation.settings.memory, LONGEST_EXEMPTION), self._need, self._is_idle,
+            store, list(self._workers), memory, horizon, self._need, self._is_idle,
             self._told,
         )  # fmt: skip
 

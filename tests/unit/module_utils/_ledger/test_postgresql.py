@@ -89,8 +89,9 @@ def test_nobody_there(postgresql: Server, tmp_path: Path, warnings: list[str]) -
     url = "postgresql://ledger:s3cret-word@127.0.0.1:1/nothing"
     ledger = open_ledger(url, tmp_path, warnings, patience=5.0)
     assert ledger.record([record()]) and ledger.record([record()]) and ledger.waiting == 2
-    assert ledger.offences("203.0.113.5", 0) == 0
-    (said, _more) = warnings
+    with pytest.raises(LedgerUnusable):
+        ledger.past("203.0.113.5", 0)
+    (said,) = warnings
     assert "postgresql://ledger@127.0.0.1:1/nothing cannot be written" in said and "waits in" in said
     with pytest.raises(LedgerUnusable, match="cannot be read") as caught:
         ledger.find(Filter())
@@ -217,7 +218,7 @@ def test_questions_are_looked_up(database: str, tmp_path: Path, warnings: list[s
     ledger.record([record(event=f"e{number}", address=f"203.0.113.{number % 250}", write=f"w{number}") for number in range(2000)])
     dialect = module.DIALECT
     asked = (
-        ("records_of_an_address", sql.OFFENCES, {"address": "203.0.113.5", "since": 0.0}),
+        ("records_of_an_address", sql.PAST, {"address": "203.0.113.5", "since": 0.0}),
         ("records_of_an_event", *sql.find(dialect, Filter(event="e5"), 10)),
         ("records_of_an_event", sql.events(dialect), {"beginning": "e77", "most": 2}),
         ("records_by_time", *sql.find(dialect, Filter(since=NOW + 1), 10)),

@@ -38,7 +38,8 @@ def test_a_corrupt_file_is_a_warning(ledger: Ledger, path: Path, warnings: list[
     assert not ledger.record([record()])
     assert not ledger.record([record()])
     assert len(warnings) == 1 and str(path) in warnings[0] and "not recorded" in warnings[0]
-    assert ledger.offences("203.0.113.5", 0) == 0
+    with pytest.raises(LedgerUnusable):
+        ledger.past("203.0.113.5", 0)
     with pytest.raises(LedgerUnusable):
         ledger.find(Filter())
     with pytest.raises(LedgerUnusable):
@@ -75,7 +76,7 @@ def test_a_locked_file(path: Path, warnings: list[str]) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         assert not ledger.record([record()])
-        assert ledger.offences("203.0.113.5", 0) == 1, "reading does not wait for writing"
+        assert ledger.past("203.0.113.5", 0).offences() == 1, "reading does not wait for writing"
         assert ledger.find(Filter())[1] == 1
     assert warnings == [f"The ledger {path} cannot be written: database is locked. What was done is not recorded."]
     assert ledger.record([record()])
@@ -155,8 +156,9 @@ def test_an_unusable_place_is_a_warning(tmp_path: Path, warnings: list[str]) -> 
     (tmp_path / "file").write_text("")
     ledger = Ledger(str(tmp_path / "file" / "ledger"), warnings.append)
     assert not ledger.record([record()]) and not ledger.record([record()])
-    assert ledger.offences("203.0.113.5", 0) == 0
-    assert len(warnings) == 2
+    with pytest.raises(LedgerUnusable):
+        ledger.past("203.0.113.5", 0)
+    assert len(warnings) == 1
     with pytest.raises(LedgerUnusable):
         ledger.find(Filter())
     with pytest.raises(LedgerUnusable):

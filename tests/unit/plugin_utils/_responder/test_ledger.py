@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Filter, Record
+from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Filter, Past, Record
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder import batch as batch_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder import ledger as ledger_module
@@ -74,17 +74,26 @@ def test_trouble_that_passes_loses_nothing(tmp_path: Path, monkeypatch: pytest.M
     ledger.close()
 
 
-def test_an_exemption_is_read_once_for_a_wish_and_anew_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_past_is_read_once_for_a_wish_and_anew_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger, asked = Ledger(str(tmp_path / "ledger.sqlite3"), print), []
-    exempt = ledger.exempt
-    monkeypatch.setattr(ledger, "exempt", lambda *given: asked.append(given[0]) or exempt(*given))
+    past = ledger.past
+    monkeypatch.setattr(ledger, "past", lambda *given: asked.append(given[0]) or past(*given))
     monkeypatch.setattr(ledger_module, "KEPT", 60.0)
-    thread = LedgerWriter(ledger, lambda: None)
-    assert [thread.exempt("203.0.113.5", 1) for _firewall in range(3)] == [None] * 3
-    ledger.record([record("one")._replace(action="unblock", ttl=3600)])
-    assert thread.exempt("203.0.113.5", 2) is not None and thread.exempt("203.0.113.6", 3) is None
+    thread, now = LedgerWriter(ledger, lambda: None), time.time()
+    assert [thread.past("203.0.113.5", 1).records for _firewall in range(3)] == [()] * 3
+    ledger.record([record("one"), record("two", "203.0.113.6")._replace(action="unblock", ttl=3600)])
+    assert thread.past("203.0.113.5", 2).offences() == 1 and thread.past("203.0.113.6", 3).exempt(now) is not None
     assert asked == ["203.0.113.5", "203.0.113.5", "203.0.113.6"]
     monkeypatch.setattr(ledger_module, "KEPT", 0.0)
-    assert thread.exempt("203.0.113.5", 1) is not None
+    assert thread.past("203.0.113.5", 1).offences() == 1
     thread.close()
     ledger.close()
+
+
+def test_a_past_that_cannot_be_read_is_said_once_and_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("no directory")
+    failures: list[None] = []
+    thread = LedgerWriter(Ledger(str(tmp_path / "file" / "ledger.sqlite3"), print), lambda: failures.append(None))
+    assert [thread.past("203.0.113.5", number) for number in (1, 1, 2)] == [Past()] * 3
+    assert caplog.text.count("Earlier blocks are not counted, and exemptions are unknown.") == 1 and len(failures) == 2
+    thread.close()

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Filter
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide import escalation as escalation_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide import limits as limits_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import reconcile as reconcile_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import worker as worker_module
@@ -153,7 +152,6 @@ def test_the_total_goes_by_what_the_firewalls_list(emulator: Handle, tmp_path: P
 
 def test_repeat_offenders_are_blocked_for_longer(emulator: Handle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconcile_module.View, "is_fresh", lambda self, age: age > reconcile_module.BELIEVED)
-    monkeypatch.setattr(escalation_module, "KEPT", 0.0)
     respond = {"firewalls": [firewall(emulator), firewall(emulator, 1)], "escalation": {"cap": 40000}}
     ledger = Ledger(str(tmp_path / "ledger.sqlite3"), print)
     with Running(tmp_path, respond) as running:

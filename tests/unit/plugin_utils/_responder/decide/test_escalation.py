@@ -5,16 +5,11 @@
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Record
-from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide import escalation as module
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.escalation import Escalation, EscalationSettings
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.escalation import EscalationSettings
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.settings import read
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,16 +48,5 @@ def test_the_cap_follows_the_ttl() -> None:
     assert settings().cap == 604_800 and settings(1_000_000).cap == 1_000_000
 
 
-def test_offences_are_counted_by_the_ledger_and_remembered_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger = Ledger(str(tmp_path / "ledger.sqlite3"), print)
-    escalation = Escalation(settings(), ledger)
-    assert escalation.ttl(3600, "203.0.113.5", "event 1") == 3600
-    ledger.record([Record(time.time(), "block", "ok", "203.0.113.5", "all_services", "https://192.0.2.1", event="event 1")])
-    assert escalation.ttl(3600, "203.0.113.5", "event 2") == 3600, "asked a moment ago"
-    assert escalation.ttl(3600, "203.0.113.6", "event 2") == 3600
-    monkeypatch.setattr(module, "KEPT", 0.0)
-    assert escalation.ttl(3600, "203.0.113.5", "event 2") == 14400
-    assert escalation.ttl(3600, "203.0.113.5", "event 1") == 3600, "an event is no earlier offence of its own"
-    assert Escalation(settings(multipliers=[1]), ledger).ttl(3600, "203.0.113.5", "event 2") == 3600
-    ledger.close()
-    assert Escalation(settings(), Ledger(None, print)).ttl(3600, "203.0.113.5", "event 2") == 3600
+def test_what_a_detector_wants_only_has_the_cap() -> None:
+    assert settings().ttl(3600, 2, 60) == 60 and settings().ttl(3600, 0, 10_000_000) == 604_800 and settings().ttl(3600, 0, 0) == 2

@@ -10,14 +10,16 @@ import threading
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Any
 
 from ansible_collections.intrusion.response.plugins.module_utils._cos.client import CosClient
 from ansible_collections.intrusion.response.plugins.module_utils._cos.dry_run import DryRun
 from ansible_collections.intrusion.response.plugins.module_utils._cos.guard import Guard
 from ansible_collections.intrusion.response.plugins.module_utils._events.dates import written
 from ansible_collections.intrusion.response.plugins.module_utils._events.formats import clc_ips
+from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Past, Record
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.configuration import Firewall
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.escalation import EscalationSettings
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.policy import Policy, entry_description
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.messages import Outcome, Report, Wish
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.worker import Worker
@@ -34,21 +36,18 @@ INSTANCE = "1f3a"
 
 
 class Ledger:
-    """Says what somebody took back, and how long blocks last."""
+    """Says what somebody took back, and which addresses are exempt for an hour."""
 
     def __init__(self) -> None:
-        self.ttls: dict[str, int] = {}
         self.unblocked: dict[str, float] = {}
-        self.exemptions: dict[str, str] = {}
+        self.exempt: set[str] = set()
 
     def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, float]:
         return {address: at for address, at in self.unblocked.items() if address in addresses and at >= since}
 
-    def exempt(self, address: str, _number: int) -> Optional[str]:
-        return self.exemptions.get(address)
-
-    def ttl(self, ttl: int, address: str, event: str, _wanted: int | None = None) -> int:
-        return self.ttls.get(event, ttl)
+    def past(self, address: str, _number: int) -> Past:
+        exemption = Record(time.time(), "unblock", "ok", address, "all_services", "https://192.0.2.1", ttl=3600)
+        return Past((exemption,) if address in self.exempt else ())
 
 
 class Bench:
@@ -63,9 +62,8 @@ class Bench:
     def wish(self, host: str = HOST, ttl: int = 3600, age: float = 0.0, **fields: Any) -> Wish:
         now = time.time() - age
         event = clc_ips.event(post_of(sourceIP=host, **fields), written(now))
-        self.ledger.ttls[event.id] = ttl
         description = entry_description(event, INSTANCE)
-        return Wish(next(self.numbers), host, event.id, event.reason, now, POLICY.entry_rule_name(event), description)
+        return Wish(next(self.numbers), host, event.id, event.reason, now, POLICY.entry_rule_name(event), description, ttl)
 
     def put(self, *args: Any, **kwargs: Any) -> Wish:
         wish = self.wish(*args, **kwargs)
@@ -107,7 +105,7 @@ def bench(emulator: Handle, dry_run: bool = False, policy: Policy = POLICY, guar
     ledger = Ledger()
     client = (DryRun if dry_run else CosClient).from_call(found.call(dry_run))
     worker = Worker(
-        found.name or "", found.address, client, policy=policy, guard=guard or Guard(), escalation=ledger,
+        found.name or "", found.address, client, policy=policy, escalation=EscalationSettings(), guard=guard or Guard(),
         ledger=ledger, instance=INSTANCE, known=frozenset(), tell=reports.append,
     )  # fmt: skip
     worker.start()

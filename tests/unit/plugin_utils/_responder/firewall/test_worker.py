@@ -350,9 +350,9 @@ def side_by_side(function: Any, items: Any) -> None:
 
 def test_an_address_that_is_exempt_is_not_blocked(emulator: Handle) -> None:
     with bench(emulator) as one:
-        one.ledger.exemptions[HOST] = "it is exempt"
+        one.ledger.exempt.add(HOST)
         result = one.result(one.put())
-        assert (result.result, result.code) == ("protected", "protected_address") and result.reason == "it is exempt"
-        one.ledger.exemptions.clear()
+        assert (result.result, result.code) == ("protected", "protected_address") and "it is exempt" in str(result.reason)
+        one.ledger.exempt.clear()
         assert one.result(one.put()).result == "blocked"
     assert writes(emulator) == ["POST"]

@@ -17,9 +17,8 @@ import psycopg
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._ledger import shared as session_module
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.memory import Memory
-from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Record
+from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import LONGEST_EXEMPTION, Record
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.escalation import Escalation, EscalationSettings
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.limits import Limits, LimitSettings
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.messages import Outcome, Wish
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.ledger import LedgerWriter
@@ -64,7 +63,7 @@ class Node:
         self.instance = f"n{number}"
         self.share = Share(
             self.ledger.database, self.instance, list(self.workers.values()), self.memory, Limits(LimitSettings(per_minute, total)),
-            Escalation(EscalationSettings(), self.memory), self.numbers, lambda name, outcome: self.heard.append((name, outcome)),
+            lambda: LONGEST_EXEMPTION, self.numbers, lambda name, outcome: self.heard.append((name, outcome)),
         )  # fmt: skip
         self.share.start(self.calls.append)
 
@@ -252,19 +251,19 @@ def test_each_knows_what_others_recorded(cluster: Cluster) -> None:
     now = time.time()
     block = Record(now, "block", "ok", "203.0.113.5", "all_services", FIREWALLS[0], 60, event="e1", write="w1")
     one.memory.add([block])
-    assert one.memory.offences("203.0.113.5", 0) == 1 and one.memory.offences("203.0.113.5", 0, "e1") == 0
+    assert one.memory.past("203.0.113.5").offences() == 1 and one.memory.past("203.0.113.5").offences(besides="e1") == 0
     assert one.ledger.record([block])
-    cluster.until(lambda: other.memory.offences("203.0.113.5", 0) == 1)
+    cluster.until(lambda: other.memory.past("203.0.113.5").offences() == 1)
     assert other.ledger.record([block._replace(at=now + 1, action="unblock", write="w2")])
     writer = LedgerWriter(one.ledger, lambda: None, one.memory)
     cluster.until(lambda: writer.withdrawn(["203.0.113.5", "203.0.113.6"], now) == {"203.0.113.5": now + 1})
-    assert one.memory.offences("203.0.113.5", 0) == 0
+    assert one.memory.past("203.0.113.5").offences() == 0
     third = cluster.add()
     cluster.until(lambda: third.memory.unblocks(now, ["203.0.113.5"]) != [])
-    assert writer.exempt("203.0.113.9", 1) is None
+    assert writer.past("203.0.113.9", 1).exempt(now) is None
     assert other.ledger.record([block._replace(address="203.0.113.9", action="unblock", ttl=3600, write="w3")])
-    cluster.until(lambda: writer.exempt("203.0.113.9", 1) is not None)
-    assert writer.exempt("203.0.113.9", 1) == other.ledger.exempt("203.0.113.9", now)
+    cluster.until(lambda: writer.past("203.0.113.9", 1).exempt(now) is not None)
+    assert writer.past("203.0.113.9", 1).exempt(now) == other.ledger.past("203.0.113.9", 0).exempt(now)
     writer.close()
 
 
