@@ -25,11 +25,8 @@ LOG = logging.getLogger("intrusion.response")
 
 #: Seconds for which records wait for others, and between two attempts to deliver records to a shared ledger.
 PAUSE, DELIVERING = 0.05, 1.0
-#: Seconds for which the ledger's answer about a wish is used for all firewalls, and for how many wishes.
-KEPT, MOST = 1.0, 20_000
-
-#: In place of what was never asked for.
-NEVER = Past(), -math.inf
+#: For how many wishes the ledger's answer is used for all firewalls.
+MOST = 20_000
 
 Then = Callable[[], None]
 
@@ -66,7 +63,7 @@ class LedgerWriter(BatchWriter[_Note]):
         self.spooled = ledger.waiting
         self.horizon: float = LONGEST_EXEMPTION
         self._asking = threading.Lock()
-        self._pasts: dict[int, tuple[Past, float]] = {}
+        self._pasts: dict[int, Past] = {}
         self._told: Optional[str] = None
         super().__init__()
 
@@ -82,14 +79,14 @@ class LedgerWriter(BatchWriter[_Note]):
         if not self.put(note, PAUSE):
             then()
 
-    def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, float]:
-        """Return when addresses were last removed from a firewall since an epoch time. Reads the ledger, so it may block."""
+    def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, Record]:
+        """Return when addresses were last removed from a firewall, or exempted, since an epoch time. Reads the ledger, so it may block."""
         try:
             found = self._unblocks(since, addresses)
         except LedgerUnusable as error:
             self._tell_unknown(f"{error.message} It is unknown which blocks were undone.")
             return {}
-        return {record.address: record.at for record in reversed(found) if record.outcome != "failed"}
+        return {one.address: one for one in reversed(found) if one.outcome != "failed" or one.ttl is not None}
 
     def past(self, address: str, number: int) -> Past:
         """Return the past of an address, as of the wish of this number.
@@ -98,21 +95,21 @@ class LedgerWriter(BatchWriter[_Note]):
         """
         if self._memory is not None:
             return self._memory.past(address)
-        found, asked = self._pasts.get(number, NEVER)
-        if time.monotonic() - asked < KEPT:  # no lock: all workers come at the same time
-            return found
-        with self._asking:
-            found, asked = self._pasts.get(number, NEVER)
-            if time.monotonic() - asked >= KEPT:
+        found = self._pasts.get(number)
+        if found is None:  # without the lock, since all workers come at the same time
+            with self._asking:
+                found = self._pasts.get(number) or self._read(address)
                 if len(self._pasts) >= MOST:
                     self._pasts.clear()
-                try:
-                    found = self._ledger.past(address, time.time() - self.horizon)
-                except LedgerUnusable as error:
-                    self._tell_unknown(f"{error.message} Earlier blocks are not counted, and exemptions are unknown.")
-                    found = Past()
-                self._pasts[number] = found, time.monotonic()
+                self._pasts[number] = found
         return found
+
+    def _read(self, address: str) -> Past:
+        try:
+            return self._ledger.past(address, time.time() - self.horizon)
+        except LedgerUnusable as error:
+            self._tell_unknown(f"{error.message} Earlier blocks are not counted, and exemptions are unknown.")
+            return Past()
 
     def _tell_unknown(self, message: str) -> None:
         if message != self._told:

@@ -29,7 +29,7 @@ from ....module_utils._cos.client import CosClient
 from ....module_utils._cos.guard import Guard
 from ....module_utils._cos.record import record_of
 from ....module_utils._cos.wanted import TTL_TOLERANCE, Wanted
-from ....module_utils._ledger.record import Record
+from ....module_utils._ledger.record import Past, Record
 from ..decide.escalation import EscalationSettings
 from ..decide.policy import Policy, event_in
 from ..ledger import LedgerWriter
@@ -45,7 +45,7 @@ RELIST, ACTIVE, IDLE = 1.0, 10.0, 30.0
 #: Maximum number of addresses written at once.
 BATCH = 64
 #: Seconds for which a failing firewall is left alone: at first, at most, and at most if retrying will not change its answer.
-FIRST_PAUSE, LONGEST_PAUSE, HOPELESS_PAUSE = 0.25, 1.0, 10.0
+FIRST_PAUSE, LONGEST_PAUSE, HOPELESS_PAUSE = 0.25, 0.5, 10.0
 #: Seconds after an event from which somebody may have unblocked its address before it is written.
 LATE = 1.0
 
@@ -259,9 +259,13 @@ class Worker:
             reason = self.guard.reason(target.address)
             if reason is None and IPv4Address(target.address) in self._view.own:  # the guard may learn them too late
                 reason = "it is the firewall's own address"
-            if reason := reason or self._ledger.past(target.address, target.number).exempt(time.time()):
+            undone = withdrawn.get(target.address)
+            if undone is not None and undone.at < target.received:
+                undone = None
+            past = self._ledger.past(target.address, target.number) if undone is None else Past((undone,))
+            if reason := reason or past.exempt(time.time()):
                 self._tell_of(target, Result(PROTECTED, "protected_address", reason))
-            elif withdrawn.get(target.address, -math.inf) >= target.received:
+            elif undone is not None:
                 self._tell_of(target, Result(WITHDRAWN, reason="it was taken off a blacklist after the event"))
             else:
                 allowed.append(target)

@@ -12,7 +12,6 @@ import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Filter, Past, Record
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder import batch as batch_module
-from ansible_collections.intrusion.response.plugins.plugin_utils._responder import ledger as ledger_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.ledger import LedgerWriter
 
 from .running import until
@@ -78,14 +77,11 @@ def test_the_past_is_read_once_for_a_wish_and_anew_for_the_next(tmp_path: Path, 
     ledger, asked = Ledger(str(tmp_path / "ledger.sqlite3"), print), []
     past = ledger.past
     monkeypatch.setattr(ledger, "past", lambda *given: asked.append(given[0]) or past(*given))
-    monkeypatch.setattr(ledger_module, "KEPT", 60.0)
     thread, now = LedgerWriter(ledger, lambda: None), time.time()
     assert [thread.past("203.0.113.5", 1).records for _firewall in range(3)] == [()] * 3
     ledger.record([record("one"), record("two", "203.0.113.6")._replace(action="unblock", ttl=3600)])
     assert thread.past("203.0.113.5", 2).offences() == 1 and thread.past("203.0.113.6", 3).exempt(now) is not None
     assert asked == ["203.0.113.5", "203.0.113.5", "203.0.113.6"]
-    monkeypatch.setattr(ledger_module, "KEPT", 0.0)
-    assert thread.past("203.0.113.5", 1).offences() == 1
     thread.close()
     ledger.close()
 

@@ -42,8 +42,9 @@ class Ledger:
         self.unblocked: dict[str, float] = {}
         self.exempt: set[str] = set()
 
-    def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, float]:
-        return {address: at for address, at in self.unblocked.items() if address in addresses and at >= since}
+    def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, Record]:
+        found = ((address, at) for address, at in self.unblocked.items() if address in addresses and at >= since)
+        return {address: Record(at, "unblock", "ok", address, "all_services", "https://192.0.2.1") for address, at in found}
 
     def past(self, address: str, _number: int) -> Past:
         exemption = Record(time.time(), "unblock", "ok", address, "all_services", "https://192.0.2.1", ttl=3600)

@@ -256,7 +256,8 @@ def test_each_knows_what_others_recorded(cluster: Cluster) -> None:
     cluster.until(lambda: other.memory.past("203.0.113.5").offences() == 1)
     assert other.ledger.record([block._replace(at=now + 1, action="unblock", write="w2")])
     writer = LedgerWriter(one.ledger, lambda: None, one.memory)
-    cluster.until(lambda: writer.withdrawn(["203.0.113.5", "203.0.113.6"], now) == {"203.0.113.5": now + 1})
+    both = ["203.0.113.5", "203.0.113.6"]
+    cluster.until(lambda: {host: one.at for host, one in writer.withdrawn(both, now).items()} == {"203.0.113.5": now + 1})
     assert one.memory.past("203.0.113.5").offences() == 0
     third = cluster.add()
     cluster.until(lambda: third.memory.unblocks(now, ["203.0.113.5"]) != [])
