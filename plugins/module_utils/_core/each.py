@@ -23,7 +23,9 @@ def say_nothing(_done: int, _of: int) -> None:
     """Ignore the progress."""
 
 
-def each(function: Callable[[Any], None], items: Sequence[Any], progress: Progress, *, concurrency: int, requests: int = 1) -> None:
+def each(
+    function: Callable[[Any], None], items: Sequence[Any], progress: Progress, *, concurrency: int, requests: int = 1, fast: float = AT_ONCE
+) -> None:
     """Call function, which must not raise, for every item, one after the other or in several threads.
 
     If answers come fast, several threads would only slow each other down.
@@ -34,6 +36,7 @@ def each(function: Callable[[Any], None], items: Sequence[Any], progress: Progre
         progress: called for each item that is done.
         concurrency: maximum number of threads.
         requests: how many requests an item may take.
+        fast: seconds in which an answer comes fast; 0 if several threads are worthwhile in any case.
     """
     rest = iter(items)
     begun = time.monotonic()
@@ -45,7 +48,7 @@ def each(function: Callable[[Any], None], items: Sequence[Any], progress: Progre
 
     for number, item in enumerate(rest, 1):
         done(item)
-        if concurrency > 1 and number >= PROBED and time.monotonic() - begun > number * requests * AT_ONCE:
+        if concurrency > 1 and number >= PROBED and time.monotonic() - begun > number * requests * fast:
             break
     with ThreadPoolExecutor(concurrency) as pool:
         for _done in pool.map(done, rest):

@@ -14,7 +14,7 @@ from typing import Any, Callable, Optional
 from urllib.parse import quote
 
 from .._core.call import Call
-from .._core.each import Progress, each, say_nothing
+from .._core.each import AT_ONCE, Progress, each, say_nothing
 from .._core.errors import BadResponse, InvalidInput, Unreachable, WrongService, failure_for
 from .._core.http import Endpoint, Reply, Transport
 from .._core.options import check_connection
@@ -79,9 +79,9 @@ class CosClient:
         """Pause before retry number attempt (from 0) of a write."""
         self._transport.wait(attempt)
 
-    def each(self, function: Callable[[Any], None], items: Iterable[Any]) -> None:
-        """Call function, which must not raise, for every item, over the available connections."""
-        each(function, list(items), self._progress, concurrency=self._concurrency)
+    def each(self, function: Callable[[Any], None], items: Iterable[Any], fast: float = AT_ONCE) -> None:
+        """Call function, which must not raise, for every item, over the available connections; fast is as for the function each."""
+        each(function, list(items), self._progress, concurrency=self._concurrency, fast=fast)
 
     def blacklist(self) -> dict[str, Any]:
         """Return the answer that lists the whole blacklist, with blacklist_count and blacklist_hosts."""

@@ -182,7 +182,8 @@ class Link:
             target.change = change_for(target, view)
         if len(targets) >= SIDE_BY_SIDE and _several.acquire(blocking=False):
             try:
-                self._client.each(lambda target: self._post(target, view), targets)
+                # While one thread waits for the event loop, the others go on.
+                self._client.each(lambda target: self._post(target, view), targets, fast=0.0)
             finally:
                 _several.release()
         else:

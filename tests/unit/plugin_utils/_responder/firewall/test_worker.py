@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -325,7 +324,6 @@ def test_a_defect_costs_the_events_at_hand_only(emulator: Handle, monkeypatch: p
 def test_nothing_is_lost_where_several_threads_write(emulator: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_module, "SIDE_BY_SIDE", 2)
     with bench(emulator, concurrency=8) as one:
-        monkeypatch.setattr(one.worker._client, "each", side_by_side)
         wishes = [one.put(f"203.0.{number // 200}.{number % 200}") for number in range(600)]
         until(lambda: all(one.outcome(wish) for wish in wishes))
         assert all(one.outcome(wish, final=False) for wish in wishes)
@@ -338,14 +336,10 @@ def test_only_some_firewalls_at_a_time_get_several_threads(emulator: Handle, mon
     monkeypatch.setattr(link_module, "SIDE_BY_SIDE", 1)
     monkeypatch.setattr(link_module, "_several", several)
     with bench(emulator, concurrency=8) as one:
-        monkeypatch.setattr(one.worker._client, "each", lambda *given: used.append(given) or side_by_side(*given))
+        each = one.worker._client.each
+        monkeypatch.setattr(one.worker._client, "each", lambda *given, **more: used.append(given) or each(*given, **more))
         assert one.ask().result == "blocked"
         assert bool(used) == bool(free) and several._value == free
-
-
-def side_by_side(function: Any, items: Any) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(function, items))
 
 
 def test_an_address_that_is_exempt_is_not_blocked(emulator: Handle) -> None:
