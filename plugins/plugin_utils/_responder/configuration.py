@@ -57,7 +57,7 @@ class Firewall:
     allow_http: bool = _connection("allow_http", "Whether credentials may be sent over plain http.", "boolean")
     use_proxy: bool = _connection("use_proxy", "Whether to use the proxies set in the environment.", "boolean")
     timeout: float = _connection("timeout", "Seconds for a request, in total.", "number", low=0.1, high=3600)
-    concurrency: int = setting("integer", "Connections at a time, if its answers are slow.", 4, low=1, high=64, fixed=True)
+    concurrency: int = setting("integer", "Connections at a time, if many addresses are waiting.", 4, low=1, high=64, fixed=True)
 
     def completed(self, _environ: Mapping[str, str]) -> Firewall:
         """Check that a client can be created from it; nothing is opened."""
