@@ -13,9 +13,15 @@ import socket
 PORTS = (20_000, 32_000)  # below those that Linux gives to outgoing connections
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """Return a port that no outgoing connection can get: what is stopped has to find it free when it comes back."""
+    """Return another port that no outgoing connection can get: what is stopped has to find it free when it comes back."""
     while True:
         port = random.randrange(*PORTS)
+        if port in _given:
+            continue
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            _given.add(port)
             return port

@@ -104,7 +104,7 @@ class Recorder:
     def _why_exempt(self, host: str) -> Optional[str]:
         now = time.time()
         try:
-            return self._known.past(host, now - LONGEST_EXEMPTION).exempt(now)
+            return self._known.past(host, now).why_exempt(now)
         except LedgerUnusable:  # the next write will report it
             return None
 

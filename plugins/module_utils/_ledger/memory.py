@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
+from typing import Optional
 
 from .record import Past, Record
 
@@ -37,9 +38,9 @@ class Memory:
                 while self._count > MOST:
                     self._count -= len(self._records.popitem(last=False)[1])
 
-    def past(self, address: str) -> Past:
-        """Return the past of an address."""
-        return Past(tuple(self._known(address)))
+    def past(self, address: str, since: float, besides: Optional[str] = None) -> Past:
+        """Return the past of an address, like Past.of."""
+        return Past.of(self._known(address), since, besides)
 
     def _known(self, address: str) -> list[Record]:
         with self._lock:

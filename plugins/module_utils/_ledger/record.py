@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Optional
 from urllib.parse import urlsplit
@@ -154,30 +154,29 @@ def offences(records: Iterable[Record]) -> int:
     return len({block.event for block in done} - {None}) + max(alone.values(), default=0)
 
 
-def exempt_until(records: Iterable[Record], now: float) -> Optional[float]:
-    """Return until when the address of these records, in order of time, is exempt, or None; the latest exemption counts."""
-    ends = [record.at + record.ttl for record in records if record.action == "unblock" and record.ttl is not None]
-    return ends[-1] if ends and ends[-1] > now else None
-
-
-def exempt_reason(records: Iterable[Record], now: float) -> Optional[str]:
-    """Return why the address of these records must not be blocked, or None."""
-    until = exempt_until(records, now)
-    return None if until is None else f"it is exempt from blocking until {utc_text(until)}, according to the ledger"
-
-
 class Past(NamedTuple):
-    """Blocks and unblocks of one address; final, and in order of time."""
+    """How many events led to a block of an address, and the end of its latest exemption from blocking (epoch time), if there is one."""
 
-    records: tuple[Record, ...] = ()
+    offences: int = 0
+    exempt_until: Optional[float] = None
 
-    def offences(self, since: float = 0.0, besides: Optional[str] = None) -> int:
-        """Return how many events since a time led to a block, besides this event, since an event is no earlier offence of itself."""
-        return offences(one for one in self.records if one.at >= since and (besides is None or one.event != besides))
+    @classmethod
+    def of(cls, records: Sequence[Record], since: float, besides: Optional[str] = None) -> Past:
+        """Summarise records of one address, which are final and in order of time.
 
-    def exempt(self, now: float) -> Optional[str]:
+        Args:
+            since: epoch time from which offences count.
+            besides: an event that does not count, since an event is no earlier offence of itself.
+        """
+        counted = offences(one for one in records if one.at >= since and (besides is None or one.event != besides))
+        ends = [one.at + one.ttl for one in records if one.action == "unblock" and one.ttl is not None]
+        return cls(counted, ends[-1] if ends else None)
+
+    def why_exempt(self, now: float) -> Optional[str]:
         """Return why the address must not be blocked, or None."""
-        return exempt_reason(self.records, now)
+        if self.exempt_until is None or self.exempt_until <= now:
+            return None
+        return f"it is exempt from blocking until {utc_text(self.exempt_until)}, according to the ledger"
 
 
 def firewall_name(url: str) -> str:

@@ -9,6 +9,7 @@ since "nothing was recorded" would then be a wrong answer.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional, Protocol, Union
 
@@ -16,7 +17,7 @@ from .._core.errors import LedgerUnusable
 from . import sql
 from .place import Place, parse_place, spool_path
 from .postgresql import PostgresqlStore
-from .record import Filter, Past, Record, Standing, standing
+from .record import LONGEST_EXEMPTION, Filter, Past, Record, Standing, standing
 from .row import Row, StoreTrouble
 from .spool import Spool
 from .sql import DAY
@@ -182,12 +183,13 @@ class Ledger:
         self._tell(f"{said} What was done is not recorded yet; the record waits in {self.spool} for the next run on this machine.")
         return True
 
-    def past(self, address: str, since: float) -> Past:
-        """Return the past of an address since a time; raises LedgerUnusable."""
+    def past(self, address: str, since: float, besides: Optional[str] = None) -> Past:
+        """Return the past of an address, like Past.of; raises LedgerUnusable."""
         if self._store is None:
             return Past()
         try:
-            return Past(tuple(Record(*row) for row in self._store.past(address, since)))
+            rows = self._store.past(address, min(since, time.time() - LONGEST_EXEMPTION))
+            return Past.of([Record(*row) for row in rows], since, besides)
         except StoreTrouble as error:
             raise self._unreadable(error) from None
 

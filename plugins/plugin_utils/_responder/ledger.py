@@ -25,7 +25,7 @@ LOG = logging.getLogger("intrusion.response")
 
 #: Seconds for which records wait for others, and between two attempts to deliver records to a shared ledger.
 PAUSE, DELIVERING = 0.05, 1.0
-#: For how many wishes the ledger's answer is used for all firewalls.
+#: For how many wishes the ledger's answer is kept for the other firewalls.
 MOST = 20_000
 
 Then = Callable[[], None]
@@ -47,7 +47,6 @@ class LedgerWriter(BatchWriter[_Note]):
         memory: what is kept in memory of a shared ledger.
 
     Attributes:
-        horizon: seconds of the past that count.
         spooled: number of batches of records that recently waited for a shared ledger.
     """
 
@@ -61,7 +60,6 @@ class LedgerWriter(BatchWriter[_Note]):
         self._on_failure = on_failure
         self._user, self._job = who(os.environ)
         self.spooled = ledger.waiting
-        self.horizon: float = LONGEST_EXEMPTION
         self._asking = threading.Lock()
         self._pasts: dict[int, Past] = {}
         self._told: Optional[str] = None
@@ -79,42 +77,49 @@ class LedgerWriter(BatchWriter[_Note]):
         if not self.put(note, PAUSE):
             then()
 
-    def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, Record]:
-        """Return when addresses were last removed from a firewall, or exempted, since an epoch time. Reads the ledger, so it may block."""
+    def unblocks(self, addresses: Collection[str]) -> dict[str, list[Record]]:
+        """Return unblocks and exemptions of addresses, as old as an exemption can last, in order of time. May block."""
         try:
-            found = self._unblocks(since, addresses)
+            found = self._unblocks(time.time() - LONGEST_EXEMPTION, addresses)
         except LedgerUnusable as error:
-            self._tell_unknown(f"{error.message} It is unknown which blocks were undone.")
+            self._cannot_read(error, "It is unknown which blocks were undone.")
             return {}
-        return {one.address: one for one in reversed(found) if one.outcome != "failed" or one.ttl is not None}
+        self._told = None
+        by_address: dict[str, list[Record]] = {}
+        for record in reversed(found):
+            by_address.setdefault(record.address, []).append(record)
+        return by_address
 
-    def past(self, address: str, number: int) -> Past:
-        """Return the past of an address, as of the wish of this number.
+    def past(self, number: int, address: str, memory: float, event: str) -> Past:
+        """Return the past of the address of a wish with this number; offences besides its event count for so many seconds.
 
-        Reads a ledger that is not shared, so it may block; the result of the first worker is used for the other firewalls.
+        Reads a ledger that is not shared, so it may block; what the first worker reads is used for the other firewalls.
         """
+        asked = address, time.time() - memory, event
         if self._memory is not None:
-            return self._memory.past(address)
+            return self._memory.past(*asked)
         found = self._pasts.get(number)
         if found is None:  # without the lock, since all workers come at the same time
             with self._asking:
-                found = self._pasts.get(number) or self._read(address)
+                found = self._pasts.get(number) or self._read(*asked)
                 if len(self._pasts) >= MOST:
                     self._pasts.clear()
                 self._pasts[number] = found
         return found
 
-    def _read(self, address: str) -> Past:
+    def _read(self, address: str, since: float, event: str) -> Past:
         try:
-            return self._ledger.past(address, time.time() - self.horizon)
+            found = self._ledger.past(address, since, event)
         except LedgerUnusable as error:
-            self._tell_unknown(f"{error.message} Earlier blocks are not counted, and exemptions are unknown.")
+            self._cannot_read(error, "Earlier blocks are not counted, and exemptions are unknown.")
             return Past()
+        self._told = None
+        return found
 
-    def _tell_unknown(self, message: str) -> None:
-        if message != self._told:
-            LOG.warning("%s", message)
-        self._told = message
+    def _cannot_read(self, error: LedgerUnusable, consequence: str) -> None:
+        if error.message != self._told:
+            LOG.warning("%s %s", error.message, consequence)
+        self._told = error.message
         self._on_failure()
 
     def exemptions(self) -> Optional[list[dict[str, Any]]]:

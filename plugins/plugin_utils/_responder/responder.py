@@ -74,7 +74,6 @@ class Responder:
         self._ledger = Ledger.from_option(place, self._warn, respond.ledger_keep, LEDGER_PATIENCE, spool)
         memory = Memory() if self._ledger.database is not None else None
         self.records = LedgerWriter(self._ledger, metrics.ledger_errors.inc, memory)
-        self.records.horizon = max(LONGEST_EXEMPTION, respond.escalation.memory)
         self._numbers = itertools.count(1)
         self._waiting: OrderedDict[Pending, float] = OrderedDict()  # without a verdict, and when one is due at the latest
         self._changed: dict[Pending, None] = {}  # with results that differ from their last verdict
@@ -85,7 +84,7 @@ class Responder:
         self._names = self.fleet.names
         self._share: Optional[Share] = None
         if memory is not None and self._ledger.database is not None:
-            more = memory, self._limits, lambda: self.records.horizon, self._numbers, self._settle
+            more = memory, self._limits, lambda: max(LONGEST_EXEMPTION, self._respond.escalation.memory), self._numbers, self._settle
             self._share = self._limits.shared = Share(self._ledger.database, inbox.instance, self.fleet.workers, *more)
 
     def _warn(self, message: str) -> None:
@@ -138,7 +137,6 @@ class Responder:
         """Apply new settings: policy, limits, escalation, never_block, verdict_after."""
         self._respond = respond
         self._limits.settings = respond.limits
-        self.records.horizon = max(LONGEST_EXEMPTION, respond.escalation.memory)
         self.fleet.use(respond, relays)
 
     def test(self, event: Event) -> dict[str, Any]:

@@ -36,8 +36,8 @@ LOG = logging.getLogger("intrusion.response")
 #: Exit status for settings that cannot work, so that a supervisor need not try again (EX_CONFIG of sysexits.h).
 BAD_SETTINGS = 78
 #: Seconds after which a thread that computes, such as one that reads a long blacklist, lets those go on that wait for an event: at least,
-#: and for each firewall, since all threads that wait wake up after that time.
-SWITCH_INTERVAL, SWITCH_SHARE = 0.001, 0.0002
+#: for each firewall, since all threads that wait wake up after that time, and at most.
+SWITCH_INTERVAL, SWITCH_SHARE, LONGEST_SWITCH_INTERVAL = 0.001, 0.0002, 0.02
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -91,7 +91,7 @@ def _print(line: str) -> None:
 async def _serve(settings: Configuration, path: str) -> None:
     loop = asyncio.get_running_loop()
     firewalls = () if settings.respond is None else settings.respond.firewalls
-    sys.setswitchinterval(max(SWITCH_INTERVAL, SWITCH_SHARE * len(firewalls)))
+    sys.setswitchinterval(min(LONGEST_SWITCH_INTERVAL, max(SWITCH_INTERVAL, SWITCH_SHARE * len(firewalls))))
     check(settings)
     stop, reload = asyncio.Event(), asyncio.Event()
     for number, event in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, reload)):

@@ -173,7 +173,7 @@ class Link:
             raise Unreachable(f"The name {endpoint.host} cannot be resolved to an IPv4 address.")
 
     def send(self, targets: Sequence[Target], view: View) -> None:
-        """Write the targets, on several connections if answers are slow; the outcome is noted on each target.
+        """Write the targets, on several connections if there are many; the outcome is noted on each target.
 
         It ends at the first request that shows that the firewall does not answer.
         """

@@ -21,6 +21,7 @@ from ....module_utils._core.options import LONGEST_TTL
 from ....module_utils._cos.blacklist import Entry, Listing
 from ....module_utils._cos.change import Change
 from ....module_utils._cos.wanted import TTL_TOLERANCE, Wanted
+from ....module_utils._ledger.record import Past
 from ..decide.policy import Policy
 from .messages import Wish
 
@@ -36,6 +37,7 @@ class Target:
 
     Attributes:
         lead: the wish whose texts the entry has, or will have.
+        past: the offences before the first wish, and the exemption at the latest.
         number: of the latest wish that it represents.
         received: epoch time of the latest event.
         until: epoch time until which it should be blocked.
@@ -53,6 +55,7 @@ class Target:
     """
 
     lead: Wish
+    past: Past = field(default_factory=Past)
     number: int = 0
     received: float = 0.0
     until: float = 0.0

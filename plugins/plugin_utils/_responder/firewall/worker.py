@@ -193,12 +193,13 @@ class Worker:
 
     def _take(self, wish: Wish) -> None:
         self._active_at = time.monotonic()
+        past = self._ledger.past(wish.number, wish.address, self.escalation.memory, wish.event)
         target = self.targets.get(wish.address)
         if target is None:
-            target = self.targets[wish.address] = self._unsent[wish.address] = Target(wish)
-        past = self._ledger.past(wish.address, wish.number)
-        offences = past.offences(time.time() - self.escalation.memory, wish.event)
-        target.add(wish, self.escalation.ttl(self.policy.ttl, offences, wish.ttl))
+            target = self.targets[wish.address] = self._unsent[wish.address] = Target(wish, past)
+        # An event that another firewall has settled meanwhile is no earlier offence of those that are waiting here with it.
+        target.past = past._replace(offences=target.past.offences)
+        target.add(wish, self.escalation.ttl(self.policy.ttl, target.past.offences, wish.ttl))
         if target.accepted and target.change is not None:
             self._tell_of(target, Result(ALREADY_BLOCKED, answered=time.time(), entry=target.change.goal), final=False)
 
@@ -252,20 +253,18 @@ class Worker:
 
     def _allowed(self, targets: list[Target]) -> list[Target]:
         """Return the targets that may be written: not protected, and not undone by somebody since their events."""
-        late = [target for target in targets if time.time() - target.received > LATE]
-        withdrawn = self._ledger.withdrawn([target.address for target in late], min(target.received for target in late)) if late else {}
+        late = [target.address for target in targets if time.time() - target.received > LATE]
+        unblocks = self._ledger.unblocks(late) if late else {}
         allowed = []
         for target in targets:
+            since = unblocks.get(target.address, [])
+            past = Past.of(since, 0.0) if since else target.past
             reason = self.guard.reason(target.address)
             if reason is None and IPv4Address(target.address) in self._view.own:  # the guard may learn them too late
                 reason = "it is the firewall's own address"
-            undone = withdrawn.get(target.address)
-            if undone is not None and undone.at < target.received:
-                undone = None
-            past = self._ledger.past(target.address, target.number) if undone is None else Past((undone,))
-            if reason := reason or past.exempt(time.time()):
+            if reason := reason or past.why_exempt(time.time()):
                 self._tell_of(target, Result(PROTECTED, "protected_address", reason))
-            elif undone is not None:
+            elif any(record.at >= target.received and record.outcome != "failed" for record in since):
                 self._tell_of(target, Result(WITHDRAWN, reason="it was taken off a blacklist after the event"))
             else:
                 allowed.append(target)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._core.errors import IntrusionResponseError
-from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Record, exempt_until, firewall_name
+from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Past, Record, firewall_name
 
 
 def test_names_of_firewalls() -> None:
@@ -25,6 +25,8 @@ def test_the_latest_exemption_of_an_address_counts():
         return Record(at, "unblock", "ok", "203.0.113.5", "all_services", "https://192.0.2.1", ttl)
 
     records = [unblock(0.0, 100), unblock(10.0, 50), unblock(20.0, None)]
-    assert exempt_until(records, 59.0) == 60.0
-    assert exempt_until(records, 60.0) is None
-    assert exempt_until([], 0.0) is None and exempt_until([unblock(0.0, None)], 0.0) is None
+    past = Past.of(records, 0.0)
+    assert past.exempt_until == 60.0
+    assert past.why_exempt(59.0) == "it is exempt from blocking until 1970-01-01T00:01:00Z, according to the ledger"
+    assert past.why_exempt(60.0) is None
+    assert Past.of([], 0.0) == Past() == Past.of([unblock(0.0, None)], 0.0)

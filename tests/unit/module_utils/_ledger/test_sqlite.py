@@ -63,12 +63,12 @@ def test_it_can_be_switched_off(value: str | None, warnings: list[str], tmp_path
     ledger = Ledger.from_option(value, warnings.append)
     assert not ledger.enabled
     assert ledger.record([record()])
-    assert ledger.find(Filter()) == ([], 0) and ledger.standing(Filter(), NOW) == [] and ledger.past("203.0.113.5", 0).offences() == 0
+    assert ledger.find(Filter()) == ([], 0) and ledger.standing(Filter(), NOW) == [] and ledger.past("203.0.113.5", 0).offences == 0
     assert not list(tmp_path.iterdir()) and not warnings
 
 
 def test_nothing_to_record_makes_nothing(ledger: Ledger, path: Path) -> None:
-    assert ledger.record([]) and ledger.past("203.0.113.5", 0).offences() == 0 and ledger.find(Filter()) == ([], 0)
+    assert ledger.record([]) and ledger.past("203.0.113.5", 0).offences == 0 and ledger.find(Filter()) == ([], 0)
     assert not path.parent.exists() and not ledger.is_there()
 
 

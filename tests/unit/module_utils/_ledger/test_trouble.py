@@ -76,7 +76,7 @@ def test_a_locked_file(path: Path, warnings: list[str]) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         assert not ledger.record([record()])
-        assert ledger.past("203.0.113.5", 0).offences() == 1, "reading does not wait for writing"
+        assert ledger.past("203.0.113.5", 0).offences == 1, "reading does not wait for writing"
         assert ledger.find(Filter())[1] == 1
     assert warnings == [f"The ledger {path} cannot be written: database is locked. What was done is not recorded."]
     assert ledger.record([record()])

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Filter, Past, Record
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder import batch as batch_module
+from ansible_collections.intrusion.response.plugins.plugin_utils._responder import ledger as ledger_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.ledger import LedgerWriter
 
 from .running import until
@@ -77,11 +78,19 @@ def test_the_past_is_read_once_for_a_wish_and_anew_for_the_next(tmp_path: Path, 
     ledger, asked = Ledger(str(tmp_path / "ledger.sqlite3"), print), []
     past = ledger.past
     monkeypatch.setattr(ledger, "past", lambda *given: asked.append(given[0]) or past(*given))
-    thread, now = LedgerWriter(ledger, lambda: None), time.time()
-    assert [thread.past("203.0.113.5", 1).records for _firewall in range(3)] == [()] * 3
-    ledger.record([record("one"), record("two", "203.0.113.6")._replace(action="unblock", ttl=3600)])
-    assert thread.past("203.0.113.5", 2).offences() == 1 and thread.past("203.0.113.6", 3).exempt(now) is not None
-    assert asked == ["203.0.113.5", "203.0.113.5", "203.0.113.6"]
+    monkeypatch.setattr(ledger_module, "MOST", 5)
+    thread = LedgerWriter(ledger, lambda: None)
+    assert [thread.past(1, "203.0.113.5", 60, "two") for _firewall in range(3)] == [Past()] * 3
+    exemption = record("two", "203.0.113.6")._replace(action="unblock", ttl=3600)
+    ledger.record([record("one"), exemption])
+    assert thread.past(2, "203.0.113.5", 60, "two") == Past(1), "another event led to a block"
+    assert thread.past(3, "203.0.113.5", 60, "one") == Past(0), "an event is no earlier offence of itself"
+    assert thread.past(4, "203.0.113.5", -60, "two") == Past(0), "what is older does not count"
+    assert thread.past(5, "203.0.113.6", 60, "two") == Past(0, exemption.at + 3600)
+    assert asked == [*["203.0.113.5"] * 4, "203.0.113.6"]
+    for number in range(10, 30):
+        thread.past(number, "203.0.113.5", 60, "two")
+    assert len(thread._pasts) <= 5, "what is kept is bounded"
     thread.close()
     ledger.close()
 
@@ -90,6 +99,6 @@ def test_a_past_that_cannot_be_read_is_said_once_and_stops_nothing(tmp_path: Pat
     (tmp_path / "file").write_text("no directory")
     failures: list[None] = []
     thread = LedgerWriter(Ledger(str(tmp_path / "file" / "ledger.sqlite3"), print), lambda: failures.append(None))
-    assert [thread.past("203.0.113.5", number) for number in (1, 1, 2)] == [Past()] * 3
+    assert [thread.past(number, "203.0.113.5", 60, "one") for number in (1, 1, 2)] == [Past()] * 3
     assert caplog.text.count("Earlier blocks are not counted, and exemptions are unknown.") == 1 and len(failures) == 2
     thread.close()

@@ -36,19 +36,18 @@ INSTANCE = "1f3a"
 
 
 class Ledger:
-    """Says what somebody took back, and which addresses are exempt for an hour."""
+    """Says what somebody took back, which addresses are exempt for an hour, and how many offences there were."""
 
     def __init__(self) -> None:
-        self.unblocked: dict[str, float] = {}
+        self.taken_back: dict[str, list[Record]] = {}
         self.exempt: set[str] = set()
+        self.offences = 0
 
-    def withdrawn(self, addresses: Collection[str], since: float) -> dict[str, Record]:
-        found = ((address, at) for address, at in self.unblocked.items() if address in addresses and at >= since)
-        return {address: Record(at, "unblock", "ok", address, "all_services", "https://192.0.2.1") for address, at in found}
+    def unblocks(self, addresses: Collection[str]) -> dict[str, list[Record]]:
+        return {address: records for address, records in self.taken_back.items() if address in addresses}
 
-    def past(self, address: str, _number: int) -> Past:
-        exemption = Record(time.time(), "unblock", "ok", address, "all_services", "https://192.0.2.1", ttl=3600)
-        return Past((exemption,) if address in self.exempt else ())
+    def past(self, _number: int, address: str, _memory: float, _event: str) -> Past:
+        return Past(self.offences, time.time() + 3600 if address in self.exempt else None)
 
 
 class Bench:
@@ -60,7 +59,7 @@ class Bench:
         self.ledger = ledger
         self.numbers = itertools.count(1)
 
-    def wish(self, host: str = HOST, ttl: int = 3600, age: float = 0.0, **fields: Any) -> Wish:
+    def wish(self, host: str = HOST, ttl: int | None = 3600, age: float = 0.0, **fields: Any) -> Wish:
         now = time.time() - age
         event = clc_ips.event(post_of(sourceIP=host, **fields), written(now))
         description = entry_description(event, INSTANCE)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._events.dates import written
 from ansible_collections.intrusion.response.plugins.module_utils._events.formats import clc_ips
+from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Record
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.policy import entry_description
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import link as link_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import reconcile as reconcile_module
@@ -340,6 +341,34 @@ def test_only_some_firewalls_at_a_time_get_several_threads(emulator: Handle, mon
         monkeypatch.setattr(one.worker._client, "each", lambda *given, **more: used.append(given) or each(*given, **more))
         assert one.ask().result == "blocked"
         assert bool(used) == bool(free) and several._value == free
+
+
+def test_an_event_that_waits_with_another_is_no_earlier_offence_of_it(emulator: Handle) -> None:
+    """The other may be settled, and recorded, on a firewall that is faster."""
+    with bench(emulator) as one:
+        until(lambda: one.worker.state is module.State.WORKS)
+        emulator.fault(kind="drop_before", service="cos", times=None)
+        first = one.put(ttl=None)
+        until(lambda: one.worker.state is module.State.RESTS)
+        one.ledger.offences = 1
+        second = one.put(ttl=None, reason="Another Rule")
+        emulator.clear_faults()
+        assert one.result(second).entry.ttl == one.result(first).entry.ttl == 3600
+        assert one.ask("203.0.113.6", ttl=None).entry.ttl == 14400
+
+
+@pytest.mark.parametrize(
+    ("ago", "outcome", "exempt_for", "result"),
+    [
+        (1, "ok", None, "withdrawn"), (9, "ok", None, "blocked"), (1, "failed", None, "blocked"), (1, "failed", 60, "protected"),
+        (9, "ok", 60, "protected"), (3, "failed", 1, "blocked"),
+    ],
+)  # fmt: skip
+def test_what_was_taken_back_since_a_late_event(emulator: Handle, ago: int, outcome: str, exempt_for: int | None, result: str) -> None:
+    taken_back = Record(time.time() - ago, "unblock", outcome, HOST, "all_services", "https://192.0.2.1", ttl=exempt_for)
+    with bench(emulator) as one:
+        one.ledger.taken_back[HOST] = [taken_back]
+        assert one.ask(age=5).result == result
 
 
 def test_an_address_that_is_exempt_is_not_blocked(emulator: Handle) -> None:

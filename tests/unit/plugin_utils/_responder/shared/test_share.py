@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._ledger import shared as session_module
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.memory import Memory
-from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import LONGEST_EXEMPTION, Record
+from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import LONGEST_EXEMPTION, Past, Record
 from ansible_collections.intrusion.response.plugins.module_utils._ledger.store import Ledger
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.limits import Limits, LimitSettings
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall.messages import Outcome, Wish
@@ -251,20 +251,20 @@ def test_each_knows_what_others_recorded(cluster: Cluster) -> None:
     now = time.time()
     block = Record(now, "block", "ok", "203.0.113.5", "all_services", FIREWALLS[0], 60, event="e1", write="w1")
     one.memory.add([block])
-    assert one.memory.past("203.0.113.5").offences() == 1 and one.memory.past("203.0.113.5").offences(besides="e1") == 0
+    assert one.memory.past("203.0.113.5", 0).offences == 1 and one.memory.past("203.0.113.5", 0, "e1").offences == 0
     assert one.ledger.record([block])
-    cluster.until(lambda: other.memory.past("203.0.113.5").offences() == 1)
+    cluster.until(lambda: other.memory.past("203.0.113.5", 0).offences == 1)
     assert other.ledger.record([block._replace(at=now + 1, action="unblock", write="w2")])
     writer = LedgerWriter(one.ledger, lambda: None, one.memory)
     both = ["203.0.113.5", "203.0.113.6"]
-    cluster.until(lambda: {host: one.at for host, one in writer.withdrawn(both, now).items()} == {"203.0.113.5": now + 1})
-    assert one.memory.past("203.0.113.5").offences() == 0
+    cluster.until(lambda: {host: [one.at for one in found] for host, found in writer.unblocks(both).items()} == {"203.0.113.5": [now + 1]})
+    assert one.memory.past("203.0.113.5", 0).offences == 0
     third = cluster.add()
     cluster.until(lambda: third.memory.unblocks(now, ["203.0.113.5"]) != [])
-    assert writer.past("203.0.113.9", 1).exempt(now) is None
+    assert writer.past(1, "203.0.113.9", 60, "e9") == Past()
     assert other.ledger.record([block._replace(address="203.0.113.9", action="unblock", ttl=3600, write="w3")])
-    cluster.until(lambda: writer.past("203.0.113.9", 1).exempt(now) is not None)
-    assert writer.past("203.0.113.9", 1).exempt(now) == other.ledger.past("203.0.113.9", 0).exempt(now)
+    cluster.until(lambda: writer.past(1, "203.0.113.9", 60, "e9").exempt_until is not None)
+    assert writer.past(1, "203.0.113.9", 60, "e9") == other.ledger.past("203.0.113.9", now - 60)
     writer.close()
 
 

@@ -107,7 +107,7 @@ def test_who_comes_again_elsewhere_is_blocked_for_longer(
     for number in range(4):
         verdict = pair[number % 2].ask(sourceIP="203.0.113.5")
         seen.append((verdict["verdict"], round(verdict["entry"]["ttl"], -2)))  # a second or two may be over
-        until(lambda number=number: all(memory.past("203.0.113.5").offences() == number + 1 for memory in memories))
+        until(lambda number=number: all(memory.past("203.0.113.5", 0).offences == number + 1 for memory in memories))
         until(lambda: all(set(status(one)["addresses_waiting"].values()) == {0} for one in pair))
         emulator.advance(100_000)
     assert seen == [("blocked", 3600), ("blocked", 14400), ("blocked", 40000), ("blocked", 40000)]
