@@ -379,10 +379,10 @@ def run(call: Call) -> dict:
     """Bring many blacklist entries to the desired state."""
     integer_between("concurrency", call.params["concurrency"], 1, 64)
     wanted = Wanted.many_from_params(call.params)
-    purge = Purge.from_params(call.params, wanted)
+    how = {"purge": Purge.from_params(call.params, wanted), "stop": call.params["on_error"] == "stop", "check_mode": call.check_mode}
     with CosClient.from_call(call) as client, Recorder.from_call(call, "cos_blacklist_entries", client.endpoint.url) as recorder:
-        guard = Guard.from_call(call, client.endpoint, recorder.why_exempt) if any(one.state == "present" for one in wanted) else None
-        how = {"purge": purge, "stop": call.params["on_error"] == "stop", "check_mode": call.check_mode}
+        hosts = [one.host for one in wanted if one.state == "present"]
+        guard = Guard.from_call(call, client.endpoint, recorder.exemptions(hosts)) if hosts else None
         exemption = recorder.exemption(call.params["exempt"], wanted)
         done, blocking = ensure(client, wanted, guard, **how, warn=call.warn, intend=recorder.intend)
         recorder.exempt(done, wanted, exemption)

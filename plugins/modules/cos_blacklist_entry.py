@@ -239,7 +239,7 @@ def run(call: Call) -> dict:
     """Bring one blacklist entry to the desired state."""
     wanted = Wanted.from_params(call.params)
     with CosClient.from_call(call) as client, Recorder.from_call(call, "cos_blacklist_entry", client.endpoint.url) as recorder:
-        guard = Guard.from_call(call, client.endpoint, recorder.why_exempt) if wanted.state == "present" else None
+        guard = Guard.from_call(call, client.endpoint, recorder.exemptions([wanted.host])) if wanted.state == "present" else None
         done, blocking = ensure(client, [wanted], guard, check_mode=call.check_mode, warn=call.warn, intend=recorder.intend)
     for change in done:
         if change.remark is not None:

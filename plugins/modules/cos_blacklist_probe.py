@@ -171,7 +171,7 @@ def run(call: Call) -> dict:
     """Ask all questions."""
     wanted = probe.Wanted.from_params(call.params)
     with CosClient.from_call(call) as client, Recorder.from_call(call, "cos_blacklist_probe", client.endpoint.url) as recorder:
-        guard = Guard.from_call(call, client.endpoint, recorder.why_exempt)
+        guard = Guard.from_call(call, client.endpoint, recorder.exemptions(wanted.hosts))
         protected = [guard.check(host) for host in wanted.hosts]
         with CosClient.anonymous(call) as anonymous:
             asked = probe.Probe(client, anonymous, wanted, recorder)

@@ -10,16 +10,16 @@ import os
 import pwd
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from .._core.call import Call
 from .._core.errors import InvalidInput, LedgerUnusable, NotAttempted, StoredDifferently
 from .._core.options import integer_between, parse_name
 from .._ledger.place import why_it_vanishes
 from .._ledger.query import parse_span
-from .._ledger.record import LONGEST_EXEMPTION, Record, firewall_name
+from .._ledger.record import LONGEST_EXEMPTION, Past, Record, firewall_name
 from .._ledger.store import Ledger
 from .blacklist import ALL_SERVICES
 from .change import Change
@@ -48,7 +48,6 @@ class Recorder:
         self._environ = call.environ
         self._ledger = self._known = ledger
         self._about = about
-        self.why_exempt = functools.lru_cache(maxsize=None)(self._why_exempt)
         self._run = secrets.token_hex(8)
         self._writes: dict[Change, str] = {}
 
@@ -101,12 +100,18 @@ class Recorder:
             if not self.note("unblock", "failed" if host in failed else "ok", host, ALL_SERVICES, seconds):
                 self._warn(f"{host} is not exempt, since the exemption could not be recorded. The next event may block it again.")
 
-    def _why_exempt(self, host: str) -> Optional[str]:
+    def exemptions(self, hosts: Iterable[str]) -> Callable[[str], Optional[str]]:
+        """Return a function that says why one of these addresses is exempt, or None; it reads the ledger when it is first called."""
         now = time.time()
-        try:
-            return self._known.past(host, now).why_exempt(now)
-        except LedgerUnusable:  # the next write will report it
-            return None
+
+        @functools.cache
+        def pasts() -> dict[str, Past]:
+            try:
+                return self._known.pasts(hosts, now)
+            except LedgerUnusable:  # the next write will report it
+                return {}
+
+        return lambda host: pasts().get(host, Past()).why_exempt(now)
 
     def intend(self, found: Sequence[Change]) -> None:
         """Record changes that are about to be sent."""

@@ -161,12 +161,12 @@ class PostgresqlStore:
                 self._speak(functools.partial(_retain, keep=keep), self.patience)
         return added
 
-    def past(self, address: str, since: float) -> list[Any]:
-        """Return the result of sql.PAST; raises StoreTrouble."""
+    def past(self, addresses: Sequence[str], since: float) -> list[Any]:
+        """Return the result of sql.past for these addresses; raises StoreTrouble."""
         until, reason = self._down
         if time.monotonic() < until:
             raise StoreTrouble(reason)
-        return self._ask(sql.PAST, {"address": address, "since": since}, self.patience)
+        return self._ask(sql.past("address = ANY(:addresses)"), {"addresses": list(addresses), "since": since}, self.patience)
 
     def read(self, text: str, values: Mapping[str, Any]) -> list[Any]:
         """Return the result of a query; a ledger that does not exist has no records. Raises StoreTrouble."""

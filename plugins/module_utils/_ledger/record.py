@@ -155,10 +155,17 @@ def offences(records: Iterable[Record]) -> int:
 
 
 class Past(NamedTuple):
-    """How many events led to a block of an address, and the end of its latest exemption from blocking (epoch time), if there is one."""
+    """What happened to an address; epoch times.
+
+    Attributes:
+        offences: how many events led to a block.
+        exempt_until: the end of its latest exemption from blocking, if there is one.
+        taken_off: when it was last taken off a blacklist, if it was.
+    """
 
     offences: int = 0
     exempt_until: Optional[float] = None
+    taken_off: Optional[float] = None
 
     @classmethod
     def of(cls, records: Sequence[Record], since: float, besides: Optional[str] = None) -> Past:
@@ -169,8 +176,10 @@ class Past(NamedTuple):
             besides: an event that does not count, since an event is no earlier offence of itself.
         """
         counted = offences(one for one in records if one.at >= since and (besides is None or one.event != besides))
-        ends = [one.at + one.ttl for one in records if one.action == "unblock" and one.ttl is not None]
-        return cls(counted, ends[-1] if ends else None)
+        unblocks = [one for one in records if one.action == "unblock"]
+        ends = [one.at + one.ttl for one in unblocks if one.ttl is not None]
+        done = [one.at for one in unblocks if one.outcome != "failed"]
+        return cls(counted, ends[-1] if ends else None, done[-1] if done else None)
 
     def why_exempt(self, now: float) -> Optional[str]:
         """Return why the address must not be blocked, or None."""

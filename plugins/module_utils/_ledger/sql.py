@@ -104,11 +104,13 @@ def events(dialect: Dialect) -> str:
     return join("SELECT DISTINCT event FROM records WHERE", dialect.begins, "ORDER BY event LIMIT :most")
 
 
-#: The blocks and unblocks of `:address` since `:since`.
-PAST = join(
-    "SELECT", COLUMNS, "FROM records WHERE address = :address AND at >= :since AND action IN ('block', 'unblock') AND", FINAL,
-    "ORDER BY at, id",
-)  # fmt: skip
+def past(among: str) -> str:
+    """Return the query for blocks and unblocks since `:since`, of addresses for which a condition holds."""
+    return join(
+        "SELECT", COLUMNS, "FROM records WHERE", among, "AND at >= :since AND action IN ('block', 'unblock') AND", FINAL, "ORDER BY at, id"
+    )  # fmt: skip
+
+
 #: An old block that has not expired stays, and with it the records that say whether it was removed.
 _FORGET = join(
     "DELETE FROM records WHERE id IN ( SELECT id FROM records WHERE at < :horizon AND (firewall, address, service) NOT IN (", LIVE,

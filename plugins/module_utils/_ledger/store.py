@@ -10,7 +10,7 @@ since "nothing was recorded" would then be a wrong answer.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable, Optional, Protocol, Union
 
 from .._core.errors import LedgerUnusable
@@ -51,8 +51,8 @@ class Store(Protocol):
     def add(self, rows: Sequence[Row], keep: int) -> Any:
         """Add rows, all or none, and remove rows older than keep days (0 for never)."""
 
-    def past(self, address: str, since: float) -> list[Any]:
-        """Return the result of sql.PAST."""
+    def past(self, addresses: Sequence[str], since: float) -> list[Any]:
+        """Return the result of sql.past for these addresses, those of each in order of time."""
 
     def read(self, text: str, values: Mapping[str, Any]) -> list[Any]:
         """Return the result of a query."""
@@ -185,13 +185,18 @@ class Ledger:
 
     def past(self, address: str, since: float, besides: Optional[str] = None) -> Past:
         """Return the past of an address, like Past.of; raises LedgerUnusable."""
-        if self._store is None:
-            return Past()
+        return self.pasts([address], since, besides)[address]
+
+    def pasts(self, addresses: Iterable[str], since: float, besides: Optional[str] = None) -> dict[str, Past]:
+        """Return the pasts of addresses, like Past.of; raises LedgerUnusable."""
+        records: dict[str, list[Record]] = {address: [] for address in addresses}
         try:
-            rows = self._store.past(address, min(since, time.time() - LONGEST_EXEMPTION))
-            return Past.of([Record(*row) for row in rows], since, besides)
+            rows = self._store.past(list(records), min(since, time.time() - LONGEST_EXEMPTION)) if self._store is not None else []
         except StoreTrouble as error:
             raise self._unreadable(error) from None
+        for record in (Record(*row) for row in rows):
+            records[record.address].append(record)
+        return {address: Past.of(found, since, besides) for address, found in records.items()}
 
     def find(self, wanted: Filter, limit: int = 0) -> tuple[list[Record], int]:
         """Return records, newest first and at most limit of them (0 for all), and how many there are.

@@ -77,18 +77,18 @@ class LedgerWriter(BatchWriter[_Note]):
         if not self.put(note, PAUSE):
             then()
 
-    def unblocks(self, addresses: Collection[str]) -> dict[str, list[Record]]:
-        """Return unblocks and exemptions of addresses, as old as an exemption can last, in order of time. May block."""
+    def pasts(self, addresses: Collection[str]) -> dict[str, Past]:
+        """Return when addresses were exempted and taken off, by now; of none if the ledger cannot be read. May block."""
+        now = time.time()
+        if self._memory is not None:
+            return {address: self._memory.past(address, now) for address in addresses}
         try:
-            found = self._unblocks(time.time() - LONGEST_EXEMPTION, addresses)
+            found = self._ledger.pasts(addresses, now)
         except LedgerUnusable as error:
             self._cannot_read(error, "It is unknown which blocks were undone.")
             return {}
         self._told = None
-        by_address: dict[str, list[Record]] = {}
-        for record in reversed(found):
-            by_address.setdefault(record.address, []).append(record)
-        return by_address
+        return found
 
     def past(self, number: int, address: str, memory: float, event: str) -> Past:
         """Return the past of the address of a wish with this number; offences besides its event count for so many seconds.

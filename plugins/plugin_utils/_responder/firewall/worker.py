@@ -29,7 +29,7 @@ from ....module_utils._cos.client import CosClient
 from ....module_utils._cos.guard import Guard
 from ....module_utils._cos.record import record_of
 from ....module_utils._cos.wanted import TTL_TOLERANCE, Wanted
-from ....module_utils._ledger.record import Past, Record
+from ....module_utils._ledger.record import Record
 from ..decide.escalation import EscalationSettings
 from ..decide.policy import Policy, event_in
 from ..ledger import LedgerWriter
@@ -254,17 +254,16 @@ class Worker:
     def _allowed(self, targets: list[Target]) -> list[Target]:
         """Return the targets that may be written: not protected, and not undone by somebody since their events."""
         late = [target.address for target in targets if time.time() - target.received > LATE]
-        unblocks = self._ledger.unblocks(late) if late else {}
+        pasts = self._ledger.pasts(late) if late else {}
         allowed = []
         for target in targets:
-            since = unblocks.get(target.address, [])
-            past = Past.of(since, 0.0) if since else target.past
+            past = pasts.get(target.address, target.past)
             reason = self.guard.reason(target.address)
             if reason is None and IPv4Address(target.address) in self._view.own:  # the guard may learn them too late
                 reason = "it is the firewall's own address"
             if reason := reason or past.why_exempt(time.time()):
                 self._tell_of(target, Result(PROTECTED, "protected_address", reason))
-            elif any(record.at >= target.received and record.outcome != "failed" for record in since):
+            elif past.taken_off is not None and past.taken_off >= target.received:
                 self._tell_of(target, Result(WITHDRAWN, reason="it was taken off a blacklist after the event"))
             else:
                 allowed.append(target)

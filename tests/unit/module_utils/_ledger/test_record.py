@@ -29,4 +29,5 @@ def test_the_latest_exemption_of_an_address_counts():
     assert past.exempt_until == 60.0
     assert past.why_exempt(59.0) == "it is exempt from blocking until 1970-01-01T00:01:00Z, according to the ledger"
     assert past.why_exempt(60.0) is None
-    assert Past.of([], 0.0) == Past() == Past.of([unblock(0.0, None)], 0.0)
+    assert past.taken_off == 20.0
+    assert Past.of([], 0.0) == Past() and Past.of([unblock(5.0, None)], 0.0) == Past(taken_off=5.0)

@@ -86,7 +86,7 @@ def test_the_past_is_read_once_for_a_wish_and_anew_for_the_next(tmp_path: Path, 
     assert thread.past(2, "203.0.113.5", 60, "two") == Past(1), "another event led to a block"
     assert thread.past(3, "203.0.113.5", 60, "one") == Past(0), "an event is no earlier offence of itself"
     assert thread.past(4, "203.0.113.5", -60, "two") == Past(0), "what is older does not count"
-    assert thread.past(5, "203.0.113.6", 60, "two") == Past(0, exemption.at + 3600)
+    assert thread.past(5, "203.0.113.6", 60, "two") == Past(0, exemption.at + 3600, exemption.at)
     assert asked == [*["203.0.113.5"] * 4, "203.0.113.6"]
     for number in range(10, 30):
         thread.past(number, "203.0.113.5", 60, "two")

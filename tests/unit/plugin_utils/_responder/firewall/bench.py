@@ -43,8 +43,8 @@ class Ledger:
         self.exempt: set[str] = set()
         self.offences = 0
 
-    def unblocks(self, addresses: Collection[str]) -> dict[str, list[Record]]:
-        return {address: records for address, records in self.taken_back.items() if address in addresses}
+    def pasts(self, addresses: Collection[str]) -> dict[str, Past]:
+        return {address: Past.of(records, 0.0) for address, records in self.taken_back.items() if address in addresses}
 
     def past(self, _number: int, address: str, _memory: float, _event: str) -> Past:
         return Past(self.offences, time.time() + 3600 if address in self.exempt else None)
