@@ -263,7 +263,7 @@ class Worker:
                 reason = "it is the firewall's own address"
             if reason := reason or past.why_exempt(time.time()):
                 self._tell_of(target, Result(PROTECTED, "protected_address", reason))
-            elif past.taken_off is not None and past.taken_off >= target.received:
+            elif target.address in pasts and (past.taken_off or -math.inf) >= target.received:
                 self._tell_of(target, Result(WITHDRAWN, reason="it was taken off a blacklist after the event"))
             else:
                 allowed.append(target)

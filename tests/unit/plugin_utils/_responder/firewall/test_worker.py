@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.intrusion.response.plugins.module_utils._events.dates import written
 from ansible_collections.intrusion.response.plugins.module_utils._events.formats import clc_ips
-from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Record
+from ansible_collections.intrusion.response.plugins.module_utils._ledger.record import Past, Record
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.decide.policy import entry_description
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import link as link_module
 from ansible_collections.intrusion.response.plugins.plugin_utils._responder.firewall import reconcile as reconcile_module
@@ -369,6 +369,13 @@ def test_what_was_taken_back_since_a_late_event(emulator: Handle, ago: int, outc
     with bench(emulator) as one:
         one.ledger.taken_back[HOST] = [taken_back]
         assert one.ask(age=5).result == result
+
+
+def test_an_event_right_after_its_address_was_taken_off_is_acted_on(emulator: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if the clock of whoever did that is ahead a little."""
+    with bench(emulator) as one:
+        monkeypatch.setattr(one.ledger, "past", lambda *_asked: Past(taken_off=time.time() + 0.5))
+        assert one.ask().result == "blocked"
 
 
 def test_an_address_that_is_exempt_is_not_blocked(emulator: Handle) -> None:
