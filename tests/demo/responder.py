@@ -20,7 +20,7 @@ from typing import Any
 
 from tools.environment import ROOT
 from tools.ports import free_port
-from tools.shell import stop_group
+from tools.shell import starting, stop_group
 
 SERVICE = "extensions/eda/plugins/event_source/webhook.py"
 START = 30  # seconds
@@ -64,13 +64,13 @@ class Responder:
 
     def start(self, environment: Mapping[str, str]) -> None:
         """Start, and wait until it and all firewalls are there; raises RuntimeError when they do not come."""
-        with self._log.open("w", encoding="utf-8") as log:
+        with self._log.open("w", encoding="utf-8") as log, starting():
             self._process = subprocess.Popen(
                 [sys.executable, str(ROOT / SERVICE), "--config", str(self.settings)], cwd=self.settings.parent, env=dict(environment),
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
             )
-        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,))
-        self._reader.start()
+            self._reader = threading.Thread(target=self._read, args=(self._process.stdout,))
+            self._reader.start()
         deadline = time.monotonic() + START
         while not self._healthy():
             if self._process.poll() is not None or time.monotonic() > deadline:

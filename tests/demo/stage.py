@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.testing import EmulatorProcess
-from tools.shell import stop_group
+from tools.shell import starting, stop_group
 from tools.workspace import FOREIGN_VARIABLES, utf8_locale
 
 from .responder import Responder
@@ -164,16 +164,18 @@ class Stage:
         while re.match(r"[A-Z_]+=", words[0]):
             name, _equals, value = words.pop(0).partition("=")
             environment[name] = value
-        self._running = process = subprocess.Popen(
-            words, cwd=self.place, env=environment, text=True, errors="replace",
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )
         try:
+            with starting():
+                self._running = process = subprocess.Popen(
+                    words, cwd=self.place, env=environment, text=True, errors="replace",
+                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+                )
             output, _none = process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             raise Misbehaviour(f"no end after {PATIENCE} s: {command}") from None
         finally:
-            stop_group(process)  # type: ignore[arg-type]
+            if self._running is not None:
+                stop_group(self._running)  # type: ignore[arg-type]
             self._running = None
         for secret in self.secrets:
             if secret in output:

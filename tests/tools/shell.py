@@ -12,7 +12,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -123,6 +123,21 @@ def wait(process: subprocess.Popen[bytes], timeout: float) -> int:
         except subprocess.TimeoutExpired:
             if _interrupted.is_set() or time.monotonic() >= until:
                 raise
+
+
+@contextlib.contextmanager
+def starting() -> Iterator[None]:
+    """Let signals wait while a process is started, so that whoever starts it knows it before it has to be stopped."""
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = {number: signal.signal(number, lambda number, _frame: came.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def descendants(pid: int) -> list[int]:
