@@ -52,11 +52,11 @@ def show(console: Console, document: dict[str, Any]) -> None:
 def plot(document: dict[str, Any]) -> str:
     """Return an SVG: a bar for the median of every side, on a logarithmic scale."""
     groups = [
-        (f"{case['title']}: {measure}, {latency:g} ms", {side: found["seconds"] for side, found in sides.items()})
+        (f"{case['title']}: {measure}, {latency:g} ms", {side: max(SHORTEST, found["seconds"]) for side, found in sides.items()})
         for latency, case in _cases(document)
         for measure, sides in case["measures"].items()
     ]
-    values = [max(SHORTEST, value) for _title, sides in groups for value in sides.values()]
+    values = [value for _title, sides in groups for value in sides.values()]
     low, high = math.floor(math.log10(min(values)) * 2) / 2, math.ceil(math.log10(max(values)) * 2) / 2
     high = max(high, low + 0.5)
     parts = []
@@ -65,7 +65,7 @@ def plot(document: dict[str, Any]) -> str:
         parts.append(f'<text x="0" y="{y + 12}" font-weight="bold">{escape(title)}</text>')
         y += BAR + 4
         for side, value in sides.items():
-            length = max(1.0, (math.log10(max(SHORTEST, value)) - low) / (high - low) * WIDTH)
+            length = max(1.0, (math.log10(value) - low) / (high - low) * WIDTH)
             parts.append(f'<text x="{LABEL - 8}" y="{y + 12}" text-anchor="end">{escape(side)}</text>')
             parts.append(f'<rect x="{LABEL}" y="{y}" width="{length:.1f}" height="{BAR - 2}" fill="{COLOURS.get(side, OTHER)}"/>')
             parts.append(f'<text x="{LABEL + length + 6:.1f}" y="{y + 12}">{shown(value)}</text>')

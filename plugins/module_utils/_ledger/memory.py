@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Optional
 
 from .record import Past, Record
@@ -46,9 +46,9 @@ class Memory:
         with self._lock:
             return sorted(self._records.get(address, {}).values(), key=lambda record: record.at)
 
-    def unblocks(self, since: float, addresses: Collection[str] = ()) -> list[Record]:
-        """Return the unblocks of these addresses, else of all, since an epoch time, newest first."""
+    def unblocks(self, since: float) -> list[Record]:
+        """Return the unblocks since an epoch time, newest first."""
         with self._lock:
-            wanted = list(addresses or self._records)
+            wanted = list(self._records)
         found = [one for address in wanted for one in self._known(address) if one.action == "unblock" and one.at >= since]
         return sorted(found, key=lambda record: record.at, reverse=True)

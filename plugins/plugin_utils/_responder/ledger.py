@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Collection, Sequence
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, TypeVar
 
 from ...module_utils._core.errors import LedgerUnusable
 from ...module_utils._cos.record import who
@@ -28,6 +28,7 @@ PAUSE, DELIVERING = 0.05, 1.0
 #: For how many wishes the ledger's answer is kept for the other firewalls.
 MOST = 20_000
 
+Found = TypeVar("Found")
 Then = Callable[[], None]
 
 
@@ -82,13 +83,7 @@ class LedgerWriter(BatchWriter[_Note]):
         now = time.time()
         if self._memory is not None:
             return {address: self._memory.past(address, now) for address in addresses}
-        try:
-            found = self._ledger.pasts(addresses, now)
-        except LedgerUnusable as error:
-            self._cannot_read(error, "It is unknown which blocks were undone.")
-            return {}
-        self._told = None
-        return found
+        return self._asked(lambda: self._ledger.pasts(addresses, now), {}, "It is unknown which blocks were undone.")
 
     def past(self, number: int, address: str, memory: float, event: str) -> Past:
         """Return the past of the address of a wish with this number; offences besides its event count for so many seconds.
@@ -96,44 +91,41 @@ class LedgerWriter(BatchWriter[_Note]):
         Reads a ledger that is not shared, so it may block; what the first worker reads is used for the other firewalls.
         """
         asked = address, time.time() - memory, event
+        unknown = "Earlier blocks are not counted, and exemptions are unknown."
         if self._memory is not None:
             return self._memory.past(*asked)
         found = self._pasts.get(number)
         if found is None:  # without the lock, since all workers come at the same time
             with self._asking:
-                found = self._pasts.get(number) or self._read(*asked)
+                found = self._pasts.get(number) or self._asked(lambda: self._ledger.past(*asked), Past(), unknown)
                 if len(self._pasts) >= MOST:
                     self._pasts.clear()
                 self._pasts[number] = found
         return found
 
-    def _read(self, address: str, since: float, event: str) -> Past:
+    def _asked(self, ask: Callable[[], Found], otherwise: Found, consequence: str) -> Found:
+        """Return the ledger's answer; if it cannot be read, tell what follows from that, once for each reason."""
         try:
-            found = self._ledger.past(address, since, event)
+            found = ask()
         except LedgerUnusable as error:
-            self._cannot_read(error, "Earlier blocks are not counted, and exemptions are unknown.")
-            return Past()
+            if error.message != self._told:
+                LOG.warning("%s %s", error.message, consequence)
+            self._told = error.message
+            self._on_failure()
+            return otherwise
         self._told = None
         return found
-
-    def _cannot_read(self, error: LedgerUnusable, consequence: str) -> None:
-        if error.message != self._told:
-            LOG.warning("%s %s", error.message, consequence)
-        self._told = error.message
-        self._on_failure()
 
     def exemptions(self) -> Optional[list[dict[str, Any]]]:
         """Return the exempt addresses, like query; None if the ledger cannot be read. May block."""
         now = time.time()
+        since = now - LONGEST_EXEMPTION
+        if self._memory is not None:
+            return exemptions(self._memory.unblocks(since), now)
         try:
-            return exemptions(self._unblocks(now - LONGEST_EXEMPTION), now)
+            return exemptions(self._ledger.find(Filter(actions=("unblock",), since=since))[0], now)
         except LedgerUnusable:
             return None
-
-    def _unblocks(self, since: float, addresses: Collection[str] = ()) -> list[Record]:
-        if self._memory is not None:
-            return self._memory.unblocks(since, addresses)
-        return self._ledger.find(Filter(addresses=tuple(addresses), actions=("unblock",), since=since))[0]
 
     def write(self, items: Sequence[_Note]) -> None:
         try:
